@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Addresses: binary and text; see addr.h. IPv6 text is canonical (RFC 5952) by inet_ntop.
+#include "addr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct addr addr_v4(const uint8_t bytes[4])
+{
+	struct addr a = {.bytes = {[10] = 0xff, [11] = 0xff}};
+	memcpy(a.bytes + 12, bytes, 4);
+	return a;
+}
+
+struct addr addr_v6(const uint8_t bytes[16])
+{
+	struct addr a;
+	memcpy(a.bytes, bytes, 16);
+	return a;
+}
+
+bool addr_is_zero(const struct addr *a)
+{
+	static const uint8_t zero[16];
+	if (addr_is_v4(a))
+		return memcmp(a->bytes + 12, zero, 4) == 0;
+	return memcmp(a->bytes, zero, 16) == 0;
+}
+
+bool prefix_contains(const struct prefix *prefix, const struct addr *a)
+{
+	unsigned whole = prefix->bits / 8;
+	unsigned rest = prefix->bits % 8;
+	if (memcmp(prefix->addr.bytes, a->bytes, whole) != 0)
+		return false;
+	if (rest == 0)
+		return true;
+	uint8_t mask = (uint8_t)(0xff << (8 - rest));
+	return ((prefix->addr.bytes[whole] ^ a->bytes[whole]) & mask) == 0;
+}
+
+int addr_parse(const char *text, struct addr *out)
+{
+	uint8_t bytes[16];
+	if (inet_pton(AF_INET, text, bytes) == 1)
+		*out = addr_v4(bytes);
+	else if (inet_pton(AF_INET6, text, bytes) == 1)
+		*out = addr_v6(bytes);
+	else
+		return EINVAL;
+	return 0;
+}
+
+// parse_number reads a decimal number of at most max, the whole of text.
+static int parse_number(const char *text, unsigned max, unsigned *out)
+{
+	unsigned value = 0;
+	if (!*text)
+		return EINVAL;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return EINVAL;
+		value = value * 10 + (unsigned)(*text - '0');
+		if (value > max)
+			return EINVAL;
+	}
+	*out = value;
+	return 0;
+}
+
+int prefix_parse(const char *text, struct prefix *out)
+{
+	char copy[ADDR_TEXT_BYTES];
+	size_t length = strlen(text);
+	if (length >= sizeof(copy))
+		return EINVAL;
+	memcpy(copy, text, length + 1);
+	char *slash = strchr(copy, '/');
+	if (slash)
+		*slash = 0;
+	struct addr addr;
+	if (addr_parse(copy, &addr) != 0)
+		return EINVAL;
+	unsigned max = addr_is_v4(&addr) ? 32 : 128;
+	unsigned bits = max;
+	if (slash && parse_number(slash + 1, max, &bits) != 0)
+		return EINVAL;
+	*out = (struct prefix){.addr = addr, .bits = (uint8_t)(128 - max + bits)};
+	return 0;
+}
+
+int endpoint_addr_parse(const char *text, struct endpoint_addr *out)
+{
+	char copy[ADDR_TEXT_BYTES];
+	size_t length = strlen(text);
+	if (length >= sizeof(copy))
+		return EINVAL;
+	memcpy(copy, text, length + 1);
+	char *colon = strrchr(copy, ':');
+	if (!colon)
+		return EINVAL;
+	*colon = 0;
+	char *host = copy;
+	if (host[0] == '[') {
+		if (colon == copy || colon[-1] != ']')
+			return EINVAL;
+		colon[-1] = 0;
+		host++;
+	} else if (strchr(host, ':')) {
+		return EINVAL;
+	}
+	unsigned port;
+	struct addr addr;
+	if (addr_parse(host, &addr) != 0 || parse_number(colon + 1, 65535, &port) != 0 || port == 0)
+		return EINVAL;
+	*out = (struct endpoint_addr){.addr = addr, .port = (uint16_t)port};
+	return 0;
+}
+
+char *addr_text(const struct addr *a, char out[ADDR_TEXT_BYTES])
+{
+	if (addr_is_v4(a))
+		inet_ntop(AF_INET, a->bytes + 12, out, ADDR_TEXT_BYTES);
+	else
+		inet_ntop(AF_INET6, a->bytes, out, ADDR_TEXT_BYTES);
+	return out;
+}
+
+char *endpoint_addr_text(const struct endpoint_addr *a, char out[ADDR_TEXT_BYTES])
+{
+	char host[INET6_ADDRSTRLEN + 1];
+	if (addr_is_v4(&a->addr)) {
+		inet_ntop(AF_INET, a->addr.bytes + 12, host, sizeof(host));
+		snprintf(out, ADDR_TEXT_BYTES, "%s:%u", host, a->port);
+	} else {
+		inet_ntop(AF_INET6, a->addr.bytes, host, sizeof(host));
+		snprintf(out, ADDR_TEXT_BYTES, "[%s]:%u", host, a->port);
+	}
+	return out;
+}

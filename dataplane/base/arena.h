@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bump memory of one fixed block: what a request's head needs, forgotten at once by a reset.
+#pragma once
+
+#include "slice.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena {
+	uint8_t *base; // borrowed
+	size_t bytes;  // size of the block
+	size_t used;   // <= bytes
+};
+
+// arena_init borrows bytes bytes at memory for as long as the arena is used.
+void arena_init(struct arena *arena, void *memory, size_t bytes);
+
+// arena_reset forgets every allocation.
+void arena_reset(struct arena *arena);
+
+// arena_alloc returns bytes bytes aligned to 8, not cleared, or NULL when the block is full.
+void *arena_alloc(struct arena *arena, size_t bytes);
+
+// arena_copy returns a copy of from in the arena; at is NULL (and bytes 0) when it does not fit.
+// An empty slice copies to a non-NULL empty one.
+struct slice arena_copy(struct arena *arena, struct slice from);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// The HTTP cache of one worker (RFC 9111): one shard of the node's. A key belongs to one worker, which
+// decides, lets one exchange fetch for many waiters, and lends immutable, reference-counted objects.
+// Answers come by callback: at once when the shard is this worker's own, later by message when it is
+// another's (cache_channel). Pure but for its own memory; time comes in.
+#pragma once
+
+#include "buf.h"
+#include "counter.h"
+#include "http.h"
+#include "pool.h"
+#include "siphash.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cache;
+
+struct cache_limits {
+	uint64_t memory_bytes;  // of this shard, all of it taken at start
+	uint32_t object_count;
+	uint64_t object_bytes;  // largest response stored; larger ones pass through
+	uint32_t waiter_count;  // requests that wait for another's fetch
+	uint32_t wait_ms;       // then a waiter fetches for itself
+	uint32_t worker_index, worker_count;
+	struct siphash_key key_secret; // the same on all workers: who owns a key
+};
+
+// What became of a request; the words of Cache-Status (RFC 9211).
+enum cache_verdict {
+	CACHE_HIT,          // object is lent; Age is in age_s
+	CACHE_NOT_MODIFIED, // the client's condition holds: answer 304 from object
+	CACHE_FETCH,        // you fetch: fill is yours, begin or abandon it
+	CACHE_PASS,         // do not use the cache (fwd reason in forward)
+	CACHE_VERDICT_COUNT
+};
+
+enum cache_forward { // RFC 9211 2.2 fwd=
+	CACHE_FORWARD_NONE, CACHE_FORWARD_BYPASS, CACHE_FORWARD_METHOD, CACHE_FORWARD_URI_MISS,
+	CACHE_FORWARD_VARY_MISS, CACHE_FORWARD_MISS, CACHE_FORWARD_REQUEST, CACHE_FORWARD_STALE,
+	CACHE_FORWARD_COUNT
+};
+
+struct cache_object; // immutable once complete
+struct cache_fill;   // a response being stored
+
+struct cache_answer {
+	enum cache_verdict verdict;
+	enum cache_forward forward;
+	struct cache_object *object; // HIT, NOT_MODIFIED: lent until cache_release
+	struct cache_fill *fill;     // FETCH: yours
+	uint64_t age_s;
+	int64_t ttl_s; // freshness left
+};
+
+// cache_answered is how an answer reaches the asker; asker is what was given to cache_ask.
+typedef void (*cache_answered)(void *owner, struct pool_id asker, const struct cache_answer *answer);
+
+// cache_new takes limits.memory_bytes; answered and owner are for all answers. NULL when short.
+struct cache *cache_new(const struct cache_limits *limits, cache_answered answered, void *owner,
+			struct counters *counters);
+void cache_free(struct cache *cache);
+
+// cache_set_time tells the time; wall_s is Unix time.
+void cache_set_time(struct cache *cache, uint64_t now_us, uint64_t wall_s);
+
+// cache_ask looks up a request. Exactly one answer follows, maybe before it returns.
+void cache_ask(struct cache *cache, const struct http_message *request, struct pool_id asker);
+
+// cache_cancel: the asker is gone; a waiter is forgotten, and no answer follows.
+void cache_cancel(struct cache *cache, struct pool_id asker);
+
+// cache_fill_begin tells the response head of a fetch. True: it is stored, give the body with
+// cache_fill_write. False: not storable, fill is gone, waiters were told to fetch for themselves;
+// *why is a counter of cache.def.
+bool cache_fill_begin(struct cache_fill *fill, const struct http_message *request,
+		      const struct http_message *response, enum counter *why);
+
+// cache_fill_write adds body bytes (copied). False: too large or memory short; fill is gone.
+bool cache_fill_write(struct cache_fill *fill, struct slice bytes);
+
+// cache_fill_end: the response is complete; it is stored, waiters get it, fill is gone.
+void cache_fill_end(struct cache_fill *fill);
+
+// cache_fill_abandon: the fetch failed or was not begun; one waiter becomes the fetcher. fill is gone.
+void cache_fill_abandon(struct cache_fill *fill);
+
+// cache_object_head borrows the stored head, without Age and Cache-Status.
+const struct http_message *cache_object_head(const struct cache_object *object);
+
+// cache_object_bytes is the body's size; cache_object_read borrows a run of it at offset, at most max.
+uint64_t cache_object_bytes(const struct cache_object *object);
+struct slice cache_object_read(const struct cache_object *object, uint64_t offset, size_t max);
+
+// cache_release gives a lent object back.
+void cache_release(struct cache *cache, struct cache_object *object);
+
+// cache_purge_url forgets a URL "scheme://authority/path?query", whatever its variants; returns how
+// many objects. cache_purge_all forgets everything, in bounded steps. Both also end running fills'
+// right to be stored.
+uint32_t cache_purge_url(struct cache *cache, struct slice url);
+void cache_purge_all(struct cache *cache);
+
+// cache_invalidate forgets the target of a successful unsafe request (RFC 9111 4.4).
+void cache_invalidate(struct cache *cache, const struct http_message *request);
+
+// cache_run ends waits that took too long, and eviction's leftover work; once a loop.
+void cache_run(struct cache *cache);

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network of one worker: Ethernet, ARP and ND, IPv4 and IPv6, ICMP, over one or more ports. Upper
+// protocols register for a protocol number; packets come up with offsets and addresses parsed and
+// checksums verified; they go down as a transport header and payload with headroom before it.
+#pragma once
+
+#include "addr.h"
+#include "counter.h"
+#include "port.h"
+#include "random.h"
+#include "wheel.h"
+
+#include <rte_mbuf.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct net; // one a worker; defined in net_priv.h
+
+#define NET_PROTOCOL_TCP 6u
+#define NET_PROTOCOL_UDP 17u
+#define NET_HEADROOM     128u // bytes an upper layer leaves before its header (RTE_PKTMBUF_HEADROOM)
+
+// What net knows of a received packet; lives in the mbuf's private area until the upper layer takes
+// the mbuf, and is copied out by whoever needs it longer.
+struct packet {
+	struct addr source;
+	struct addr destination;
+	uint16_t l4_offset; // from the first byte of the mbuf's data
+	uint16_t l4_bytes;  // transport header and payload, without Ethernet padding
+	uint8_t port_index; // into net's ports
+	uint8_t ttl;
+	uint8_t ecn;        // IP ECN bits
+	uint8_t is_checksum_good; // of the transport, by the NIC or by us
+};
+
+// packet_of returns the private area of a received mbuf.
+static inline struct packet *packet_of(struct rte_mbuf *mbuf)
+{
+	return (struct packet *)rte_mbuf_to_priv(mbuf);
+}
+
+// An upper protocol. No member may be NULL.
+struct net_upper {
+	// input takes mbuf (and frees it in the end); packet_of(mbuf) is filled in. mbuf's first
+	// segment holds the whole transport header's fixed part; the packet may have more segments.
+	void (*input)(void *user, struct rte_mbuf *mbuf);
+	// icmp_error reports an ICMP error about a packet we sent: local is our side. quoted are the
+	// first bytes (>= 8) of the transport header that came back. mtu is 0 unless "too big".
+	void (*icmp_error)(void *user, const struct addr *local, const struct addr *remote,
+			   const uint8_t *quoted, size_t quoted_bytes, bool is_hard, uint32_t mtu);
+	void *user;
+};
+
+// How an upper protocol's packet leaves.
+struct net_tx {
+	struct addr local;
+	struct addr remote;
+	uint8_t protocol;       // NET_PROTOCOL_TCP or _UDP: net fills in the transport checksum
+	uint8_t l4_header_bytes;
+	uint8_t ecn;
+	uint16_t segment_bytes; // 0, or the MSS to cut a larger payload into (TSO or software GSO)
+};
+
+struct net_limits {
+	uint32_t neighbour_count;
+	uint32_t neighbour_queue; // packets that wait for one neighbour's address
+	uint32_t icmp_per_second; // errors and echo replies generated
+};
+
+struct net_address {
+	struct prefix prefix; // our address and its connected prefix
+	uint32_t port_index;
+};
+
+struct net_route {
+	struct prefix prefix; // bits 0 (v6) or 96 (v4) = default
+	struct addr gateway;
+	uint32_t port_index;
+};
+
+struct net_config {
+	struct net_limits limits;
+	struct port *const *ports; // borrowed, port_count of them; this worker's queue of each
+	uint32_t port_count;
+	const struct net_address *addresses; // copied
+	uint32_t address_count;
+	const struct net_route *routes; // copied
+	uint32_t route_count;
+	uint32_t worker_index, worker_count; // who owns a flow, see net_owner
+	struct rte_mempool *mbufs; // borrowed; private area >= sizeof(struct packet)
+	struct wheel *wheel;
+	struct random_source *random;
+	struct counters *counters;
+	// handoff takes a packet of a flow that worker `owner` owns. Never NULL when worker_count > 1.
+	void (*handoff)(void *user, uint32_t owner, struct rte_mbuf *mbuf);
+	// exception takes a whole frame that is not ours (to the kernel's tap), or NULL: drop it.
+	void (*exception)(void *user, uint32_t port_index, struct rte_mbuf *mbuf);
+	void *user;
+};
+
+// net_new takes all memory for the limits. Returns NULL when memory is short.
+struct net *net_new(const struct net_config *config);
+
+// net_free gives all memory back; queued packets are freed.
+void net_free(struct net *net);
+
+// net_register sets the upper protocol for NET_PROTOCOL_TCP or _UDP.
+void net_register(struct net *net, uint8_t protocol, const struct net_upper *upper);
+
+// net_set_time tells the time; call at the start of each loop.
+void net_set_time(struct net *net, uint64_t now_us);
+
+// net_input takes the count frames received on port port_index.
+void net_input(struct net *net, uint32_t port_index, struct rte_mbuf **mbufs, uint32_t count);
+
+// net_input_handed takes a packet that another worker's net handed to this one (parsed already:
+// packet_of(mbuf) is valid).
+void net_input_handed(struct net *net, struct rte_mbuf *mbuf);
+
+// net_output takes mbuf (transport header first, NET_HEADROOM before it), adds checksum, IP and
+// Ethernet headers and queues it on the port; while the neighbour's address is unknown it waits in a
+// bounded queue. Returns 0, EHOSTUNREACH (no route) or ENOBUFS; mbuf is taken in every case.
+int net_output(struct net *net, struct rte_mbuf *mbuf, const struct net_tx *tx);
+
+// net_flush transmits what net_output queued; call once at the end of each loop.
+void net_flush(struct net *net);
+
+// net_source_for chooses our address to reach remote (RFC 6724 in short). False without a route.
+bool net_source_for(const struct net *net, const struct addr *remote, struct addr *local);
+
+// net_mtu is the IP MTU towards remote; net_can_segment tells whether net_tx.segment_bytes is worth
+// using towards it (TSO).
+uint32_t net_mtu(const struct net *net, const struct addr *remote);
+bool net_can_segment(const struct net *net, const struct addr *remote);
+
+// net_is_local is true for an address of ours.
+bool net_is_local(const struct net *net, const struct addr *addr);
+
+// net_owner is the worker that owns the flow between local and remote: symmetric Toeplitz over
+// addresses and ports, modulo the number of workers; the same function that RSS is programmed with.
+uint32_t net_owner(const struct net *net, const struct addr *local, uint16_t local_port,
+		   const struct addr *remote, uint16_t remote_port);

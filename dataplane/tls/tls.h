@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// TLS 1.3 (RFC 8446) and 1.2 (RFC 5246) of one worker: bytes in, bytes out, no sockets, no packets.
+// Handshakes are OpenSSL's, in a library context of the worker's own. After a TLS 1.3 handshake the
+// traffic secrets drive our own record layer (tls_record) and the SSL object is freed.
+//
+//   wire bytes -> tls_receive -> events.plaintext        tls_seal(buf) -> wire bytes in place
+#pragma once
+
+#include "buf.h"
+#include "counter.h"
+#include "random.h"
+#include "record.h"
+#include "slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tls;      // one a worker
+struct tls_conn; // one a connection
+
+#define TLS_RECORD_HEAD      5u     // plaintext starts this far into the buffer given to tls_seal
+#define TLS_RECORD_TAIL      64u    // room behind it for content type, tag, TLS 1.2's explicit nonce
+#define TLS_PLAINTEXT_MAX    16384u // RFC 8446 5.1
+#define TLS_NONCE_ROOM       16u
+
+enum tls_alpn { TLS_ALPN_NONE, TLS_ALPN_HTTP1, TLS_ALPN_H2, TLS_ALPN_COUNT };
+
+// Who may be at the other end of a hop between nodes.
+enum tls_peer_role {
+	TLS_PEER_EDGE = 1 << 0,    // spiffe://<mesh>/edge/...
+	TLS_PEER_GATEWAY = 1 << 1, // spiffe://<mesh>/gateway/...
+	TLS_PEER_SERVICE = 1 << 2, // spiffe://<mesh>/svc/...
+};
+
+struct tls_limits {
+	uint32_t conn_count;
+	uint32_t handshakes_at_once; // half-done; more are refused (COUNTER_tls_handshakes_at_bound)
+	uint32_t handshake_timeout_ms;
+	uint32_t certificate_count; // public certificates held (LRU)
+	uint32_t cert_wait_count;   // handshakes that wait for a certificate from control
+	uint32_t cert_wait_ms;
+	bool is_tls12_allowed;      // on public listeners; never between nodes
+};
+
+struct tls_info {
+	bool is_resumed;
+	bool is_tls13;
+	enum tls_alpn alpn;
+	const char *cipher;
+	char server_name[RECORD_HOST_BYTES]; // SNI, lower case, "" without
+	char peer[RECORD_PEER_BYTES];        // SPIFFE name of the peer, "" on public listeners
+};
+
+// Events of a connection. No member may be NULL. Inside an event every tls_ call is allowed but
+// tls_free of the same connection.
+struct tls_events {
+	// send carries handshake bytes, tickets, alerts: it takes the reference to buf.
+	void (*send)(void *user, struct buf *buf, uint32_t offset, uint32_t bytes);
+	// ready: the handshake is done and the peer is who it must be.
+	void (*ready)(void *user, const struct tls_info *info);
+	// plaintext lends opened bytes; returns how many were taken. What was not taken is offered
+	// again by tls_resume; until then tls_receive takes nothing.
+	size_t (*plaintext)(void *user, struct slice bytes);
+	// closed: close_notify (COUNTER_tls_closed), or a reason of tls.def; alerts were sent. No
+	// event follows.
+	void (*closed)(void *user, enum counter reason);
+};
+
+struct tls_callbacks {
+	// cert_wanted: no certificate matches this SNI; control should be asked. False: cannot ask.
+	bool (*cert_wanted)(void *user, const char *server_name);
+	void *user;
+};
+
+struct tls_accept {
+	bool is_mesh;        // mutual TLS between nodes; else a public listener
+	unsigned peer_roles; // is_mesh: enum tls_peer_role bits that may call
+	bool is_h2_offered;
+	bool is_http1_offered;
+	const struct tls_events *events;
+	void *user;
+};
+
+struct tls_connect {
+	const char *server_name; // SNI
+	const char *peer;        // the SPIFFE name that must answer; a prefix when it ends in '/'
+	const char *identity;    // which of our identities to show; NULL = the first
+	const struct tls_events *events;
+	void *user;
+};
+
+// tls_new makes the worker's context; random seeds nothing of OpenSSL. counters and bufs are borrowed.
+// Returns NULL when OpenSSL refuses or memory is short.
+struct tls *tls_new(const struct tls_limits *limits, const struct tls_callbacks *callbacks,
+		    struct buf_pool *bufs, struct counters *counters);
+
+// tls_free_all ends everything, wiping keys.
+void tls_free_all(struct tls *tls);
+
+// tls_apply takes a CERT, CERT_ABSENT, IDENTITY, TRUST, TICKET_KEY or REMOVE record that passed
+// record_check. Connections live on. Returns NULL, or why it was refused (a literal).
+const char *tls_apply(struct tls *tls, const struct record *record, uint64_t now_us);
+
+// tls_mark and tls_sweep bracket a full set: what was not applied in between is forgotten.
+void tls_mark(struct tls *tls);
+void tls_sweep(struct tls *tls);
+
+// tls_set_time tells the time; wall_s is the Unix time that certificates are checked against.
+void tls_set_time(struct tls *tls, uint64_t now_us, uint64_t wall_s);
+
+// tls_accept_new starts a server side; NULL at a bound (counted). tls_connect_new starts a client side
+// and sends its first flight by `send`; NULL at a bound or without an identity.
+struct tls_conn *tls_accept_new(struct tls *tls, const struct tls_accept *accept);
+struct tls_conn *tls_connect_new(struct tls *tls, const struct tls_connect *connect);
+
+// tls_receive takes wire bytes, which it may decrypt in place, and returns how many it took: less than
+// all while the peer's bytes must wait (handshake waits for a certificate or its budget, plaintext
+// not taken). Call again after tls_resume or in a later loop.
+size_t tls_receive(struct tls_conn *conn, uint8_t *bytes, size_t count);
+
+// tls_resume offers plaintext that was not taken again. True when all of it was taken.
+bool tls_resume(struct tls_conn *conn);
+
+// tls_seal turns bytes (1..TLS_PLAINTEXT_MAX) of plaintext, at TLS_RECORD_HEAD + TLS_NONCE_ROOM into
+// buf, into one record in place: *offset and *wire_bytes tell where it lies. Returns 0, or EPIPE (not
+// ready, closed).
+int tls_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes, uint32_t *offset,
+	     uint32_t *wire_bytes);
+
+// tls_close_notify sends the closing alert.
+void tls_close_notify(struct tls_conn *conn);
+
+// tls_free ends the connection's state without a word to the peer, wiping its keys.
+void tls_free(struct tls_conn *conn);
+
+// tls_run continues handshakes that waited (certificates, budget) and ends those that took too long.
+// budget is the number of handshake steps. Call once a loop.
+void tls_run(struct tls *tls, uint32_t budget);
+
+// tls_has_waiting is true when tls_run has something to continue at once.
+bool tls_has_waiting(const struct tls *tls);
+
+// tls_conn_count counts connections alive.
+uint32_t tls_conn_count(const struct tls *tls);

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The timer wheel against its contract: never early, at most one tick late, nothing lost.
+#include "random.h"
+#include "unit.h"
+#include "wheel.h"
+
+struct probe {
+	struct wheel_timer timer;
+	uint64_t due_us;
+	uint64_t fired_us;
+	unsigned fired_count;
+};
+
+static void note(struct wheel_timer *timer, uint64_t now_us)
+{
+	struct probe *probe = (struct probe *)timer;
+	probe->fired_us = now_us;
+	probe->fired_count++;
+}
+
+static void every_timer_fires_once_and_never_early(void)
+{
+	enum { COUNT = 2000 };
+	static struct wheel wheel;
+	static struct probe probes[COUNT];
+	struct random_source random;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		random_init(&random, (struct siphash_key){{seed, 1}});
+		uint64_t now = random_u64(&random) % 1000000000;
+		wheel_init(&wheel, now);
+		for (unsigned i = 0; i < COUNT; i++) {
+			wheel_timer_init(&probes[i].timer, note);
+			probes[i].fired_count = 0;
+			unsigned bits = random_below(&random, 34);
+			probes[i].due_us = now + random_u64(&random) % (1ull << bits);
+			wheel_arm(&wheel, &probes[i].timer, probes[i].due_us);
+		}
+		while (wheel.armed_count > 0) {
+			uint64_t next = wheel_next_us(&wheel);
+			CU_ASSERT_FATAL(next != WHEEL_NEVER);
+			now = next > now ? next : now + 1000;
+			wheel_advance(&wheel, now, UINT32_MAX);
+		}
+		for (unsigned i = 0; i < COUNT; i++) {
+			CU_ASSERT_EQUAL(probes[i].fired_count, 1);
+			CU_ASSERT(probes[i].fired_us >= probes[i].due_us);
+			CU_ASSERT(probes[i].fired_us <= probes[i].due_us + 2 * WHEEL_TICK_US);
+		}
+	}
+}
+
+static void a_disarmed_timer_does_not_fire(void)
+{
+	static struct wheel wheel;
+	struct probe probe = {0};
+	wheel_init(&wheel, 0);
+	wheel_timer_init(&probe.timer, note);
+	wheel_arm(&wheel, &probe.timer, 5000);
+	CU_ASSERT(wheel_is_armed(&probe.timer));
+	wheel_disarm(&wheel, &probe.timer);
+	CU_ASSERT(!wheel_is_armed(&probe.timer));
+	wheel_advance(&wheel, 1000000, UINT32_MAX);
+	CU_ASSERT_EQUAL(probe.fired_count, 0);
+	CU_ASSERT_EQUAL(wheel_next_us(&wheel), WHEEL_NEVER);
+}
+
+static void a_budget_leaves_the_rest_for_the_next_advance(void)
+{
+	static struct wheel wheel;
+	static struct probe probes[100];
+	wheel_init(&wheel, 0);
+	for (unsigned i = 0; i < 100; i++) {
+		probes[i].fired_count = 0;
+		wheel_timer_init(&probes[i].timer, note);
+		wheel_arm(&wheel, &probes[i].timer, 1000 * (1 + i % 3));
+	}
+	CU_ASSERT_EQUAL(wheel_advance(&wheel, 10000, 10), 10);
+	CU_ASSERT_EQUAL(wheel_advance(&wheel, 10000, UINT32_MAX), 90);
+}
+
+UNIT_MAIN("wheel", {"every timer fires once and never early", every_timer_fires_once_and_never_early},
+	  {"a disarmed timer does not fire", a_disarmed_timer_does_not_fire},
+	  {"a budget leaves the rest for the next advance",
+	   a_budget_leaves_the_rest_for_the_next_advance})
