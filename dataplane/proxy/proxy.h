@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The proxy of one worker: connections from clients or other nodes (downstream), exchanges, and
+// connections to the next node or the workload (upstream). An exchange is one request and its
+// response; what differs between edge, gateway and sidecar is a policy table (proxy_role.h).
+//
+// A loop calls: tcp_run_ready, proxy_run, tcp_run_ready again (what proxy_run queued leaves in the
+// same loop), net_flush.
+#pragma once
+
+#include "addr.h"
+#include "buf.h"
+#include "cache.h"
+#include "counter.h"
+#include "http.h"
+#include "journal.h"
+#include "random.h"
+#include "route.h"
+#include "tcp.h"
+#include "tls.h"
+#include "wheel.h"
+
+struct proxy; // one a worker
+
+enum proxy_role { PROXY_EDGE, PROXY_GATEWAY, PROXY_SIDECAR, PROXY_ROLE_COUNT };
+
+enum proxy_protocol {
+	PROXY_LISTEN_HTTPS,    // TLS, h2 and http/1.1, for the public
+	PROXY_LISTEN_HTTP,     // plain http/1.1
+	PROXY_LISTEN_REDIRECT, // plain http/1.1: 308 to https
+	PROXY_LISTEN_MESH,     // mutual TLS, h2, from other nodes only
+	PROXY_LISTEN_COUNT
+};
+
+struct proxy_listener {
+	struct addr addr; // zero = every address of ours
+	uint16_t port;
+	enum proxy_protocol protocol;
+};
+
+struct proxy_limits {
+	uint32_t downstream_count;
+	uint32_t upstream_count;
+	uint32_t exchange_count;
+	uint32_t waiting_count;          // exchanges that wait for a lookup or an upstream connection
+	uint32_t upstream_per_endpoint;  // connections; HTTP/2 ones carry many exchanges
+	uint32_t tries;                  // endpoints tried for one exchange
+	uint32_t body_buffer_bytes;      // per direction of an exchange, <= 131072
+	uint32_t head_timeout_ms;        // first byte to end of a request head; TLS handshake apart
+	uint32_t keepalive_timeout_ms;   // downstream without exchange
+	uint32_t upstream_idle_ms;       // upstream without exchange
+	uint32_t lookup_timeout_ms;      // control's answer about a host
+	uint32_t connect_timeout_ms;     // TCP and TLS to an endpoint
+	uint32_t response_timeout_ms;    // request sent to response head
+	uint32_t body_idle_timeout_ms;   // no byte of a body in either direction
+	uint32_t linger_ms;              // after our FIN, for the peer's
+	struct http_limits http;         // downstream and upstream connections
+};
+
+struct proxy_callbacks {
+	// lookup asks control who serves host; records and proxy_route_changed follow. False: cannot ask
+	// now (ring full, no control).
+	bool (*lookup)(void *user, struct slice host);
+	// endpoint_failed tells control: failure_count tries in a row failed.
+	void (*endpoint_failed)(void *user, uint32_t endpoint_id, uint32_t failure_count);
+	void *user;
+};
+
+struct proxy_config {
+	enum proxy_role role;
+	const char *node;     // this node's id: Via, Cache-Status (borrowed)
+	const char *location; // (borrowed)
+	const char *mesh;     // trust domain (borrowed)
+	const struct proxy_listener *listeners; // copied
+	uint32_t listener_count;
+	struct proxy_limits limits;
+	struct proxy_callbacks callbacks;
+	struct tcp *tcp; // all borrowed for the proxy's life
+	struct tls *tls;
+	struct route_table *routes;
+	struct buf_pool *bufs;
+	struct wheel *wheel;
+	struct random_source *random;
+	struct counters *counters;
+	struct journal *journal;
+};
+
+// proxy_new takes all memory for the limits and starts listening. Returns NULL and sets *why (a
+// literal) when memory is short or a listener's port is taken.
+struct proxy *proxy_new(const struct proxy_config *config, const char **why);
+
+// proxy_set_cache lends the cache (edge); made with proxy_cache_answered and the proxy as owner.
+void proxy_set_cache(struct proxy *proxy, struct cache *cache);
+
+// proxy_cache_answered is the cache's way to answer: owner is the proxy.
+void proxy_cache_answered(void *owner, struct pool_id asker, const struct cache_answer *answer);
+
+// proxy_free drops every exchange and connection without a word to peers.
+void proxy_free(struct proxy *proxy);
+
+// proxy_set_time tells the time; call at the start of each loop.
+void proxy_set_time(struct proxy *proxy, uint64_t now_us, uint64_t wall_s);
+
+// proxy_route_changed: routes or certificates changed; exchanges that wait for a lookup look again.
+void proxy_route_changed(struct proxy *proxy);
+
+// proxy_run moves bytes of the connections that have something to do, at most budget of them. True
+// when some are left: the worker must not sleep.
+bool proxy_run(struct proxy *proxy, uint32_t budget);
+
+// proxy_drain ends politely: GOAWAY and Connection: close from now on, listeners stay.
+void proxy_drain(struct proxy *proxy);
+
+struct proxy_in_use {
+	uint32_t downstream_count, upstream_count, exchange_count;
+};
+
+// proxy_in_use counts what lives; all zero after a clean end.
+struct proxy_in_use proxy_in_use(const struct proxy *proxy);
