@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events: what a worker tells control, up the ring. Same framing as records (record.h): header,
-// then one of these structs. The ring is lossy: a full one drops the event and counts it; everything
-// that matters is asked again.
+// then one of these structs. The ring is lossy: a full one drops the event and counts it;
+// everything that matters is asked again.
 #pragma once
 
 #include "record.h"

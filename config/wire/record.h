@@ -11,6 +11,7 @@
 
 #include "addr.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,8 +33,8 @@ enum record_type {
 struct record_header {
 	uint16_t magic;
 	uint8_t version;
-	uint8_t type;     // enum record_type
-	uint32_t bytes;   // of the payload, without this header
+	uint8_t type;      // enum record_type
+	uint32_t bytes;    // of the payload, without this header
 	uint64_t sequence; // 1, 2, 3 ... per ring; a gap means: ask for a full set
 };
 
@@ -94,7 +95,8 @@ struct record_endpoint {
 	uint8_t is_healthy;
 	uint8_t is_draining;
 	uint32_t weight;              // 1..1000
-	char peer[RECORD_PEER_BYTES]; // exact SPIFFE name, or a prefix ending in '/'; "" for WORKLOAD
+	char peer[RECORD_PEER_BYTES]; // exact SPIFFE name, or a prefix ending in '/'; "" for
+				      // WORKLOAD
 };
 
 // A route: host and path prefix to service. The longest host match wins, then the longest prefix.
@@ -182,10 +184,14 @@ struct record {
 // record_tail borrows what follows the fixed struct of the record's type.
 const uint8_t *record_tail(const struct record *record, size_t *bytes);
 
-// record_check tells whether header and payload are what their type demands: magic, version, length,
-// enum ranges, NUL-terminated strings, tail lengths that add up, hosts in lower case. Returns NULL,
-// or what is wrong (a literal).
+// record_check tells whether header and payload are what their type demands: magic, version,
+// length, enum ranges, NUL-terminated strings, tail lengths that add up, hosts in lower case.
+// Returns NULL, or what is wrong (a literal).
 const char *record_check(const struct record_header *header, const void *payload);
+
+// record_host_is_good is true for a NUL-terminated, non-empty host in lower case as it may stand in
+// a record or event: letters, digits, ".-_" or an address literal; no wildcard.
+bool record_host_is_good(const char host[RECORD_HOST_BYTES]);
 
 // record_type_name returns "SERVICE" ... or "?".
 const char *record_type_name(unsigned type);
