@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // TCP (RFC 9293) of one worker: listen, connect, send, receive, close. Connections are named by
-// handle. Nothing here reads a clock, draws system randomness or allocates after tcp_init.
+// handle. Nothing here reads a clock, draws system randomness or allocates after tcp_new.
 //
 // Input only notes what happened; the owner hears of it from tcp_run_ready, once a connection per
 // loop, in this order: opened, readable, writable, closed. After `closed` the handle is dead.
@@ -95,10 +95,20 @@ struct tcp_info {
 };
 
 
-// tcp_new takes all memory for limits and registers as net's protocol 6. random, counters, wheel and
-// bufs are borrowed for its life. Returns NULL when memory is short or a limit is senseless.
-struct tcp *tcp_new(const struct tcp_limits *limits, struct net *net, struct wheel *wheel,
-		    struct random_source *random, struct counters *counters);
+// What a worker gives its TCP. Everything behind a pointer is borrowed for tcp's life.
+struct tcp_config {
+	struct tcp_limits limits; // copied
+	struct net *net;
+	struct rte_mempool *mbufs; // for what we send; private area >= sizeof(struct packet)
+	struct wheel *wheel;
+	struct random_source *random;
+	struct counters *counters;
+	uint32_t worker_index; // whose source ports tcp_connect_to draws, see net_owner
+};
+
+// tcp_new takes all memory for the limits and registers as net's protocol 6. Returns NULL when
+// memory is short or a limit is senseless.
+struct tcp *tcp_new(const struct tcp_config *config);
 
 // tcp_free drops every connection without a word to peers and gives all memory back.
 void tcp_free(struct tcp *tcp);
