@@ -18,8 +18,10 @@
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
+#ifndef container_of // DPDK's headers have the same
 #define container_of(pointer, type, member)                                                        \
 	((type *)(void *)((char *)(pointer) - __builtin_offsetof(type, member)))
+#endif
 
 #define MIN(a, b)                                                                                  \
 	({                                                                                         \

@@ -41,24 +41,24 @@ struct proxy_limits {
 	uint32_t downstream_count;
 	uint32_t upstream_count;
 	uint32_t exchange_count;
-	uint32_t waiting_count;          // exchanges that wait for a lookup or an upstream connection
-	uint32_t upstream_per_endpoint;  // connections; HTTP/2 ones carry many exchanges
-	uint32_t tries;                  // endpoints tried for one exchange
-	uint32_t body_buffer_bytes;      // per direction of an exchange, <= 131072
-	uint32_t head_timeout_ms;        // first byte to end of a request head; TLS handshake apart
-	uint32_t keepalive_timeout_ms;   // downstream without exchange
-	uint32_t upstream_idle_ms;       // upstream without exchange
-	uint32_t lookup_timeout_ms;      // control's answer about a host
-	uint32_t connect_timeout_ms;     // TCP and TLS to an endpoint
-	uint32_t response_timeout_ms;    // request sent to response head
-	uint32_t body_idle_timeout_ms;   // no byte of a body in either direction
-	uint32_t linger_ms;              // after our FIN, for the peer's
-	struct http_limits http;         // downstream and upstream connections
+	uint32_t waiting_count; // exchanges that wait for a lookup or an upstream connection
+	uint32_t upstream_per_endpoint; // connections; HTTP/2 ones carry many exchanges
+	uint32_t tries;                 // endpoints tried for one exchange
+	uint32_t body_buffer_bytes;     // per direction of an exchange, <= 131072
+	uint32_t head_timeout_ms;       // first byte to end of a request head; TLS handshake apart
+	uint32_t keepalive_timeout_ms;  // downstream without exchange
+	uint32_t upstream_idle_ms;      // upstream without exchange
+	uint32_t lookup_timeout_ms;     // control's answer about a host
+	uint32_t connect_timeout_ms;    // TCP and TLS to an endpoint
+	uint32_t response_timeout_ms;   // request sent to response head
+	uint32_t body_idle_timeout_ms;  // no byte of a body in either direction
+	uint32_t linger_ms;             // after our FIN, for the peer's
+	struct http_limits http;        // downstream and upstream connections
 };
 
 struct proxy_callbacks {
-	// lookup asks control who serves host; records and proxy_route_changed follow. False: cannot ask
-	// now (ring full, no control).
+	// lookup asks control who serves host; records and proxy_route_changed follow. False:
+	// cannot ask now (ring full, no control).
 	bool (*lookup)(void *user, struct slice host);
 	// endpoint_failed tells control: failure_count tries in a row failed.
 	void (*endpoint_failed)(void *user, uint32_t endpoint_id, uint32_t failure_count);
@@ -67,9 +67,9 @@ struct proxy_callbacks {
 
 struct proxy_config {
 	enum proxy_role role;
-	const char *node;     // this node's id: Via, Cache-Status (borrowed)
-	const char *location; // (borrowed)
-	const char *mesh;     // trust domain (borrowed)
+	const char *node;                       // this node's id: Via, Cache-Status (borrowed)
+	const char *location;                   // (borrowed)
+	const char *mesh;                       // trust domain (borrowed)
 	const struct proxy_listener *listeners; // copied
 	uint32_t listener_count;
 	struct proxy_limits limits;

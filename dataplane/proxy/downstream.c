@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connections from clients and other nodes: each HTTP request on one becomes an exchange.
+// Deadlines: for a first or next request's head, for an idle connection, for the peer's FIN after
+// ours.
+#include "proxy_priv.h"
+#include "relay.h"
+
+#include "check.h"
+
+static struct downstream *of_transport(struct transport *transport)
+{
+	return container_of(transport, struct downstream, transport);
+}
+
+static void arm(struct downstream *down, uint32_t ms)
+{
+	struct proxy *proxy = down->transport.proxy;
+	wheel_arm(proxy->wheel, &down->timer, proxy->now_us + ms * 1000ull);
+}
+
+static void on_deadline(struct wheel_timer *timer, uint64_t)
+{
+	struct downstream *down = container_of(timer, struct downstream, timer);
+	struct transport *transport = &down->transport;
+	struct proxy *proxy = transport->proxy;
+	if (transport->is_shut) {
+		counter_inc(proxy->counters, COUNTER_exchange_downstream_lingered);
+		transport->is_shut = false; // a reset, now
+		transport_doom(transport, COUNTER_exchange_downstream_lingered);
+		return;
+	}
+	enum counter reason = down->is_reading_head ? COUNTER_exchange_downstream_head_timeout
+						    : COUNTER_exchange_downstream_idle;
+	counter_inc(proxy->counters, reason);
+	if (transport->http)
+		http_shutdown(transport->http);
+	transport_shut(transport);
+	arm(down, proxy->limits.linger_ms);
+}
+
+static void on_head(void *user, uint32_t stream, void *, const struct http_message *message,
+		    bool is_end)
+{
+	struct downstream *down = user;
+	struct exchange *exchange = exchange_new(down, stream, message, is_end);
+	wheel_disarm(down->transport.proxy->wheel, &down->timer);
+	down->is_reading_head = false;
+	transport_touch(&down->transport);
+	if (!exchange)
+		return;
+	http_set_stream_user(down->transport.http, stream, exchange);
+	exchange_start(exchange);
+}
+
+static void on_body(void *user, uint32_t stream, void *stream_user, struct slice bytes)
+{
+	struct downstream *down = user;
+	struct exchange *exchange = stream_user;
+	// A refused or answered request: its body is read and forgotten.
+	if (!exchange || exchange->state == EXCHANGE_REPLY) {
+		http_consume(down->transport.http, stream, bytes.bytes);
+		transport_touch(&down->transport);
+		return;
+	}
+	if (!relay_request(exchange, bytes))
+		exchange_break(exchange, COUNTER_exchange_overloaded);
+}
+
+// keep_trailers copies trailers into the exchange's arena; those that do not fit are dropped.
+static void keep_trailers(struct exchange *exchange, const struct http_field *trailers,
+			  uint32_t count, const struct http_field **kept, uint32_t *kept_count)
+{
+	struct http_field *fields = arena_alloc(&exchange->arena, count * sizeof(*fields));
+	if (count == 0 || !fields)
+		return;
+	for (uint32_t i = 0; i < count; i++) {
+		fields[i].name = arena_copy(&exchange->arena, trailers[i].name);
+		fields[i].value = arena_copy(&exchange->arena, trailers[i].value);
+		if (!fields[i].name.at || !fields[i].value.at)
+			return;
+	}
+	*kept = fields;
+	*kept_count = count;
+}
+
+void exchange_keep_trailers(struct exchange *exchange, bool is_request,
+			    const struct http_field *trailers, uint32_t count)
+{
+	if (is_request)
+		keep_trailers(exchange, trailers, count, &exchange->request_trailers,
+			      &exchange->request_trailer_count);
+	else
+		keep_trailers(exchange, trailers, count, &exchange->response_trailers,
+			      &exchange->response_trailer_count);
+}
+
+static void on_end(void *, uint32_t, void *stream_user, const struct http_field *trailers,
+		   uint32_t trailer_count)
+{
+	struct exchange *exchange = stream_user;
+	if (!exchange)
+		return;
+	exchange->is_request_ended = true;
+	exchange_keep_trailers(exchange, true, trailers, trailer_count);
+	relay_wake_upstream(exchange);
+}
+
+static void on_reset(void *user, uint32_t, void *stream_user, struct http_fault fault)
+{
+	struct downstream *down = user;
+	struct exchange *exchange = stream_user;
+	if (fault.counter)
+		counter_inc(down->transport.proxy->counters, (enum counter)fault.counter);
+	if (exchange)
+		exchange_client_gone(exchange, COUNTER_exchange_client_gone);
+}
+
+static struct slice on_pull(void *, uint32_t, void *stream_user, size_t max, bool *is_end,
+			    const struct http_field **trailers, uint32_t *trailer_count)
+{
+	if (!stream_user) {
+		*is_end = true;
+		return (struct slice){0};
+	}
+	return relay_pull_response(stream_user, max, is_end, trailers, trailer_count);
+}
+
+static void on_sent(void *, uint32_t, void *stream_user)
+{
+	if (stream_user)
+		exchange_sent(stream_user);
+}
+
+static void on_http_closed(void *user, struct http_fault fault)
+{
+	struct downstream *down = user;
+	if (fault.counter) {
+		counter_inc(down->transport.proxy->counters, (enum counter)fault.counter);
+		down->transport.is_discarding = true;
+	}
+	if (down->exchange_count == 0)
+		arm(down, down->transport.proxy->limits.linger_ms);
+	transport_touch(&down->transport);
+}
+
+static const struct http_events http_events = {
+	.head = on_head,
+	.body = on_body,
+	.end = on_end,
+	.reset = on_reset,
+	.pull = on_pull,
+	.sent = on_sent,
+	.closed = on_http_closed,
+};
+
+static void on_ready(struct transport *transport, const struct tls_info *info)
+{
+	struct downstream *down = of_transport(transport);
+	struct proxy *proxy = transport->proxy;
+	bool is_h2 = info && info->alpn == TLS_ALPN_H2;
+	if (down->listener->protocol == PROXY_LISTEN_MESH && !is_h2) {
+		counter_inc(proxy->counters, COUNTER_exchange_protocol_mismatch);
+		transport_doom(transport, COUNTER_exchange_protocol_mismatch);
+		return;
+	}
+	transport->http = http_conn_new(is_h2 ? HTTP_VERSION_2 : HTTP_VERSION_1, true,
+					&proxy->limits.http, &http_events, down);
+	if (!transport->http) {
+		transport_doom(transport, COUNTER_exchange_downstream_at_bound);
+		return;
+	}
+	if (proxy->is_draining)
+		http_shutdown(transport->http);
+	arm(down, proxy->limits.head_timeout_ms);
+	transport_touch(transport);
+}
+
+static void on_received(struct transport *transport)
+{
+	struct downstream *down = of_transport(transport);
+	if (down->exchange_count > 0 || down->is_reading_head)
+		return;
+	down->is_reading_head = true;
+	arm(down, transport->proxy->limits.head_timeout_ms);
+}
+
+static void on_gone(struct transport *transport, enum counter)
+{
+	struct downstream *down = of_transport(transport);
+	struct proxy *proxy = transport->proxy;
+	struct list *node;
+	while ((node = down->exchanges.next) != &down->exchanges)
+		exchange_client_gone(container_of(node, struct exchange, down_link),
+				     COUNTER_exchange_client_gone);
+	wheel_disarm(proxy->wheel, &down->timer);
+	list_remove(&transport->busy);
+	if (transport->http)
+		http_conn_free(transport->http);
+	if (transport->tls)
+		tls_free(transport->tls);
+	pool_free(&proxy->downstreams, down);
+	counter_set(proxy->counters, COUNTER_exchange_downstreams_active,
+		    proxy->downstreams.in_use);
+}
+
+static const struct transport_events transport_events = {
+	.ready = on_ready,
+	.received = on_received,
+	.gone = on_gone,
+};
+
+void downstream_exchange_done(struct downstream *down)
+{
+	struct proxy *proxy = down->transport.proxy;
+	CHECK(down->exchange_count > 0);
+	if (--down->exchange_count > 0 || down->transport.is_doomed)
+		return;
+	arm(down,
+	    down->transport.is_shut ? proxy->limits.linger_ms : proxy->limits.keepalive_timeout_ms);
+}
+
+void downstream_drain(struct downstream *down)
+{
+	if (down->transport.http)
+		http_shutdown(down->transport.http);
+	transport_touch(&down->transport);
+}
+
+void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple *tuple)
+{
+	struct listener_user *listener_user = user;
+	struct proxy *proxy = listener_user->proxy;
+	enum proxy_protocol protocol = listener_user->listener->protocol;
+	bool is_mesh = protocol == PROXY_LISTEN_MESH;
+	struct tls_accept accept = {.is_mesh = is_mesh,
+				    .peer_roles = proxy->role->accepts,
+				    .is_h2_offered = true,
+				    .is_http1_offered = !is_mesh};
+	struct downstream *down = pool_new(&proxy->downstreams, NULL);
+	if (!down) {
+		counter_inc(proxy->counters, COUNTER_exchange_downstream_at_bound);
+		return NULL;
+	}
+	down->listener = listener_user->listener;
+	down->tuple = *tuple;
+	list_init(&down->exchanges);
+	wheel_timer_init(&down->timer, on_deadline);
+	transport_init(&down->transport, proxy, &transport_events, tcp);
+	arm(down, proxy->limits.head_timeout_ms); // of the TLS handshake, too
+	bool is_tls = is_mesh || protocol == PROXY_LISTEN_HTTPS;
+	if (transport_accept(&down->transport, is_tls ? &accept : NULL) != 0) {
+		wheel_disarm(proxy->wheel, &down->timer);
+		pool_free(&proxy->downstreams, down);
+		return NULL;
+	}
+	counter_inc(proxy->counters, COUNTER_exchange_downstreams);
+	counter_set(proxy->counters, COUNTER_exchange_downstreams_active,
+		    proxy->downstreams.in_use);
+	return &down->transport;
+}

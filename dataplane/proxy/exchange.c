@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// An exchange is one request and its response; see exchange.h. This file is its birth, its walk up
+// to the upstream, and its end; what happens with the upstream is in exchange_upstream.c, answers
+// of our own in exchange_reply.c.
+#include "exchange.h"
+
+#include "forward.h"
+#include "proxy_priv.h"
+#include "relay.h"
+
+#include "check.h"
+
+const char *exchange_state_text(enum exchange_state state)
+{
+	static const char *const texts[] = {
+#define X(name, text) text,
+		EXCHANGE_STATES(X)
+#undef X
+	};
+	return state < EXCHANGE_STATE_COUNT ? texts[state] : "?";
+}
+
+void exchange_set_deadline(struct exchange *exchange, uint32_t ms)
+{
+	wheel_arm(exchange->proxy->wheel, &exchange->timer, exchange->proxy->now_us + ms * 1000ull);
+}
+
+static void on_deadline(struct wheel_timer *timer, uint64_t)
+{
+	struct exchange *exchange = container_of(timer, struct exchange, timer);
+	switch (exchange->state) {
+	case EXCHANGE_LOOKUP: exchange_reply(exchange, COUNTER_exchange_lookup_timeout); break;
+	case EXCHANGE_CONNECT:
+		if (exchange->up)
+			exchange_try_failed(exchange, COUNTER_exchange_connect_timeout, true);
+		else
+			exchange_reply(exchange, COUNTER_exchange_overloaded);
+		break;
+	case EXCHANGE_RESPONSE:
+		exchange_try_failed(exchange, COUNTER_exchange_upstream_timeout, false);
+		break;
+	default: exchange_break(exchange, COUNTER_exchange_body_stalled); break;
+	}
+}
+
+// head_bytes is the memory that a copy of a head needs, at most.
+static size_t head_bytes(const struct http_message *message)
+{
+	size_t bytes = 512 + message->method_text.bytes + message->scheme.bytes +
+		       message->authority.bytes + message->target.bytes;
+	for (uint32_t i = 0; i < message->field_count; i++)
+		bytes += sizeof(struct http_field) + 16 + message->fields[i].name.bytes +
+			 message->fields[i].value.bytes;
+	return bytes;
+}
+
+// refuse answers a request for which there is no exchange.
+static struct exchange *refuse(struct downstream *down, uint32_t stream, enum counter reason)
+{
+	struct http_message answer = {
+		.status = exchange_status_of(reason), .version = 11, .content_length = 0};
+	counter_inc(down->transport.proxy->counters, reason);
+	http_respond(down->transport.http, stream, &answer, false);
+	return NULL;
+}
+
+// take_head copies the request into a buffer of the exchange. False when it does not fit.
+static bool take_head(struct exchange *exchange, const struct http_message *request)
+{
+	size_t bytes = head_bytes(request);
+	if (bytes > BUF_BYTES)
+		return false;
+	exchange->head_buf = buf_new(exchange->proxy->bufs, bytes);
+	if (!exchange->head_buf)
+		return false;
+	arena_init(&exchange->arena, exchange->head_buf->data, exchange->head_buf->bytes);
+	return http_message_copy(&exchange->request, request, &exchange->arena) == 0;
+}
+
+static void release_memory(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	relay_clear(exchange);
+	if (exchange->head_buf)
+		buf_unref(exchange->head_buf);
+	pool_free(&proxy->exchanges, exchange);
+	counter_set(proxy->counters, COUNTER_exchange_active, proxy->exchanges.in_use);
+}
+
+struct exchange *exchange_new(struct downstream *down, uint32_t stream,
+			      const struct http_message *request, bool is_end)
+{
+	struct proxy *proxy = down->transport.proxy;
+	struct pool_id id;
+	counter_inc(proxy->counters, COUNTER_exchange_requests);
+	if (buf_pool_is_low(proxy->bufs))
+		return refuse(down, stream, COUNTER_exchange_overloaded);
+	struct exchange *exchange = pool_new(&proxy->exchanges, &id);
+	if (!exchange)
+		return refuse(down, stream, COUNTER_exchange_overloaded);
+	exchange->proxy = proxy;
+	exchange->id = id;
+	exchange->reason = COUNTER_COUNT;
+	exchange->started_us = proxy->now_us;
+	list_init(&exchange->up_link);
+	list_init(&exchange->wait_link);
+	list_init(&exchange->down_link);
+	wheel_timer_init(&exchange->timer, on_deadline);
+	relay_init(exchange);
+	if (!take_head(exchange, request)) {
+		release_memory(exchange);
+		return refuse(down, stream, COUNTER_exchange_head_too_large);
+	}
+	exchange->down = down;
+	exchange->down_stream = stream;
+	exchange->has_request_body = !is_end;
+	exchange->is_request_ended = is_end;
+	list_append(&down->exchanges, &exchange->down_link);
+	down->exchange_count++;
+	counter_set(proxy->counters, COUNTER_exchange_active, proxy->exchanges.in_use);
+	return exchange;
+}
+
+void exchange_stop_waiting(struct exchange *exchange)
+{
+	if (list_is_empty(&exchange->wait_link))
+		return;
+	list_remove(&exchange->wait_link);
+	exchange->proxy->waiting_count--;
+}
+
+// leave_cache gives back what the cache lent, or the right to fill it.
+static void leave_cache(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	if (exchange->is_cache_asked && !exchange->is_cache_answered)
+		cache_cancel(proxy->cache, exchange->id);
+	if (exchange->answer.object)
+		cache_release(proxy->cache, exchange->answer.object);
+	if (exchange->answer.fill)
+		cache_fill_abandon(exchange->answer.fill);
+	exchange->answer.object = NULL;
+	exchange->answer.fill = NULL;
+}
+
+// exchange_free ends the exchange; both streams are gone or end here.
+static void exchange_free(struct exchange *exchange)
+{
+	struct downstream *down = exchange->down;
+	exchange_stop_waiting(exchange);
+	wheel_disarm(exchange->proxy->wheel, &exchange->timer);
+	upstream_detach(exchange);
+	leave_cache(exchange);
+	if (down) {
+		http_set_stream_user(down->transport.http, exchange->down_stream, NULL);
+		list_remove(&exchange->down_link);
+		downstream_exchange_done(down);
+	}
+	release_memory(exchange);
+}
+
+static void count_status(struct exchange *exchange)
+{
+	static const enum counter by_class[] = {
+		COUNTER_exchange_responses_1xx, COUNTER_exchange_responses_1xx,
+		COUNTER_exchange_responses_2xx, COUNTER_exchange_responses_3xx,
+		COUNTER_exchange_responses_4xx, COUNTER_exchange_responses_5xx};
+	unsigned class = exchange->status / 100;
+	counter_inc(exchange->proxy->counters, by_class[class < 6 ? class : 5]);
+}
+
+void exchange_sent(struct exchange *exchange)
+{
+	struct downstream *down = exchange->down;
+	count_status(exchange);
+	// An answer before the end of its request: the rest of the request is of no use.
+	if (!exchange->is_request_ended)
+		http_reset(down->transport.http, exchange->down_stream);
+	transport_touch(&down->transport);
+	exchange_free(exchange);
+}
+
+void exchange_break(struct exchange *exchange, enum counter reason)
+{
+	counter_inc(exchange->proxy->counters, reason);
+	journal_add(exchange->proxy->journal, exchange->proxy->now_us, "exchange broken",
+		    (uint64_t)reason, exchange->state);
+	if (exchange->down) {
+		http_reset(exchange->down->transport.http, exchange->down_stream);
+		transport_touch(&exchange->down->transport);
+	}
+	exchange_free(exchange);
+}
+
+void exchange_client_gone(struct exchange *exchange, enum counter reason)
+{
+	counter_inc(exchange->proxy->counters, reason);
+	exchange_free(exchange);
+}
+
+// host_of drops the port of an authority; the brackets of an IPv6 literal stay.
+static struct slice host_of(struct slice authority)
+{
+	size_t end = authority.bytes;
+	for (size_t i = authority.bytes; i > 0 && authority.at[i - 1] != ']'; i--)
+		if (authority.at[i - 1] == ':')
+			end = i - 1;
+	return slice_head(authority, end);
+}
+
+void exchange_start(struct exchange *exchange)
+{
+	struct http_message *request = &exchange->request;
+	enum proxy_protocol protocol = exchange->down->listener->protocol;
+	if (protocol != PROXY_LISTEN_MESH)
+		request->scheme = protocol == PROXY_LISTEN_HTTPS ? SLICE("https") : SLICE("http");
+	exchange->host = host_of(request->authority);
+	exchange->path = slice_head(request->target, slice_find(request->target, '?'));
+	if (exchange->host.bytes == 0 || exchange->host.bytes >= RECORD_HOST_BYTES)
+		exchange_reply(exchange, COUNTER_exchange_bad_host);
+	else if (protocol == PROXY_LISTEN_REDIRECT)
+		exchange_reply(exchange, COUNTER_exchange_redirected);
+	else if (request->method == HTTP_CONNECT || request->method == HTTP_TRACE)
+		exchange_reply(exchange, COUNTER_exchange_bad_method);
+	else
+		exchange_route(exchange);
+}
+
+// wait_for_lookup asks control about the host, once for all exchanges that wait for it.
+static void wait_for_lookup(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	struct list *node;
+	bool is_asked = false;
+	if (proxy->waiting_count >= proxy->limits.waiting_count) {
+		exchange_reply(exchange, COUNTER_exchange_overloaded);
+		return;
+	}
+	list_for_each (node, &proxy->lookups) {
+		struct exchange *other = container_of(node, struct exchange, wait_link);
+		if ((is_asked = slice_equal(other->host, exchange->host)))
+			break;
+	}
+	if (!is_asked && !proxy->callbacks.lookup(proxy->callbacks.user, exchange->host)) {
+		exchange_reply(exchange, COUNTER_exchange_lookup_unavailable);
+		return;
+	}
+	if (!is_asked)
+		counter_inc(proxy->counters, COUNTER_exchange_lookups);
+	exchange->state = EXCHANGE_LOOKUP;
+	list_append(&proxy->lookups, &exchange->wait_link);
+	proxy->waiting_count++;
+	exchange_set_deadline(exchange, proxy->limits.lookup_timeout_ms);
+}
+
+// refresh asks control again about a host whose answer is past its lifetime, at most once a second.
+static void refresh(struct proxy *proxy, struct slice host)
+{
+	uint64_t hash = siphash(&proxy->hash_key, host.at, host.bytes);
+	unsigned slot = (unsigned)(hash % PROXY_REFRESH_SLOTS);
+	if (proxy->refreshed[slot].host_hash == hash &&
+	    proxy->now_us - proxy->refreshed[slot].asked_us < 1000000)
+		return;
+	proxy->refreshed[slot].host_hash = hash;
+	proxy->refreshed[slot].asked_us = proxy->now_us;
+	if (proxy->callbacks.lookup(proxy->callbacks.user, host))
+		counter_inc(proxy->counters, COUNTER_exchange_lookups);
+}
+
+// ask_cache asks the cache; its answer, maybe at once, goes on with exchange_connect or a reply.
+static void ask_cache(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	exchange->state = EXCHANGE_CACHE;
+	exchange->is_cache_asked = true;
+	cache_ask(proxy->cache, &exchange->request, exchange->id);
+}
+
+void exchange_route(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	bool is_stale = false;
+	enum route_answer answer = route_find(proxy->routes, exchange->host, exchange->path,
+					      proxy->now_us, &exchange->service_id, &is_stale);
+	if (answer == ROUTE_UNKNOWN && proxy->role->is_looking_up) {
+		if (exchange->state != EXCHANGE_LOOKUP)
+			wait_for_lookup(exchange);
+		return;
+	}
+	exchange_stop_waiting(exchange);
+	wheel_disarm(proxy->wheel, &exchange->timer);
+	if (is_stale && proxy->role->is_looking_up)
+		refresh(proxy, exchange->host);
+	if (answer != ROUTE_FOUND)
+		exchange_reply(exchange, COUNTER_exchange_no_route);
+	else if (proxy->cache)
+		ask_cache(exchange);
+	else
+		exchange_connect(exchange);
+}
+
+void proxy_cache_answered(void *owner, struct pool_id asker, const struct cache_answer *answer)
+{
+	struct proxy *proxy = owner;
+	struct exchange *exchange = pool_get(&proxy->exchanges, asker);
+	CHECK(exchange && exchange->state == EXCHANGE_CACHE);
+	exchange->answer = *answer;
+	exchange->is_cache_answered = true;
+	if (answer->object)
+		exchange_reply_object(exchange);
+	else if (answer->verdict == CACHE_PASS && answer->forward == CACHE_FORWARD_NONE)
+		exchange_reply(exchange, COUNTER_exchange_only_if_cached);
+	else
+		exchange_connect(exchange);
+}

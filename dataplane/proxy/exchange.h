@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// An exchange is one request and its response: a state machine, one function per state.
+//
+//   IDENTIFY -> LOOKUP -> CACHE -> CONNECT -> RESPONSE -> RELAY -> (freed)
+//      |          |         |         |          |  retry: back to CONNECT
+//      +----------+---------+---------+----------+--> REPLY -> (freed)     answers of our own, hits
+#pragma once
+
+#include "arena.h"
+#include "cache.h"
+#include "fifo.h"
+#include "http.h"
+#include "list.h"
+#include "pool.h"
+#include "route.h"
+#include "wheel.h"
+
+struct proxy;
+struct downstream;
+struct upstream;
+
+#define EXCHANGE_TRIES_MAX 4u
+
+#define EXCHANGE_STATES(X)                                                                         \
+	X(IDENTIFY, "reads who is asked for")                                                      \
+	X(LOOKUP, "waits for control's answer about the host")                                     \
+	X(CACHE, "waits for the cache's answer")                                                   \
+	X(CONNECT, "waits for a connection to an endpoint")                                        \
+	X(RESPONSE, "sent its request, waits for the response")                                    \
+	X(RELAY, "passes the response on")                                                         \
+	X(REPLY, "sends an answer of our own, or one from the cache")
+
+enum exchange_state {
+#define X(name, text) EXCHANGE_##name,
+	EXCHANGE_STATES(X)
+#undef X
+		EXCHANGE_STATE_COUNT
+};
+
+struct exchange {
+	struct proxy *proxy;
+	struct pool_id id;
+	enum exchange_state state;
+	struct downstream *down; // NULL once the client's stream is gone
+	uint32_t down_stream;
+	struct list down_link;
+	struct upstream *up; // NULL while none is assigned
+	uint32_t up_stream;  // 0 while it only waits for the connection
+	struct list up_link;
+	struct list wait_link; // proxy->lookups or proxy->queue
+	struct wheel_timer timer;
+	uint64_t started_us;
+
+	struct buf *head_buf; // memory of the request and of trailers
+	struct arena arena;   // in head_buf
+	struct http_message request;
+	struct slice host; // of request.authority, without port
+	struct slice path; // of request.target, without query
+	uint32_t service_id;
+
+	struct fifo request_body;  // client to upstream
+	struct fifo response_body; // upstream to client
+	size_t request_lent;       // bytes given to the upstream codec by the last pull
+	size_t response_lent;      // bytes given to the downstream codec by the last pull
+	const struct http_field *request_trailers, *response_trailers;
+	uint32_t request_trailer_count, response_trailer_count;
+
+	struct route_target target;
+	uint32_t tried[EXCHANGE_TRIES_MAX];
+	uint32_t tried_count;
+
+	struct cache_answer answer; // verdict, forward; object lent while we send it
+	bool is_cache_asked, is_cache_answered;
+	bool is_stored, is_collapsed;
+	uint64_t object_offset;
+
+	struct slice reply_body; // of an answer of our own: static text
+	enum counter reason;     // why it ended as it did; COUNTER_COUNT while all is well
+	uint16_t status;         // of the final response, 0 before
+
+	bool is_waiting_up; // up is still being connected for it
+	bool has_request_body;
+	bool is_request_ended;  // the client's message is complete
+	bool is_request_sent;   // the upstream codec has produced the whole request
+	bool is_request_begun;  // body bytes left for the upstream: no second try
+	bool is_response_begun; // the final head went to the client
+	bool is_response_ended; // the upstream's message is complete
+	bool is_try_open;       // route_begin was called and route_finish was not
+};
+
+// exchange_new starts an exchange for a request of downstream's stream. The head is copied. When
+// there is no room for it the stream is answered at once, and NULL is returned.
+struct exchange *exchange_new(struct downstream *down, uint32_t stream,
+			      const struct http_message *request, bool is_end);
+
+// exchange_start walks on from IDENTIFY.
+void exchange_start(struct exchange *exchange);
+
+// exchange_route looks the host up and goes on: cache, connect, reply, or waits.
+void exchange_route(struct exchange *exchange);
+
+// exchange_connect chooses an endpoint and a connection to it, or replies why not.
+void exchange_connect(struct exchange *exchange);
+
+// exchange_send sends the request on exchange->up, which is open and has room.
+void exchange_send(struct exchange *exchange);
+
+// exchange_try_failed: this try is over for reason (exchange.def) before a response came; another
+// endpoint is tried when that is safe, else the client hears of it.
+void exchange_try_failed(struct exchange *exchange, enum counter reason, bool is_unprocessed);
+
+// exchange_reply answers with the status of reason (exchange.def) and its text.
+void exchange_reply(struct exchange *exchange, enum counter reason);
+
+// exchange_stop_waiting takes the exchange off the lists of those that wait for control or a place.
+void exchange_stop_waiting(struct exchange *exchange);
+
+// exchange_keep_trailers copies trailers of the request or the response; those that do not fit are
+// dropped.
+void exchange_keep_trailers(struct exchange *exchange, bool is_request,
+			    const struct http_field *trailers, uint32_t count);
+
+// exchange_reply_object answers from the object that the cache lent.
+void exchange_reply_object(struct exchange *exchange);
+
+// exchange_leave_upstream ends the tie to an upstream, and what was being stored, before a reply.
+void exchange_leave_upstream(struct exchange *exchange);
+
+// exchange_response takes the upstream's final response head.
+void exchange_response(struct exchange *exchange, const struct http_message *response, bool is_end);
+
+// exchange_response_end: the upstream's message is complete.
+void exchange_response_end(struct exchange *exchange);
+
+// exchange_break: the response cannot be completed; the client's stream is reset, and the exchange
+// freed.
+void exchange_break(struct exchange *exchange, enum counter reason);
+
+// exchange_client_gone: the client's stream is over before its response was; the exchange is freed.
+void exchange_client_gone(struct exchange *exchange, enum counter reason);
+
+// exchange_sent: the whole response went to the client; the exchange is freed.
+void exchange_sent(struct exchange *exchange);
+
+// exchange_set_deadline ends the exchange's present state after ms.
+void exchange_set_deadline(struct exchange *exchange, uint32_t ms);
+
+// exchange_status_of is the status with which a reason (exchange.def) is answered.
+uint16_t exchange_status_of(enum counter reason);
+
+// exchange_state_text names a state.
+const char *exchange_state_text(enum exchange_state state);

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// An exchange and its upstream: choosing an endpoint, sending, the response, second tries; see
+// exchange.h. A try is repeated on another endpoint only when that is safe: nothing of the body was
+// given away, and the request was not processed or may be processed twice (RFC 9110 9.2.2).
+#include "exchange.h"
+
+#include "forward.h"
+#include "proxy_priv.h"
+#include "relay.h"
+
+#include "check.h"
+
+#include <errno.h>
+
+enum { RETRY_COST = 10, RETRY_EARNED = 2, RETRY_TOKENS_MAX = 1000 };
+
+// finish_try tells the balancer how the try ended.
+static void finish_try(struct exchange *exchange, bool is_failure)
+{
+	struct proxy *proxy = exchange->proxy;
+	if (!exchange->is_try_open)
+		return;
+	exchange->is_try_open = false;
+	uint32_t failures = route_finish(proxy->routes, exchange->target.endpoint_id, is_failure,
+					 proxy->now_us);
+	if (is_failure)
+		proxy->callbacks.endpoint_failed(proxy->callbacks.user,
+						 exchange->target.endpoint_id, failures);
+}
+
+void exchange_leave_upstream(struct exchange *exchange)
+{
+	exchange_stop_waiting(exchange);
+	finish_try(exchange, false);
+	upstream_detach(exchange);
+	fifo_clear(&exchange->response_body);
+	if (exchange->answer.fill)
+		cache_fill_abandon(exchange->answer.fill);
+	exchange->answer.fill = NULL;
+}
+
+void exchange_connect(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	if (proxy->retry_tokens < RETRY_TOKENS_MAX)
+		proxy->retry_tokens += RETRY_EARNED;
+	if (!route_pick(proxy->routes, exchange->service_id, exchange->tried, exchange->tried_count,
+			proxy->now_us, &exchange->target)) {
+		enum counter reason = exchange->reason == COUNTER_COUNT
+					      ? COUNTER_exchange_no_endpoint
+					      : exchange->reason;
+		exchange_reply(exchange, reason);
+		return;
+	}
+	exchange->tried[exchange->tried_count++] = exchange->target.endpoint_id;
+	route_begin(proxy->routes, exchange->target.endpoint_id);
+	exchange->is_try_open = true;
+	exchange->state = EXCHANGE_CONNECT;
+	exchange_set_deadline(exchange, proxy->limits.connect_timeout_ms);
+	int error = upstream_attach(proxy, exchange);
+	if (error == EHOSTUNREACH)
+		exchange_try_failed(exchange, COUNTER_exchange_connect_failed, true);
+	else if (error == ENOBUFS)
+		exchange_reply(exchange, COUNTER_exchange_overloaded);
+}
+
+// say_continue lets a client that waits for it send its body (RFC 9110 10.1.1).
+static void say_continue(struct exchange *exchange)
+{
+	if (!exchange->request.expects_continue || exchange->is_request_ended)
+		return;
+	struct http_message interim = {
+		.status = 100, .version = 11, .content_length = HTTP_LENGTH_NONE};
+	exchange->request.expects_continue = false;
+	http_respond(exchange->down->transport.http, exchange->down_stream, &interim, false);
+	transport_touch(&exchange->down->transport);
+}
+
+void exchange_send(struct exchange *exchange)
+{
+	struct upstream *up = exchange->up;
+	struct http_message request;
+	if (forward_request(exchange, &request) != 0) {
+		exchange_reply(exchange, COUNTER_exchange_head_too_large);
+		return;
+	}
+	if (http_request(up->transport.http, &request, exchange->has_request_body, exchange,
+			 &exchange->up_stream) != 0) {
+		exchange_try_failed(exchange, COUNTER_exchange_upstream_gone, true);
+		return;
+	}
+	exchange->state = EXCHANGE_RESPONSE;
+	exchange_set_deadline(exchange, exchange->proxy->limits.response_timeout_ms);
+	transport_touch(&up->transport);
+	say_continue(exchange);
+}
+
+// may_try_again tells whether a second try is safe, allowed and within the budget.
+static bool may_try_again(struct exchange *exchange, bool is_unprocessed)
+{
+	struct proxy *proxy = exchange->proxy;
+	enum http_method method = exchange->request.method;
+	bool is_idempotent = method == HTTP_GET || method == HTTP_HEAD || method == HTTP_PUT ||
+			     method == HTTP_DELETE || method == HTTP_OPTIONS;
+	uint32_t tries = MIN(proxy->limits.tries, EXCHANGE_TRIES_MAX);
+	if (exchange->is_response_begun || exchange->is_request_begun ||
+	    exchange->tried_count >= tries || proxy->retry_tokens < RETRY_COST)
+		return false;
+	return is_idempotent || is_unprocessed;
+}
+
+void exchange_try_failed(struct exchange *exchange, enum counter reason, bool is_unprocessed)
+{
+	struct proxy *proxy = exchange->proxy;
+	exchange->reason = reason;
+	exchange_stop_waiting(exchange);
+	finish_try(exchange, true);
+	upstream_detach(exchange);
+	if (!may_try_again(exchange, is_unprocessed)) {
+		exchange_reply(exchange, reason);
+		return;
+	}
+	proxy->retry_tokens -= RETRY_COST;
+	counter_inc(proxy->counters, COUNTER_exchange_retries);
+	journal_add(proxy->journal, proxy->now_us, "exchange tried again", (uint64_t)reason,
+		    exchange->target.endpoint_id);
+	exchange_connect(exchange);
+}
+
+// begin_fill offers the response to the cache.
+static void begin_fill(struct exchange *exchange, const struct http_message *response)
+{
+	enum counter why = COUNTER_COUNT;
+	if (!exchange->answer.fill)
+		return;
+	exchange->is_stored =
+		cache_fill_begin(exchange->answer.fill, &exchange->request, response, &why);
+	if (exchange->is_stored)
+		return;
+	exchange->answer.fill = NULL;
+	if (why != COUNTER_COUNT)
+		counter_inc(exchange->proxy->counters, why);
+}
+
+// invalidate forgets what a successful unsafe request has changed (RFC 9111 4.4).
+static void invalidate(struct exchange *exchange, uint16_t status)
+{
+	enum http_method method = exchange->request.method;
+	bool is_safe = method == HTTP_GET || method == HTTP_HEAD || method == HTTP_OPTIONS;
+	if (exchange->proxy->cache && !is_safe && status >= 200 && status < 400)
+		cache_invalidate(exchange->proxy->cache, &exchange->request);
+}
+
+// pass_interim passes a 1xx on; 100 is ours to say, 101 cannot be asked for.
+static void pass_interim(struct exchange *exchange, const struct http_message *response)
+{
+	struct http_message out;
+	if (response->status <= 101 || forward_response(exchange, response, &out) != 0)
+		return;
+	counter_inc(exchange->proxy->counters, COUNTER_exchange_responses_1xx);
+	http_respond(exchange->down->transport.http, exchange->down_stream, &out, false);
+	transport_touch(&exchange->down->transport);
+}
+
+void exchange_response(struct exchange *exchange, const struct http_message *response, bool is_end)
+{
+	struct http_message out;
+	if (response->status < 200) {
+		pass_interim(exchange, response);
+		return;
+	}
+	begin_fill(exchange, response);
+	invalidate(exchange, response->status);
+	finish_try(exchange, response->status >= 500 && response->status != 501);
+	if (forward_response(exchange, response, &out) != 0) {
+		exchange_reply(exchange, COUNTER_exchange_upstream_garbage);
+		return;
+	}
+	exchange->state = EXCHANGE_RELAY;
+	exchange->status = response->status;
+	exchange->is_response_begun = true;
+	if (http_respond(exchange->down->transport.http, exchange->down_stream, &out, !is_end) !=
+	    0) {
+		exchange_client_gone(exchange, COUNTER_exchange_client_gone);
+		return;
+	}
+	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
+	transport_touch(&exchange->down->transport);
+	if (is_end)
+		exchange_response_end(exchange);
+}
+
+void exchange_response_end(struct exchange *exchange)
+{
+	exchange->is_response_ended = true;
+	if (exchange->answer.fill)
+		cache_fill_end(exchange->answer.fill);
+	exchange->answer.fill = NULL;
+	upstream_detach(exchange);
+	relay_wake_client(exchange);
+}

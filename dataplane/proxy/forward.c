@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fields that a proxy adds and removes on the way; see forward.h.
+#include "forward.h"
+
+#include "cache_status.h"
+#include "proxy_priv.h"
+
+#include "check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { FIELDS_ADDED_MAX = 8, VALUE_BYTES_MAX = 1024 };
+
+// format writes text into the scratch arena; at is NULL when it does not fit.
+__attribute__((format(printf, 2, 3))) static struct slice format(struct arena *arena,
+								 const char *text, ...)
+{
+	char line[VALUE_BYTES_MAX];
+	va_list arguments;
+	va_start(arguments, text);
+	int bytes = vsnprintf(line, sizeof(line), text, arguments);
+	va_end(arguments);
+	if (bytes < 0 || (size_t)bytes >= sizeof(line))
+		return (struct slice){0};
+	return arena_copy(arena, slice_of(line, (size_t)bytes));
+}
+
+// join returns "before, value", or value alone when before is empty.
+static struct slice join(struct arena *arena, struct slice before, struct slice value)
+{
+	if (before.bytes == 0)
+		return value;
+	char *at = arena_alloc(arena, before.bytes + 2 + value.bytes);
+	if (!at || !value.at)
+		return (struct slice){0};
+	memcpy(at, before.at, before.bytes);
+	memcpy(at + before.bytes, ", ", 2);
+	memcpy(at + before.bytes + 2, value.at, value.bytes);
+	return slice_of(at, before.bytes + 2 + value.bytes);
+}
+
+// begin copies the head's frame and its fields but those named in without, leaving room for more.
+static int begin(struct exchange *exchange, const struct http_message *from,
+		 const struct slice *without, size_t without_count, struct http_message *out)
+{
+	struct arena *arena = &exchange->proxy->scratch;
+	arena_reset(arena);
+	*out = *from;
+	out->field_count = 0;
+	out->fields =
+		arena_alloc(arena, (from->field_count + FIELDS_ADDED_MAX) * sizeof(*out->fields));
+	if (!out->fields)
+		return ENOMEM;
+	for (uint32_t i = 0; i < from->field_count; i++) {
+		bool is_dropped = false;
+		for (size_t j = 0; j < without_count && !is_dropped; j++)
+			is_dropped = slice_equal(from->fields[i].name, without[j]);
+		if (!is_dropped)
+			out->fields[out->field_count++] = from->fields[i];
+	}
+	return 0;
+}
+
+// add appends a field; a value that did not fit (at NULL) is an error.
+static int add(struct http_message *out, struct slice name, struct slice value)
+{
+	if (!value.at)
+		return ENOMEM;
+	out->fields[out->field_count++] = (struct http_field){name, value};
+	return 0;
+}
+
+static const char *version_text(uint8_t version)
+{
+	return version == 20 ? "2" : version == 10 ? "1.0" : "1.1";
+}
+
+// add_via appends this node to the fields named via that `from` carried.
+static int add_via(struct exchange *exchange, const struct http_message *from,
+		   struct http_message *out)
+{
+	struct arena *arena = &exchange->proxy->scratch;
+	struct slice own =
+		format(arena, "%s %s", version_text(from->version), exchange->proxy->node);
+	struct slice before = http_field_find(from, SLICE("via"));
+	return add(out, SLICE("via"), join(arena, before, own));
+}
+
+// add_forwarded tells who the client is: the edge knows it from the connection itself.
+static int add_forwarded(struct exchange *exchange, struct http_message *out)
+{
+	struct arena *arena = &exchange->proxy->scratch;
+	const struct http_message *request = &exchange->request;
+	const struct addr *client = &exchange->down->tuple.remote;
+	char text[ADDR_TEXT_BYTES];
+	addr_text(client, text);
+	struct slice address = format(arena, "%s", text);
+	struct slice element = format(arena,
+				      addr_is_v4(client) ? "for=%s;host=\"%.*s\";proto=%.*s"
+							 : "for=\"[%s]\";host=\"%.*s\";proto=%.*s",
+				      text, (int)request->authority.bytes, request->authority.at,
+				      (int)request->scheme.bytes, request->scheme.at);
+	struct slice chain = http_field_find(request, SLICE("x-forwarded-for"));
+	struct slice forwarded = http_field_find(request, SLICE("forwarded"));
+	int error = add(out, SLICE("x-forwarded-for"), join(arena, chain, address));
+	error |= add(out, SLICE("x-forwarded-proto"), request->scheme);
+	error |= add(out, SLICE("forwarded"), join(arena, forwarded, element));
+	return error ? ENOMEM : 0;
+}
+
+int forward_request(struct exchange *exchange, struct http_message *out)
+{
+	static const struct slice replaced[] = {SLICE("via"), SLICE("x-forwarded-for"),
+						SLICE("x-forwarded-proto"), SLICE("forwarded"),
+						SLICE("expect")};
+	const struct role *role = exchange->proxy->role;
+	const struct http_message *request = &exchange->request;
+	static const struct slice kept_forwarded[] = {SLICE("via"), SLICE("expect")};
+	int error = role->is_first ? begin(exchange, request, replaced, ARRAY_LEN(replaced), out)
+				   : begin(exchange, request, kept_forwarded,
+					   ARRAY_LEN(kept_forwarded), out);
+	if (error)
+		return error;
+	out->expects_continue = false;
+	if (role->is_first && add_forwarded(exchange, out) != 0)
+		return ENOMEM;
+	return add_via(exchange, request, out);
+}
+
+// add_cache_status says what the cache did (edge only; other nodes have none).
+static int add_cache_status(struct exchange *exchange, const struct http_message *from,
+			    struct http_message *out)
+{
+	struct proxy *proxy = exchange->proxy;
+	if (!proxy->role->is_caching)
+		return 0;
+	char text[VALUE_BYTES_MAX / 2];
+	struct cache_status status = {
+		.node = proxy->node,
+		.answer = &exchange->answer,
+		.is_answered = exchange->is_cache_answered,
+		.is_stored = exchange->is_stored,
+		.is_collapsed = exchange->is_collapsed,
+		.forward_status = exchange->answer.object || exchange->state == EXCHANGE_REPLY
+					  ? 0
+					  : from->status,
+	};
+	size_t bytes = cache_status_format(&status, text, sizeof(text));
+	struct slice before = http_field_find(from, SLICE("cache-status"));
+	struct slice own = arena_copy(&proxy->scratch, slice_of(text, bytes));
+	return add(out, SLICE("cache-status"), join(&proxy->scratch, before, own));
+}
+
+static int add_date(struct exchange *exchange, const struct http_message *from,
+		    struct http_message *out)
+{
+	char text[30];
+	if (http_field_find(from, SLICE("date")).at)
+		return 0;
+	http_date(exchange->proxy->wall_s, text);
+	return add(out, SLICE("date"), arena_copy(&exchange->proxy->scratch, slice_str(text)));
+}
+
+int forward_response(struct exchange *exchange, const struct http_message *response,
+		     struct http_message *out)
+{
+	static const struct slice replaced[] = {SLICE("via"), SLICE("cache-status")};
+	int error = begin(exchange, response, replaced, ARRAY_LEN(replaced), out);
+	if (error)
+		return error;
+	if (add_via(exchange, response, out) != 0 || add_date(exchange, response, out) != 0)
+		return ENOMEM;
+	return add_cache_status(exchange, response, out);
+}
+
+int forward_object(struct exchange *exchange, struct http_message *out)
+{
+	static const struct slice replaced[] = {SLICE("age"), SLICE("cache-status")};
+	static const struct slice not_in_304[] = {SLICE("age"),
+						  SLICE("cache-status"),
+						  SLICE("content-type"),
+						  SLICE("content-encoding"),
+						  SLICE("content-length"),
+						  SLICE("content-language"),
+						  SLICE("last-modified")};
+	struct cache_answer *answer = &exchange->answer;
+	bool is_304 = answer->verdict == CACHE_NOT_MODIFIED;
+	const struct http_message *stored = cache_object_head(answer->object);
+	int error = is_304 ? begin(exchange, stored, not_in_304, ARRAY_LEN(not_in_304), out)
+			   : begin(exchange, stored, replaced, ARRAY_LEN(replaced), out);
+	if (error)
+		return error;
+	out->status = is_304 ? 304 : stored->status;
+	out->is_chunked = false;
+	out->content_length = is_304 ? HTTP_LENGTH_NONE : cache_object_bytes(answer->object);
+	struct slice age = format(&exchange->proxy->scratch, "%" PRIu64, answer->age_s);
+	if (add(out, SLICE("age"), age) != 0)
+		return ENOMEM;
+	return add_cache_status(exchange, stored, out);
+}
+
+int forward_reply(struct exchange *exchange, uint16_t status, struct slice location,
+		  struct http_message *out)
+{
+	struct http_message empty = {
+		.status = status, .version = 11, .content_length = exchange->reply_body.bytes};
+	int error = begin(exchange, &empty, NULL, 0, out);
+	if (error)
+		return error;
+	error |= add(out, SLICE("content-type"), SLICE("text/plain; charset=utf-8"));
+	error |= add(out, SLICE("cache-control"), SLICE("no-store"));
+	error |= add_date(exchange, &empty, out);
+	error |= add_cache_status(exchange, &empty, out);
+	if (location.bytes)
+		error |= add(out, SLICE("location"), location);
+	if (status == 405)
+		error |= add(out, SLICE("allow"),
+			     SLICE("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+	return error ? ENOMEM : 0;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fields that a proxy adds and removes on the way: X-Forwarded-For and -Proto, Forwarded (RFC
+// 7239), Via (RFC 9110 7.6.3), Cache-Status (RFC 9211), Age, Date. Heads are built in the proxy's
+// scratch memory: valid until the next one is built.
+#pragma once
+
+#include "exchange.h"
+
+// forward_request builds the request for the next node. Returns 0, or ENOMEM when it does not fit.
+int forward_request(struct exchange *exchange, struct http_message *out);
+
+// forward_response builds the response for the client out of the upstream's. Returns 0 or ENOMEM.
+int forward_response(struct exchange *exchange, const struct http_message *response,
+		     struct http_message *out);
+
+// forward_object builds the response for the client out of a stored one (a hit, or a 304).
+int forward_object(struct exchange *exchange, struct http_message *out);
+
+// forward_reply builds an answer of our own: status, a text body, and location when it is not
+// empty.
+int forward_reply(struct exchange *exchange, uint16_t status, struct slice location,
+		  struct http_message *out);

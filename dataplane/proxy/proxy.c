@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// The proxy of one worker: birth, the busy list, the end; see proxy.h.
+#include "proxy.h"
+
+#include "proxy_priv.h"
+
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int take_memory(struct proxy *proxy)
+{
+	const struct proxy_limits *limits = &proxy->limits;
+	return pool_init(&proxy->downstreams, limits->downstream_count,
+			 sizeof(struct downstream)) ||
+	       pool_init(&proxy->upstream_pool, limits->upstream_count, sizeof(struct upstream)) ||
+	       pool_init(&proxy->exchanges, limits->exchange_count, sizeof(struct exchange));
+}
+
+static void take_config(struct proxy *proxy, const struct proxy_config *config)
+{
+	proxy->role = role_of(config->role);
+	snprintf(proxy->node, sizeof(proxy->node), "%s", config->node);
+	snprintf(proxy->location, sizeof(proxy->location), "%s", config->location);
+	snprintf(proxy->mesh, sizeof(proxy->mesh), "%s", config->mesh);
+	proxy->limits = config->limits;
+	proxy->callbacks = config->callbacks;
+	proxy->tcp = config->tcp;
+	proxy->tls = config->tls;
+	proxy->routes = config->routes;
+	proxy->bufs = config->bufs;
+	proxy->wheel = config->wheel;
+	proxy->random = config->random;
+	proxy->counters = config->counters;
+	proxy->journal = config->journal;
+	proxy->hash_key = random_key(config->random);
+	// A peer may send no more than its body's queue takes.
+	uint32_t body = proxy->limits.body_buffer_bytes;
+	proxy->limits.http.stream_window_bytes = MIN(proxy->limits.http.stream_window_bytes, body);
+}
+
+// listen starts all listeners. Returns NULL, or why one cannot.
+static const char *start_listening(struct proxy *proxy, const struct proxy_config *config)
+{
+	if (config->listener_count > PROXY_LISTENERS_MAX)
+		return "too many listeners: 32 at most";
+	for (uint32_t i = 0; i < config->listener_count; i++) {
+		proxy->listeners[i] = config->listeners[i];
+		proxy->listener_users[i] = (struct listener_user){proxy, &proxy->listeners[i]};
+		struct tcp_listener listener = {.local = proxy->listeners[i].addr,
+						.port = proxy->listeners[i].port,
+						.events = &transport_tcp_events,
+						.accepted = downstream_accepted,
+						.user = &proxy->listener_users[i]};
+		if (tcp_listen_on(proxy->tcp, &listener) != 0)
+			return "a listener's address and port are taken, or tcp.listeners is too "
+			       "small";
+		proxy->listener_count++;
+	}
+	return NULL;
+}
+
+struct proxy *proxy_new(const struct proxy_config *config, const char **why)
+{
+	struct proxy *proxy = calloc(1, sizeof(*proxy));
+	*why = "memory is short";
+	if (!proxy)
+		return NULL;
+	list_init(&proxy->busy);
+	list_init(&proxy->lookups);
+	list_init(&proxy->queue);
+	for (unsigned i = 0; i < PROXY_UPSTREAM_BUCKETS; i++)
+		list_init(&proxy->upstreams[i]);
+	arena_init(&proxy->scratch, proxy->scratch_memory, sizeof(proxy->scratch_memory));
+	take_config(proxy, config);
+	if (take_memory(proxy) == 0)
+		*why = start_listening(proxy, config);
+	if (*why) {
+		proxy_free(proxy);
+		return NULL;
+	}
+	return proxy;
+}
+
+void proxy_set_cache(struct proxy *proxy, struct cache *cache)
+{
+	proxy->cache = proxy->role->is_caching ? cache : NULL;
+}
+
+void proxy_free(struct proxy *proxy)
+{
+	for (uint32_t i = 0; i < proxy->downstreams.capacity; i++) {
+		struct downstream *down = pool_at(&proxy->downstreams, i);
+		if (down)
+			down->transport.events->gone(&down->transport, COUNTER_tcp_closed);
+	}
+	for (uint32_t i = 0; i < proxy->upstream_pool.capacity; i++) {
+		struct upstream *up = pool_at(&proxy->upstream_pool, i);
+		if (up)
+			up->transport.events->gone(&up->transport, COUNTER_tcp_closed);
+	}
+	CHECK(proxy->exchanges.in_use == 0);
+	pool_fini(&proxy->downstreams);
+	pool_fini(&proxy->upstream_pool);
+	pool_fini(&proxy->exchanges);
+	free(proxy);
+}
+
+void proxy_set_time(struct proxy *proxy, uint64_t now_us, uint64_t wall_s)
+{
+	proxy->now_us = now_us;
+	proxy->wall_s = wall_s;
+}
+
+void proxy_route_changed(struct proxy *proxy)
+{
+	struct list *node, *after;
+	list_for_each_safe (node, after, &proxy->lookups)
+		exchange_route(container_of(node, struct exchange, wait_link));
+}
+
+bool proxy_run(struct proxy *proxy, uint32_t budget)
+{
+	if (!list_is_empty(&proxy->queue))
+		upstream_serve_queue(proxy);
+	for (uint32_t i = 0; i < budget; i++) {
+		struct list *node = list_pop(&proxy->busy);
+		if (!node)
+			return false;
+		transport_service(container_of(node, struct transport, busy));
+	}
+	return !list_is_empty(&proxy->busy);
+}
+
+void proxy_drain(struct proxy *proxy)
+{
+	proxy->is_draining = true;
+	for (uint32_t i = 0; i < proxy->downstreams.capacity; i++) {
+		struct downstream *down = pool_at(&proxy->downstreams, i);
+		if (down)
+			downstream_drain(down);
+	}
+}
+
+struct proxy_in_use proxy_in_use(const struct proxy *proxy)
+{
+	return (struct proxy_in_use){
+		.downstream_count = proxy->downstreams.in_use,
+		.upstream_count = proxy->upstream_pool.in_use,
+		.exchange_count = proxy->exchanges.in_use,
+	};
+}

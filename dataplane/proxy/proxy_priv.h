@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The proxy's own structs: proxy, downstream, upstream, and what its files call of each other.
+#pragma once
+
+#include "exchange.h"
+#include "proxy.h"
+#include "proxy_role.h"
+#include "transport.h"
+#include "upstream.h"
+
+#include "arena.h"
+#include "list.h"
+
+#define PROXY_LISTENERS_MAX    32u
+#define PROXY_SCRATCH_BYTES    65536u
+#define PROXY_REFRESH_SLOTS    256u
+#define PROXY_UPSTREAM_BUCKETS 256u
+
+// A client's or another node's connection to us.
+struct downstream {
+	struct transport transport;
+	const struct proxy_listener *listener;
+	struct tcp_tuple tuple;
+	struct wheel_timer timer; // head, keepalive or linger, by is_* below
+	struct list exchanges;    // exchange.down_link
+	uint32_t exchange_count;
+	bool is_reading_head; // a head has begun: its deadline does not move
+};
+
+struct proxy {
+	const struct role *role;
+	char node[RECORD_NAME_BYTES];
+	char location[RECORD_NAME_BYTES];
+	char mesh[RECORD_NAME_BYTES];
+	struct proxy_listener listeners[PROXY_LISTENERS_MAX];
+	struct listener_user {
+		struct proxy *proxy;
+		const struct proxy_listener *listener;
+	} listener_users[PROXY_LISTENERS_MAX];
+	uint32_t listener_count;
+	struct proxy_limits limits;
+	struct proxy_callbacks callbacks;
+	struct tcp *tcp;
+	struct tls *tls;
+	struct route_table *routes;
+	struct cache *cache; // NULL but on an edge
+	struct buf_pool *bufs;
+	struct wheel *wheel;
+	struct random_source *random;
+	struct counters *counters;
+	struct journal *journal;
+	uint64_t now_us;
+	uint64_t wall_s;
+	bool is_draining;
+	struct pool downstreams;
+	struct pool upstream_pool;
+	struct pool exchanges;
+	struct list busy;                              // transport.busy
+	struct list upstreams[PROXY_UPSTREAM_BUCKETS]; // upstream.link, by key
+	struct list lookups;    // exchange.wait_link: waits for control's answer
+	struct list queue;      // exchange.wait_link: waits for an upstream connection to be free
+	uint32_t waiting_count; // of lookups and queue
+	uint32_t retry_tokens;  // tenths of a retry; a request earns 2, a retry costs 10
+	struct {
+		uint64_t host_hash;
+		uint64_t asked_us;
+	} refreshed[PROXY_REFRESH_SLOTS]; // lookups of stale routes, once a second a host
+	struct siphash_key hash_key;
+	struct arena scratch; // heads being built
+	uint64_t scratch_memory[PROXY_SCRATCH_BYTES / 8];
+};
+
+// downstream_accepted is tcp_listener.accepted; user is a struct listener_user.
+void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple *tuple);
+
+// downstream_exchange_done tells that one exchange of the connection is over (freed by the caller).
+void downstream_exchange_done(struct downstream *downstream);
+
+// downstream_drain stops new exchanges on the connection.
+void downstream_drain(struct downstream *downstream);

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Body bytes in both directions; see relay.h.
+#include "relay.h"
+
+#include "proxy_priv.h"
+
+void relay_init(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	fifo_init(&exchange->request_body, proxy->bufs, proxy->limits.body_buffer_bytes);
+	fifo_init(&exchange->response_body, proxy->bufs, proxy->limits.body_buffer_bytes);
+}
+
+void relay_clear(struct exchange *exchange)
+{
+	fifo_clear(&exchange->request_body);
+	fifo_clear(&exchange->response_body);
+}
+
+void relay_wake_client(struct exchange *exchange)
+{
+	if (!exchange->down || !exchange->is_response_begun)
+		return;
+	http_resume(exchange->down->transport.http, exchange->down_stream);
+	transport_touch(&exchange->down->transport);
+}
+
+void relay_wake_upstream(struct exchange *exchange)
+{
+	if (!exchange->up || exchange->up_stream == 0)
+		return;
+	http_resume(exchange->up->transport.http, exchange->up_stream);
+	transport_touch(&exchange->up->transport);
+}
+
+bool relay_request(struct exchange *exchange, struct slice bytes)
+{
+	counter_add(exchange->proxy->counters, COUNTER_exchange_request_bytes, bytes.bytes);
+	if (fifo_write(&exchange->request_body, bytes) < bytes.bytes)
+		return false;
+	relay_wake_upstream(exchange);
+	return true;
+}
+
+bool relay_response(struct exchange *exchange, struct slice bytes)
+{
+	struct cache_answer *answer = &exchange->answer;
+	if (answer->fill && !cache_fill_write(answer->fill, bytes))
+		answer->fill = NULL;
+	if (fifo_write(&exchange->response_body, bytes) < bytes.bytes)
+		return false;
+	relay_wake_client(exchange);
+	return true;
+}
+
+// return_request_credit drops what the upstream took last time and lets the client send as much.
+static void return_request_credit(struct exchange *exchange)
+{
+	if (exchange->request_lent == 0)
+		return;
+	size_t bytes = exchange->request_lent;
+	exchange->request_lent = 0;
+	fifo_drop(&exchange->request_body, bytes);
+	if (exchange->down) {
+		http_consume(exchange->down->transport.http, exchange->down_stream, bytes);
+		transport_touch(&exchange->down->transport);
+	}
+	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
+}
+
+// return_response_credit drops what the client took last time and lets the upstream send as much.
+static void return_response_credit(struct exchange *exchange)
+{
+	if (exchange->response_lent == 0)
+		return;
+	size_t bytes = exchange->response_lent;
+	exchange->response_lent = 0;
+	counter_add(exchange->proxy->counters, COUNTER_exchange_response_bytes, bytes);
+	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
+	if (exchange->state == EXCHANGE_REPLY)
+		return;
+	fifo_drop(&exchange->response_body, bytes);
+	if (exchange->up && exchange->up_stream) {
+		http_consume(exchange->up->transport.http, exchange->up_stream, bytes);
+		transport_touch(&exchange->up->transport);
+	}
+}
+
+struct slice relay_pull_request(struct exchange *exchange, size_t max, bool *is_end,
+				const struct http_field **trailers, uint32_t *trailer_count)
+{
+	return_request_credit(exchange);
+	struct slice run = fifo_peek(&exchange->request_body, max);
+	exchange->request_lent = run.bytes;
+	exchange->is_request_begun |= run.bytes > 0;
+	*is_end = exchange->is_request_ended && run.bytes == exchange->request_body.queued_bytes;
+	if (*is_end) {
+		*trailers = exchange->request_trailers;
+		*trailer_count = exchange->request_trailer_count;
+	}
+	return run;
+}
+
+static struct slice pull_reply(struct exchange *exchange, size_t max, bool *is_end)
+{
+	struct cache_object *object = exchange->answer.object;
+	uint64_t total = object ? cache_object_bytes(object) : exchange->reply_body.bytes;
+	uint64_t offset = exchange->object_offset;
+	struct slice run = object ? cache_object_read(object, offset, max)
+				  : slice_head(slice_skip(exchange->reply_body, offset), max);
+	exchange->object_offset += run.bytes;
+	exchange->response_lent = run.bytes;
+	*is_end = exchange->object_offset == total;
+	return run;
+}
+
+struct slice relay_pull_response(struct exchange *exchange, size_t max, bool *is_end,
+				 const struct http_field **trailers, uint32_t *trailer_count)
+{
+	return_response_credit(exchange);
+	if (exchange->state == EXCHANGE_REPLY)
+		return pull_reply(exchange, max, is_end);
+	struct slice run = fifo_peek(&exchange->response_body, max);
+	exchange->response_lent = run.bytes;
+	*is_end = exchange->is_response_ended && run.bytes == exchange->response_body.queued_bytes;
+	if (*is_end) {
+		*trailers = exchange->response_trailers;
+		*trailer_count = exchange->response_trailer_count;
+	}
+	return run;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Body bytes in both directions: the only place where back-pressure crosses from one side to the
+// other. A side's window is opened (http_consume) only when the other side has taken the bytes.
+//
+//   client -> request_body  -> upstream      fifo full = window closed = the sender waits
+//   client <- response_body <- upstream
+#pragma once
+
+#include "exchange.h"
+
+// relay_init makes both queues empty, bounded by the proxy's body_buffer_bytes.
+void relay_init(struct exchange *exchange);
+
+// relay_clear returns all buffers.
+void relay_clear(struct exchange *exchange);
+
+// relay_request takes body bytes of the client; false when buffers are at their bound.
+bool relay_request(struct exchange *exchange, struct slice bytes);
+
+// relay_response takes body bytes of the upstream; false when buffers are at their bound.
+bool relay_response(struct exchange *exchange, struct slice bytes);
+
+// relay_pull_request is http_events.pull of the upstream side.
+struct slice relay_pull_request(struct exchange *exchange, size_t max, bool *is_end,
+				const struct http_field **trailers, uint32_t *trailer_count);
+
+// relay_pull_response is http_events.pull of the client's side: an upstream's body, a cached
+// object, or our own text.
+struct slice relay_pull_response(struct exchange *exchange, size_t max, bool *is_end,
+				 const struct http_field **trailers, uint32_t *trailer_count);
+
+// relay_wake_client and relay_wake_upstream tell a side that its pull has something again.
+void relay_wake_client(struct exchange *exchange);
+void relay_wake_upstream(struct exchange *exchange);

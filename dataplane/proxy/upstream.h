@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection to an endpoint, and which exchange gets which connection.
+#pragma once
+
+#include "exchange.h"
+#include "transport.h"
+
+// Which connections may carry which exchanges.
+struct upstream_key {
+	struct endpoint_addr to;
+	uint8_t hop;         // enum record_hop
+	uint8_t protocol;    // enum record_protocol
+	uint16_t reserved;   // 0: the key is hashed as bytes
+	uint32_t service_id; // of a SIDECAR hop, whose peer is named by service; else 0
+};
+
+enum upstream_state { UPSTREAM_CONNECTING, UPSTREAM_OPEN, UPSTREAM_CLOSING };
+
+struct upstream {
+	struct transport transport;
+	struct upstream_key key;
+	struct route_target target; // as it was chosen: peer and names of the hop
+	enum upstream_state state;
+	struct wheel_timer timer; // connect, idle or linger deadline
+	struct list link;         // on a bucket of proxy->upstreams
+	struct list exchanges;    // exchange.up_link of those being served
+	struct list waiting;      // exchange.up_link of those that wait for the connection
+	uint32_t exchange_count;
+	uint32_t waiting_count;
+};
+
+// upstream_open starts a connection to target. NULL: *error is ENOBUFS (a bound) or EHOSTUNREACH.
+struct upstream *upstream_open(struct proxy *proxy, const struct upstream_key *key,
+			       const struct route_target *target, int *error);
+
+// upstream_close ends a connection politely; it takes no more exchanges.
+void upstream_close(struct upstream *up);
+
+// upstream_note_idle arms the idle deadline when the connection serves nobody.
+void upstream_note_idle(struct upstream *up);
+
+// upstream_tcp_opened starts TLS or HTTP of a connection that upstream_open made.
+void upstream_tcp_opened(struct transport *transport);
+
+// upstream_attach gives the exchange (whose target is set) a connection: an open one at once
+// (exchange_send is called), or one that is being made. Returns 0 (it has one or waits), ENOBUFS (a
+// bound) or EHOSTUNREACH.
+int upstream_attach(struct proxy *proxy, struct exchange *exchange);
+
+// upstream_detach ends the exchange's tie to its connection, resetting the stream when it still
+// lives, and lets others use the free place.
+void upstream_detach(struct exchange *exchange);
+
+// upstream_serve_waiting gives an opened connection to the exchanges that waited for it.
+void upstream_serve_waiting(struct upstream *up);
+
+// upstream_serve_queue gives waiting exchanges places that came free.
+void upstream_serve_queue(struct proxy *proxy);
