@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checks between keys; see conf_check.h.
+#include "conf_check.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+void conf_errors_add(struct conf_errors *errors, unsigned line, const char *key, const char *format,
+		     ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	errors->count++;
+	fprintf(errors->out, "%s:%u: %s: ", errors->name, line, key);
+	vfprintf(errors->out, format, arguments);
+	fputc('\n', errors->out);
+	va_end(arguments);
+}
+
+// line_at is the line of the setting at path, or of the nearest group around it.
+static unsigned line_at(const config_t *config, const char *path)
+{
+	const config_setting_t *setting = config_lookup(config, path);
+	char group[64] = {0};
+	const char *dot = strchr(path, '.');
+	if (setting)
+		return config_setting_source_line(setting);
+	if (!dot)
+		return 1;
+	memcpy(group, path, (size_t)(dot - path));
+	return line_at(config, group);
+}
+
+static bool is_power_of_two(uint64_t value)
+{
+	return (value & (value - 1)) == 0;
+}
+
+static void check_powers(const struct conf *conf, const config_t *config,
+			 struct conf_errors *errors)
+{
+	const struct {
+		const char *path;
+		uint64_t value;
+	} keys[] = {
+		{"channel.ring", conf->channel.ring_bytes},
+		{"channel.events", conf->channel.events_bytes},
+		{"dataplane.handoff", conf->dataplane.handoff},
+	};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!is_power_of_two(keys[i].value))
+			conf_errors_add(errors, line_at(config, keys[i].path), keys[i].path,
+					"is no power of two; take the next one");
+}
+
+static void check_counts(const struct conf *conf, const config_t *config,
+			 struct conf_errors *errors)
+{
+	uint64_t wanted = (uint64_t)conf->http.connections + conf->upstream.connections;
+	if (conf->tcp.connections < wanted)
+		conf_errors_add(
+			errors, line_at(config, "tcp.connections"), "tcp.connections",
+			"%u is less than http.connections + upstream.connections; choose at least "
+			"%llu",
+			conf->tcp.connections, (unsigned long long)wanted);
+	if (conf->tcp.port_first > conf->tcp.port_last)
+		conf_errors_add(errors, line_at(config, "tcp.port_first"), "tcp.port_first",
+				"is above tcp.port_last; choose a lower one");
+	if (conf->cache.memory_bytes && conf->cache.max_object_bytes > conf->cache.memory_bytes)
+		conf_errors_add(errors, line_at(config, "cache.max_object"), "cache.max_object",
+				"is more than cache.memory; choose less, or give the cache more");
+}
+
+// check_ports: names and addresses are unique.
+static void check_ports(const struct conf *conf, struct conf_errors *errors)
+{
+	const struct conf_port *ports = conf->dataplane.ports;
+	for (uint32_t i = 0; i < conf->dataplane.ports_count; i++)
+		for (uint32_t j = 0; j < i; j++)
+			if (strcmp(ports[i].name, ports[j].name) == 0)
+				conf_errors_add(errors, ports[i].line, "dataplane.ports",
+						"two are called \"%s\"; give each its own name",
+						ports[i].name);
+}
+
+static bool is_connected(const struct conf *conf, const struct addr *addr)
+{
+	for (uint32_t i = 0; i < conf->dataplane.ports_count; i++) {
+		const struct conf_prefixes *prefixes = &conf->dataplane.ports[i].addresses;
+		for (uint32_t j = 0; j < prefixes->count; j++)
+			if (prefix_contains(&prefixes->at[j], addr))
+				return true;
+	}
+	return false;
+}
+
+static bool is_ours(const struct conf *conf, const struct addr *addr)
+{
+	for (uint32_t i = 0; i < conf->dataplane.ports_count; i++) {
+		const struct conf_prefixes *prefixes = &conf->dataplane.ports[i].addresses;
+		for (uint32_t j = 0; j < prefixes->count; j++)
+			if (addr_equal(&prefixes->at[j].addr, addr))
+				return true;
+	}
+	return false;
+}
+
+static void check_routes(const struct conf *conf, struct conf_errors *errors)
+{
+	char text[ADDR_TEXT_BYTES];
+	for (uint32_t i = 0; i < conf->dataplane.routes_count; i++) {
+		const struct conf_ip_route *route = &conf->dataplane.routes[i];
+		addr_text(&route->via, text);
+		bool is_v4 = addr_is_v4(&route->via);
+		if (is_v4 != (addr_is_v4(&route->to.addr) && route->to.bits >= 96))
+			conf_errors_add(
+				errors, route->line, "dataplane.routes",
+				"next hop %s is of the other family than its prefix; give one of "
+				"the same",
+				text);
+		else if (!is_connected(conf, &route->via))
+			conf_errors_add(
+				errors, route->line, "dataplane.routes",
+				"next hop %s is in no prefix of our ports; give one that is", text);
+	}
+}
+
+static void check_listeners(const struct conf *conf, const config_t *config,
+			    struct conf_errors *errors)
+{
+	bool has_mesh = false;
+	for (uint32_t i = 0; i < conf->listen_count; i++) {
+		const struct conf_listener *one = &conf->listen[i];
+		has_mesh = has_mesh || one->protocol == CONF_PROTOCOL_MESH;
+		if (!addr_is_zero(&one->address) && !is_ours(conf, &one->address))
+			conf_errors_add(errors, one->line, "listen",
+					"the address is on none of our ports; give it to one of "
+					"dataplane.ports");
+		for (uint32_t j = 0; j < i; j++)
+			if (conf->listen[j].port == one->port &&
+			    addr_equal(&conf->listen[j].address, &one->address))
+				conf_errors_add(errors, one->line, "listen",
+						"port %u is taken by the listener at line %u; "
+						"choose another",
+						one->port, conf->listen[j].line);
+	}
+	if (conf->listen_count == 0)
+		conf_errors_add(errors, 1, "listen",
+				"is missing; write ( { port = 443; protocol = "
+				"\"https\"; } )");
+	else if (!has_mesh && conf->node.role != CONF_ROLE_EDGE)
+		conf_errors_add(
+			errors, line_at(config, "listen"), "listen",
+			"a %s without a mesh listener serves nobody; add { port = 8443; protocol = "
+			"\"mesh\"; }",
+			conf_role_name(conf->node.role));
+}
+
+static void check_certificates(const struct conf *conf, struct conf_errors *errors)
+{
+	const struct conf_certificate *first = NULL;
+	for (uint32_t i = 0; i < conf->certificates_count; i++) {
+		const struct conf_certificate *one = &conf->certificates[i];
+		if (one->is_default && first)
+			conf_errors_add(
+				errors, one->line, "certificates",
+				"the one at line %u is the default already; keep one of them",
+				first->line);
+		if (one->is_default)
+			first = one;
+	}
+}
+
+void conf_check(const struct conf *conf, const config_t *config, struct conf_errors *errors)
+{
+	if (conf->dataplane.ports_count == 0)
+		conf_errors_add(
+			errors, line_at(config, "dataplane.ports"), "dataplane.ports",
+			"is missing; write ( { name = ...; device = ...; addresses = [...]; } )");
+	check_powers(conf, config, errors);
+	check_counts(conf, config, errors);
+	check_ports(conf, errors);
+	check_routes(conf, errors);
+	check_listeners(conf, config, errors);
+	check_certificates(conf, errors);
+}
