@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chained hash index over pool rows; see route_index.h.
+#include "route_index.h"
+
+#include "check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int route_index_init(struct route_index *index, uint32_t row_count)
+{
+	uint32_t buckets = 16;
+	while (buckets < row_count && buckets < 1u << 30)
+		buckets *= 2;
+	uint32_t rows = row_count ? row_count : 1;
+	*index = (struct route_index){
+		.bucket = malloc(buckets * sizeof(uint32_t)),
+		.next = calloc(rows, sizeof(uint32_t)),
+		.hash = calloc(rows, sizeof(uint64_t)),
+		.mask = buckets - 1,
+	};
+	if (!index->bucket || !index->next || !index->hash) {
+		route_index_fini(index);
+		return ENOMEM;
+	}
+	memset(index->bucket, 0xff, buckets * sizeof(uint32_t));
+	return 0;
+}
+
+void route_index_fini(struct route_index *index)
+{
+	free(index->bucket);
+	free(index->next);
+	free(index->hash);
+	*index = (struct route_index){0};
+}
+
+void route_index_add(struct route_index *index, uint32_t row, uint64_t hash)
+{
+	uint32_t *head = &index->bucket[hash & index->mask];
+	index->hash[row] = hash;
+	index->next[row] = *head;
+	*head = row;
+}
+
+void route_index_remove(struct route_index *index, uint32_t row)
+{
+	uint32_t *link = &index->bucket[index->hash[row] & index->mask];
+	while (*link != row) {
+		CHECK(*link != ROUTE_INDEX_NONE);
+		link = &index->next[*link];
+	}
+	*link = index->next[row];
+}
+
+static uint32_t skip_to(const struct route_index *index, uint32_t row, uint64_t hash)
+{
+	while (row != ROUTE_INDEX_NONE && index->hash[row] != hash)
+		row = index->next[row];
+	return row;
+}
+
+uint32_t route_index_first(const struct route_index *index, uint64_t hash)
+{
+	return skip_to(index, index->bucket[hash & index->mask], hash);
+}
+
+uint32_t route_index_next(const struct route_index *index, uint32_t row)
+{
+	return skip_to(index, index->next[row], index->hash[row]);
+}
