@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// A simulated workload; see sim_workload.h.
+#include "sim_workload.h"
+
+#include "check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct workload_conn {
+	struct sim_conn conn;
+	struct sim_workload *workload;
+};
+
+struct answer {
+	struct sim_body body;
+	uint32_t stream;
+	bool is_upload, is_wrong;
+};
+
+static const struct http_limits http_limits = {.head_bytes = 32768,
+					       .field_count = 100,
+					       .target_bytes = 8192,
+					       .stream_count = 100,
+					       .stream_window_bytes = 65536,
+					       .conn_window_bytes = 1 << 20,
+					       .reset_budget = 100};
+
+// respond sends the head; the body follows by pull.
+static void respond(struct workload_conn *wc, struct answer *answer, uint16_t status,
+		    unsigned age_s)
+{
+	char cache_control[32];
+	char etag[32];
+	snprintf(cache_control, sizeof(cache_control), age_s ? "max-age=%u" : "no-store", age_s);
+	snprintf(etag, sizeof(etag), "\"%" PRIx64 "\"", answer->body.seed);
+	struct http_field fields[] = {
+		{SLICE("cache-control"), slice_str(cache_control)},
+		{SLICE("content-type"), SLICE("application/octet-stream")},
+		{SLICE("etag"), slice_str(etag)},
+	};
+	bool is_sized = answer->body.seed & 1;
+	struct http_message message = {.status = status,
+				       .version = 11,
+				       .content_length = is_sized || !answer->body.bytes
+								 ? answer->body.bytes
+								 : HTTP_LENGTH_NONE,
+				       .fields = fields,
+				       .field_count = ARRAY_LEN(fields)};
+	http_respond(wc->conn.http, answer->stream, &message, answer->body.bytes > 0);
+}
+
+static void on_head(void *user, uint32_t stream, void *, const struct http_message *message,
+		    bool is_end)
+{
+	struct workload_conn *wc = user;
+	char target[256];
+	char kind;
+	uint64_t seed, bytes;
+	unsigned age_s = 0;
+	struct answer *answer = calloc(1, sizeof(*answer));
+	CHECK(answer && message->target.bytes < sizeof(target));
+	memcpy(target, message->target.at, message->target.bytes);
+	target[message->target.bytes] = 0;
+	CHECK(sscanf(target, "/%c/%" SCNu64 "/%" SCNu64 "?age=%u", &kind, &seed, &bytes, &age_s) >=
+	      3);
+	wc->workload->request_count++;
+	answer->stream = stream;
+	answer->is_upload = kind == 'u';
+	sim_body_init(&answer->body, seed, bytes);
+	http_set_stream_user(wc->conn.http, stream, answer);
+	if (!answer->is_upload)
+		respond(wc, answer, 200, age_s);
+	else
+		CHECK(!is_end || bytes == 0);
+}
+
+static void on_body(void *user, uint32_t stream, void *stream_user, struct slice bytes)
+{
+	struct workload_conn *wc = user;
+	struct answer *answer = stream_user;
+	if (answer && !sim_body_check(&answer->body, bytes))
+		answer->is_wrong = true;
+	http_consume(wc->conn.http, stream, bytes.bytes);
+}
+
+static void on_end(void *user, uint32_t, void *stream_user, const struct http_field *, uint32_t)
+{
+	struct workload_conn *wc = user;
+	struct answer *answer = stream_user;
+	if (!answer || !answer->is_upload)
+		return;
+	bool is_right = !answer->is_wrong && answer->body.offset == answer->body.bytes;
+	wc->workload->wrong_count += !is_right;
+	sim_body_init(&answer->body, answer->body.seed, 0);
+	respond(wc, answer, is_right ? 200 : 500, 0);
+}
+
+static void on_reset(void *, uint32_t, void *stream_user, struct http_fault)
+{
+	free(stream_user);
+}
+
+static struct slice on_pull(void *, uint32_t, void *stream_user, size_t max, bool *is_end,
+			    const struct http_field **, uint32_t *)
+{
+	struct answer *answer = stream_user;
+	struct slice run = sim_body_make(&answer->body, max);
+	*is_end = answer->body.offset == answer->body.bytes;
+	return run;
+}
+
+static void on_sent(void *user, uint32_t stream, void *stream_user)
+{
+	struct workload_conn *wc = user;
+	http_set_stream_user(wc->conn.http, stream, NULL);
+	free(stream_user);
+}
+
+static void on_http_closed(void *, struct http_fault) {}
+
+static const struct http_events http_events = {
+	.head = on_head,
+	.body = on_body,
+	.end = on_end,
+	.reset = on_reset,
+	.pull = on_pull,
+	.sent = on_sent,
+	.closed = on_http_closed,
+};
+
+static void on_ready(struct sim_conn *, bool) {}
+
+static void on_gone(struct sim_conn *, enum counter) {}
+
+static const struct sim_conn_owner owner = {.ready = on_ready, .gone = on_gone};
+
+static void *on_accepted(void *user, struct pool_id id, const struct tcp_tuple *)
+{
+	struct sim_workload *workload = user;
+	struct workload_conn *wc = calloc(1, sizeof(*wc));
+	CHECK(wc);
+	sim_conn_init(&wc->conn, workload->tcp, workload->bufs, &owner, NULL, NULL);
+	wc->workload = workload;
+	wc->conn.id = id;
+	wc->conn.is_ready = true;
+	wc->conn.http = http_conn_new(HTTP_VERSION_1, true, &http_limits, &http_events, wc);
+	CHECK(wc->conn.http);
+	list_append(&workload->conns, &wc->conn.link);
+	return &wc->conn;
+}
+
+int sim_workload_init(struct sim_workload *workload, struct tcp *tcp, struct buf_pool *bufs,
+		      uint16_t port)
+{
+	*workload = (struct sim_workload){.tcp = tcp, .bufs = bufs};
+	list_init(&workload->conns);
+	struct tcp_listener listener = {.port = port,
+					.events = &sim_conn_events,
+					.accepted = on_accepted,
+					.user = workload};
+	return tcp_listen_on(tcp, &listener);
+}
+
+static void drop(struct sim_conn *conn)
+{
+	list_remove(&conn->link);
+	sim_conn_fini(conn);
+	free(container_of(conn, struct workload_conn, conn));
+}
+
+void sim_workload_step(struct sim_workload *workload)
+{
+	struct list *node, *after;
+	list_for_each_safe (node, after, &workload->conns) {
+		struct sim_conn *conn = container_of(node, struct sim_conn, link);
+		sim_conn_step(conn);
+		if (conn->is_gone)
+			drop(conn);
+	}
+}
+
+void sim_workload_fini(struct sim_workload *workload)
+{
+	struct list *node, *after;
+	list_for_each_safe (node, after, &workload->conns)
+		drop(container_of(node, struct sim_conn, link));
+}
