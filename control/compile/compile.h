@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// From what the mesh knows to what this node's data plane must know: one rowset a role.
+//
+//   edge     hosts that were asked for -> routes -> services -> presence a location -> its gateways
+//   gateway  every route; endpoints of its own location, behind their sidecars where they have one
+//   sidecar  routes and workloads of the services that run on this node
+#pragma once
+
+#include "conf.h"
+#include "model.h"
+#include "rowset.h"
+
+#define COMPILE_ROUTE_LIFETIME_MS  60000u // an edge asks again after that; it serves meanwhile
+#define COMPILE_ABSENT_LIFETIME_MS 5000u
+
+struct compile_self {
+	enum conf_role role;
+	const char *node;
+	const char *location;
+	const char *mesh;
+};
+
+// A public certificate from a file. Texts are PEM, borrowed.
+struct compile_cert {
+	const char *chain;
+	const char *key;
+	bool is_default;
+};
+
+struct compile_input {
+	struct compile_self self;
+	const struct model *registry; // what all nodes share
+	const struct model *local;    // this node's state: interest, secret
+	const struct compile_cert *certs;
+	uint32_t cert_count;
+	// number_route gives the lasting wire id of "host path" at an edge, 0 when it cannot.
+	uint32_t (*number_route)(void *user, const char *host, const char *path);
+	void *user;
+};
+
+// compile_run makes the sealed set for a data plane; the caller drops it. NULL when memory is short.
+struct rowset *compile_run(const struct compile_input *input);
+
+// compile_routes_of returns the routes that serve host: its own, else its wildcard's ("*.rest"), else
+// those of "*". Empty: nobody serves it.
+struct model_rows compile_routes_of(const struct model *registry, const char *host);
+
+// compile_has_gateway is true when a gateway of location has told its mesh address.
+bool compile_has_gateway(const struct model *registry, const char *location);
+
+// compile_slot_name writes the name of an identity slot ("node", "svc/<service>") as
+// spiffe://<mesh>/... into out. False when the slot is of another kind.
+bool compile_slot_name(const struct compile_self *self, const char *slot,
+		       char out[RECORD_PEER_BYTES]);

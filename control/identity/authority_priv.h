@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the CA role share.
+#pragma once
+
+#include "authority.h"
+
+struct authority {
+	struct authority_options options;
+	char mesh[64];
+	struct pki_ca mesh_ca;        // signs names between nodes
+	struct pki_ca development_ca; // signs public hosts; a different one, so that it can be trusted
+				      // by clients without giving it a say between nodes
+	char secret[65];              // makes join tokens
+};
+
+// authority_keys_load loads or makes what lies in the state directory. False: error says why.
+bool authority_keys_load(struct authority *authority, uint64_t now_s, char *error);
+
+// authority_judge decides on one request. Returns NULL and the chain (PEM, the caller frees it), or
+// why it is refused; *token and *token_revision are set when a token was spent (id not empty).
+const char *authority_judge(struct authority *authority, const struct row_csr *csr, uint64_t now_s,
+			    char **chain, struct row_join_token *token, uint64_t *token_revision);
+
+// authority_rotate_tickets makes a new ticket key when one is due and forgets the oldest.
+void authority_rotate_tickets(struct authority *authority, uint64_t now_s);
+
+// authority_forget_tickets removes every ticket key.
+void authority_forget_tickets(struct authority *authority);
