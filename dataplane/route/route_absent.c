@@ -6,8 +6,8 @@
 static struct route_absent *find(const struct route_table *table, struct slice host)
 {
 	const struct route_kind *absents = &table->absents;
-	uint32_t row = route_index_first(&absents->by_id, route_host_hash(table, host));
-	for (; row != ROUTE_INDEX_NONE; row = route_index_next(&absents->by_id, row)) {
+	uint32_t row = hash_index_first(&absents->by_id, route_host_hash(table, host));
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&absents->by_id, row)) {
 		struct route_absent *absent = pool_at(&absents->pool, row);
 		if (slice_equal(slice_of(absent->host, absent->host_bytes), host))
 			return absent;
@@ -41,7 +41,7 @@ static struct route_absent *claim(struct route_table *table, struct slice host)
 	absent->host_bytes = host.bytes;
 	list_init(&absent->link);
 	list_append(&table->absent_order, &absent->link);
-	route_index_add(&table->absents.by_id, id.index, route_host_hash(table, host));
+	hash_index_add(&table->absents.by_id, id.index, route_host_hash(table, host));
 	return absent;
 }
 

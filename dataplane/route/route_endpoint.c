@@ -20,8 +20,8 @@ struct route_group *route_group_find(const struct route_table *table, uint32_t s
 				     uint32_t location_id)
 {
 	const struct route_kind *groups = &table->groups;
-	uint32_t row = route_index_first(&groups->by_id, route_hash(table, service_id));
-	for (; row != ROUTE_INDEX_NONE; row = route_index_next(&groups->by_id, row)) {
+	uint32_t row = hash_index_first(&groups->by_id, route_hash(table, service_id));
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&groups->by_id, row)) {
 		struct route_group *group = pool_at(&groups->pool, row);
 		if (group->service_id == service_id && group->location_id == location_id)
 			return group;
@@ -32,10 +32,10 @@ struct route_group *route_group_find(const struct route_table *table, uint32_t s
 struct route_endpoint *route_group_at(const struct route_table *table,
 				      const struct route_group *group, uint32_t position)
 {
-	const struct route_index *places = &table->endpoint_by_place;
+	const struct hash_index *places = &table->endpoint_by_place;
 	uint32_t group_row = row_of(&table->groups, group);
-	uint32_t row = route_index_first(places, place_hash(table, group_row, position));
-	for (; row != ROUTE_INDEX_NONE; row = route_index_next(places, row)) {
+	uint32_t row = hash_index_first(places, place_hash(table, group_row, position));
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(places, row)) {
 		struct route_endpoint *endpoint = pool_at(&table->endpoints.pool, row);
 		if (endpoint->group == group_row && endpoint->position == position)
 			return endpoint;
@@ -73,7 +73,7 @@ static struct route_group *claim_group(struct route_table *table, uint32_t servi
 	CHECK(group);
 	group->service_id = service_id;
 	group->location_id = location_id;
-	route_index_add(&table->groups.by_id, id.index, route_hash(table, service_id));
+	hash_index_add(&table->groups.by_id, id.index, route_hash(table, service_id));
 	return group;
 }
 
@@ -82,13 +82,13 @@ static void place(struct route_table *table, struct route_endpoint *endpoint, ui
 {
 	endpoint->group = group;
 	endpoint->position = position;
-	route_index_add(&table->endpoint_by_place, row_of(&table->endpoints, endpoint),
-			place_hash(table, group, position));
+	hash_index_add(&table->endpoint_by_place, row_of(&table->endpoints, endpoint),
+		       place_hash(table, group, position));
 }
 
 static void displace(struct route_table *table, struct route_endpoint *endpoint)
 {
-	route_index_remove(&table->endpoint_by_place, row_of(&table->endpoints, endpoint));
+	hash_index_remove(&table->endpoint_by_place, row_of(&table->endpoints, endpoint));
 }
 
 static void join(struct route_table *table, struct route_endpoint *endpoint)

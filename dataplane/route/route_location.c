@@ -25,8 +25,8 @@ struct route_presence *route_presence_find(const struct route_table *table, uint
 					   uint32_t location_id)
 {
 	const struct route_kind *kind = &table->presences;
-	uint32_t row = route_index_first(&kind->by_id, route_hash(table, service_id));
-	for (; row != ROUTE_INDEX_NONE; row = route_index_next(&kind->by_id, row)) {
+	uint32_t row = hash_index_first(&kind->by_id, route_hash(table, service_id));
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&kind->by_id, row)) {
 		struct route_presence *presence = pool_at(&kind->pool, row);
 		if (presence->service_id == service_id && presence->location_id == location_id)
 			return presence;
@@ -47,8 +47,8 @@ const char *route_presence_apply(struct route_table *table, const struct record_
 		presence = pool_new(&table->presences.pool, &id);
 		if (!presence)
 			return "too many presences";
-		route_index_add(&table->presences.by_id, id.index,
-				route_hash(table, record->service_id));
+		hash_index_add(&table->presences.by_id, id.index,
+			       route_hash(table, record->service_id));
 	}
 	presence->row.mark = table->mark;
 	presence->service_id = record->service_id;
@@ -93,8 +93,8 @@ static void consider_presences(struct route_table *table, uint32_t service_id,
 			       struct candidates *candidates)
 {
 	const struct route_kind *kind = &table->presences;
-	uint32_t row = route_index_first(&kind->by_id, route_hash(table, service_id));
-	for (; row != ROUTE_INDEX_NONE; row = route_index_next(&kind->by_id, row)) {
+	uint32_t row = hash_index_first(&kind->by_id, route_hash(table, service_id));
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&kind->by_id, row)) {
 		const struct route_presence *presence = pool_at(&kind->pool, row);
 		if (presence->service_id != service_id || presence->total_count == 0)
 			continue;
@@ -130,8 +130,8 @@ static void consider_groups(struct route_table *table, uint32_t service_id, uint
 			    struct candidates *candidates)
 {
 	const struct route_kind *kind = &table->groups;
-	uint32_t row = route_index_first(&kind->by_id, route_hash(table, service_id));
-	for (; row != ROUTE_INDEX_NONE; row = route_index_next(&kind->by_id, row)) {
+	uint32_t row = hash_index_first(&kind->by_id, route_hash(table, service_id));
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&kind->by_id, row)) {
 		struct route_group *group = pool_at(&kind->pool, row);
 		if (group->service_id == service_id &&
 		    !route_presence_find(table, service_id, group->location_id))

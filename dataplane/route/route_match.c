@@ -27,8 +27,8 @@ static const struct route_match *match_host(const struct route_table *table, str
 					    struct slice path)
 {
 	const struct route_match *best = NULL;
-	uint32_t row = route_index_first(&table->match_by_host, route_host_hash(table, host));
-	for (; row != ROUTE_INDEX_NONE; row = route_index_next(&table->match_by_host, row)) {
+	uint32_t row = hash_index_first(&table->match_by_host, route_host_hash(table, host));
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&table->match_by_host, row)) {
 		const struct route_match *match = pool_at(&table->matches.pool, row);
 		if (!slice_equal(match->host, host) || !prefix_matches(path, match->path))
 			continue;
@@ -90,20 +90,20 @@ const char *route_match_apply(struct route_table *table, const struct record_rou
 		return "too many routes";
 	uint32_t row = pool_id_of(&table->matches.pool, match).index;
 	if (!is_new)
-		route_index_remove(&table->match_by_host, row);
+		hash_index_remove(&table->match_by_host, row);
 	match->service_id = record->service_id;
 	match->expires_us = expiry_us(record->lifetime_ms, now_us);
 	memcpy(match->host_text, record->host, sizeof(match->host_text));
 	memcpy(match->path_text, record->path, sizeof(match->path_text));
 	match->host = slice_str(match->host_text);
 	match->path = slice_str(match->path_text);
-	route_index_add(&table->match_by_host, row, route_host_hash(table, match->host));
+	hash_index_add(&table->match_by_host, row, route_host_hash(table, match->host));
 	route_absent_forget(table, match->host);
 	return NULL;
 }
 
 void route_match_drop(struct route_table *table, struct route_match *match)
 {
-	route_index_remove(&table->match_by_host, pool_id_of(&table->matches.pool, match).index);
+	hash_index_remove(&table->match_by_host, pool_id_of(&table->matches.pool, match).index);
 	route_drop_row(&table->matches, match);
 }

@@ -7,7 +7,7 @@
 #include "list.h"
 #include "pool.h"
 #include "route.h"
-#include "route_index.h"
+#include "hash_index.h"
 
 #include "balance.h"
 
@@ -83,7 +83,7 @@ struct route_group {
 
 struct route_kind {
 	struct pool pool;
-	struct route_index by_id;
+	struct hash_index by_id;
 };
 
 struct route_table {
@@ -96,12 +96,12 @@ struct route_table {
 	struct route_kind locations;
 	struct route_kind presences; // by_id: service, all its locations
 	struct route_kind matches;
-	struct route_index match_by_host;
+	struct hash_index match_by_host;
 	struct route_kind absents; // by_id: host
 	struct list absent_order;
 	struct route_kind endpoints;
-	struct route_index endpoint_by_place; // (group, position)
-	struct route_kind groups;             // by_id: service, all its locations
+	struct hash_index endpoint_by_place; // (group, position)
+	struct route_kind groups;            // by_id: service, all its locations
 };
 
 // route_hash hashes a number under the table's secret.

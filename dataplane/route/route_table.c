@@ -19,13 +19,13 @@ uint64_t route_hash(const struct route_table *table, uint64_t number)
 static int kind_init(struct route_kind *kind, uint32_t count, size_t row_bytes)
 {
 	int error = pool_init(&kind->pool, count, row_bytes);
-	return error ? error : route_index_init(&kind->by_id, count);
+	return error ? error : hash_index_init(&kind->by_id, count);
 }
 
 static void kind_fini(struct route_kind *kind)
 {
 	pool_fini(&kind->pool);
-	route_index_fini(&kind->by_id);
+	hash_index_fini(&kind->by_id);
 }
 
 static int take_memory(struct route_table *table, const struct route_limits *limits)
@@ -41,8 +41,8 @@ static int take_memory(struct route_table *table, const struct route_limits *lim
 	error |=
 		kind_init(&table->endpoints, limits->endpoint_count, sizeof(struct route_endpoint));
 	error |= kind_init(&table->groups, limits->endpoint_count, sizeof(struct route_group));
-	error |= route_index_init(&table->match_by_host, limits->route_count);
-	error |= route_index_init(&table->endpoint_by_place, limits->endpoint_count);
+	error |= hash_index_init(&table->match_by_host, limits->route_count);
+	error |= hash_index_init(&table->endpoint_by_place, limits->endpoint_count);
 	return error;
 }
 
@@ -75,15 +75,15 @@ void route_free(struct route_table *table)
 	kind_fini(&table->absents);
 	kind_fini(&table->endpoints);
 	kind_fini(&table->groups);
-	route_index_fini(&table->match_by_host);
-	route_index_fini(&table->endpoint_by_place);
+	hash_index_fini(&table->match_by_host);
+	hash_index_fini(&table->endpoint_by_place);
 	free(table);
 }
 
 void *route_find_row(const struct route_table *table, const struct route_kind *kind, uint32_t id)
 {
-	uint32_t row = route_index_first(&kind->by_id, route_hash(table, id));
-	for (; row != ROUTE_INDEX_NONE; row = route_index_next(&kind->by_id, row)) {
+	uint32_t row = hash_index_first(&kind->by_id, route_hash(table, id));
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&kind->by_id, row)) {
 		struct numbered_row *numbered = pool_at(&kind->pool, row);
 		if (numbered->id == id)
 			return numbered;
@@ -100,7 +100,7 @@ void *route_claim_row(struct route_table *table, struct route_kind *kind, uint32
 		if (!numbered)
 			return NULL;
 		numbered->id = id;
-		route_index_add(&kind->by_id, row.index, route_hash(table, id));
+		hash_index_add(&kind->by_id, row.index, route_hash(table, id));
 	}
 	numbered->row.mark = table->mark;
 	return numbered;
@@ -108,7 +108,7 @@ void *route_claim_row(struct route_table *table, struct route_kind *kind, uint32
 
 void route_drop_row(struct route_kind *kind, void *row)
 {
-	route_index_remove(&kind->by_id, pool_id_of(&kind->pool, row).index);
+	hash_index_remove(&kind->by_id, pool_id_of(&kind->pool, row).index);
 	pool_free(&kind->pool, row);
 }
 

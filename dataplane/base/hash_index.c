@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chained hash index over pool rows; see route_index.h.
-#include "route_index.h"
+// Chained hash index over pool rows; see hash_index.h.
+#include "hash_index.h"
 
 #include "check.h"
 
@@ -8,35 +8,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-int route_index_init(struct route_index *index, uint32_t row_count)
+int hash_index_init(struct hash_index *index, uint32_t row_count)
 {
 	uint32_t buckets = 16;
 	while (buckets < row_count && buckets < 1u << 30)
 		buckets *= 2;
 	uint32_t rows = row_count ? row_count : 1;
-	*index = (struct route_index){
+	*index = (struct hash_index){
 		.bucket = malloc(buckets * sizeof(uint32_t)),
 		.next = calloc(rows, sizeof(uint32_t)),
 		.hash = calloc(rows, sizeof(uint64_t)),
 		.mask = buckets - 1,
 	};
 	if (!index->bucket || !index->next || !index->hash) {
-		route_index_fini(index);
+		hash_index_fini(index);
 		return ENOMEM;
 	}
 	memset(index->bucket, 0xff, buckets * sizeof(uint32_t));
 	return 0;
 }
 
-void route_index_fini(struct route_index *index)
+void hash_index_fini(struct hash_index *index)
 {
 	free(index->bucket);
 	free(index->next);
 	free(index->hash);
-	*index = (struct route_index){0};
+	*index = (struct hash_index){0};
 }
 
-void route_index_add(struct route_index *index, uint32_t row, uint64_t hash)
+void hash_index_add(struct hash_index *index, uint32_t row, uint64_t hash)
 {
 	uint32_t *head = &index->bucket[hash & index->mask];
 	index->hash[row] = hash;
@@ -44,29 +44,29 @@ void route_index_add(struct route_index *index, uint32_t row, uint64_t hash)
 	*head = row;
 }
 
-void route_index_remove(struct route_index *index, uint32_t row)
+void hash_index_remove(struct hash_index *index, uint32_t row)
 {
 	uint32_t *link = &index->bucket[index->hash[row] & index->mask];
 	while (*link != row) {
-		CHECK(*link != ROUTE_INDEX_NONE);
+		CHECK(*link != HASH_INDEX_NONE);
 		link = &index->next[*link];
 	}
 	*link = index->next[row];
 }
 
-static uint32_t skip_to(const struct route_index *index, uint32_t row, uint64_t hash)
+static uint32_t skip_to(const struct hash_index *index, uint32_t row, uint64_t hash)
 {
-	while (row != ROUTE_INDEX_NONE && index->hash[row] != hash)
+	while (row != HASH_INDEX_NONE && index->hash[row] != hash)
 		row = index->next[row];
 	return row;
 }
 
-uint32_t route_index_first(const struct route_index *index, uint64_t hash)
+uint32_t hash_index_first(const struct hash_index *index, uint64_t hash)
 {
 	return skip_to(index, index->bucket[hash & index->mask], hash);
 }
 
-uint32_t route_index_next(const struct route_index *index, uint32_t row)
+uint32_t hash_index_next(const struct hash_index *index, uint32_t row)
 {
 	return skip_to(index, index->next[row], index->hash[row]);
 }
