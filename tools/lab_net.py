@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network namespaces of a lab: one a host, joined by virtual Ethernet links.
+
+  kernel host                     node, af_packet or af_xdp       node, tap
+  [ip addresses] wan0 ---------- wan0 [DPDK port]                 wan0 - bridge b-wan0 - t-wan0 [DPDK]
+
+A node's kernel has no address on its links: every packet is the data plane's.
+"""
+import os
+import subprocess
+
+KERNEL_ONLY = ('client', 'origin', 'workload')
+# Links by topology: name, the two hosts, IPv4 /24 and IPv6 /64 prefixes, last parts of addresses.
+LINKS = {
+    'single': [('wan', 'client', 'edge', '198.51.100.', '2001:db8:100::', 10, 1),
+               ('work', 'edge', 'origin', '10.77.3.', 'fd77:3::', 1, 2)],
+    'journey': [('wan', 'client', 'edge', '198.51.100.', '2001:db8:100::', 10, 1),
+                ('core', 'edge', 'gateway', '10.77.1.', 'fd77:1::', 1, 2),
+                ('side', 'gateway', 'sidecar', '10.77.2.', 'fd77:2::', 1, 2),
+                ('work', 'sidecar', 'workload', '10.77.3.', 'fd77:3::', 1, 2)],
+}
+HOSTS = {'single': ['client', 'edge', 'origin'],
+         'journey': ['client', 'edge', 'gateway', 'sidecar', 'workload']}
+
+
+def run(*command, check=True):
+    """Runs a command quietly; its words are the error's when it fails."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if check and result.returncode != 0:
+        raise RuntimeError(f'{" ".join(command)}: {result.stderr.strip() or result.stdout.strip()}')
+    return result.stdout
+
+
+def namespace(lab_id, host):
+    """The name of a host's network namespace."""
+    return f'mr-{lab_id}-{host}'
+
+
+def inside(space, *command, check=True):
+    """Runs a command in a namespace."""
+    return run('ip', 'netns', 'exec', space, *command, check=check)
+
+
+def ends_of(topology, host):
+    """The host's ends of its links: (interface, IPv4 address, IPv6 address), first link first."""
+    out = []
+    for name, left, right, prefix4, prefix6, at_left, at_right in LINKS[topology]:
+        if host in (left, right):
+            last = at_left if host == left else at_right
+            # The last part is written the same in both families: .10 and ::10.
+            out.append((name + '0', f'{prefix4}{last}', f'{prefix6}{last}'))
+    return out
+
+
+def mac_of(topology, host, interface, is_kernel_side=False):
+    """A fixed Ethernet address, so that a restarted node is found where it was."""
+    index = HOSTS[topology].index(host)
+    port = [end[0] for end in ends_of(topology, host)].index(interface)
+    return f'02:6d:{"ff" if is_kernel_side else "72"}:00:{index:02x}:{port:02x}'
+
+
+def device_of(topology, host, interface, number, kind, workers):
+    """DPDK device arguments of a node's port."""
+    if kind == 'tap':
+        return (f'net_tap{number},iface=t-{interface},'
+                f'mac={mac_of(topology, host, interface)}')
+    if kind == 'af_xdp':
+        return f'net_af_xdp{number},iface={interface}'
+    return f'net_af_packet{number},iface={interface},qpairs={workers},framecnt=1024'
+
+
+def _prepare_node_end(space, topology, host, interface, kind):
+    run('ip', '-n', space, 'link', 'set', interface, 'address',
+        mac_of(topology, host, interface, is_kernel_side=kind == 'tap'))
+    if kind == 'tap':
+        bridge = f'b-{interface}'
+        run('ip', '-n', space, 'link', 'add', bridge, 'type', 'bridge', 'stp_state', '0',
+            'forward_delay', '0', 'mcast_snooping', '0')
+        run('ip', '-n', space, 'link', 'set', interface, 'master', bridge)
+        run('ip', '-n', space, 'link', 'set', bridge, 'up')
+    run('ip', '-n', space, 'link', 'set', interface, 'up')
+
+
+def _prepare_kernel_end(space, interface, ip4, ip6, kind):
+    run('ip', '-n', space, 'address', 'add', f'{ip4}/24', 'dev', interface)
+    run('ip', '-n', space, 'address', 'add', f'{ip6}/64', 'dev', interface, 'nodad')
+    if kind != 'tap':
+        # Nobody finishes a checksum between this kernel and a DPDK port.
+        inside(space, 'ethtool', '-K', interface, 'tx', 'off', 'tso', 'off', 'gso', 'off')
+    run('ip', '-n', space, 'link', 'set', interface, 'up')
+
+
+def build(lab_id, topology, kind):
+    """Makes the namespaces and links. kind is tap, af_packet or af_xdp."""
+    for host in HOSTS[topology]:
+        space = namespace(lab_id, host)
+        run('ip', 'netns', 'add', space)
+        is_kernel = host in KERNEL_ONLY
+        disabled = '0' if is_kernel else '1'
+        inside(space, 'sysctl', '-qw', f'net.ipv6.conf.all.disable_ipv6={disabled}',
+               f'net.ipv6.conf.default.disable_ipv6={disabled}',
+               'net.ipv6.conf.default.accept_ra=0', 'net.ipv6.conf.default.accept_dad=0')
+        run('ip', '-n', space, 'link', 'set', 'lo', 'up')
+    # An AF_XDP port has one queue: a second one on its link would swallow packets.
+    queues = ('numtxqueues', '1', 'numrxqueues', '1')
+    for name, left, right, *_ in LINKS[topology]:
+        run('ip', 'link', 'add', f'{name}0', *queues, 'netns', namespace(lab_id, left),
+            'type', 'veth', 'peer', 'name', f'{name}0', *queues, 'netns', namespace(lab_id, right))
+    for host in HOSTS[topology]:
+        space = namespace(lab_id, host)
+        for interface, ip4, ip6 in ends_of(topology, host):
+            if host in KERNEL_ONLY:
+                _prepare_kernel_end(space, interface, ip4, ip6, kind)
+            else:
+                _prepare_node_end(space, topology, host, interface, kind)
+
+
+def spaces_of(lab_id):
+    """The lab's namespaces that exist."""
+    names = [line.split()[0] for line in run('ip', 'netns', 'list').split('\n') if line.strip()]
+    return [n for n in names if n.startswith(f'mr-{lab_id}-')]
+
+
+def processes_in(space):
+    """Process ids in a namespace."""
+    return [int(pid) for pid in run('ip', 'netns', 'pids', space, check=False).split()]
+
+
+def _is_up(interface):
+    try:
+        with open(f'/sys/class/net/{interface}/flags', encoding='ascii') as file:
+            return int(file.read(), 16) & 1 == 1
+    except OSError:
+        return False
+
+
+def join_taps(waiting):
+    """Joins the taps that a data plane has made to their bridges; called inside its namespace.
+
+    waiting maps interfaces to the address for the kernel's side of the tap, and loses those that
+    were joined. That side needs an address of its own: a bridge keeps frames to an address of one
+    of its ports for itself. The data plane sets its address there before it brings the tap up.
+    """
+    for interface in list(waiting):
+        if _is_up(f't-{interface}'):
+            run('ip', 'link', 'set', f't-{interface}', 'address', waiting.pop(interface),
+                'master', f'b-{interface}', 'up', check=False)

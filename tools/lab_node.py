@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nodes of a lab: their configurations, their commands, their services, the journey's workload."""
+import os
+import random
+
+import lab_conf
+import lab_net
+
+MESH = 'mesh.example'
+HOST = 'shop.example'
+EDGE_LOCATION, CORE_LOCATION = 'par', 'fra'
+# Files of the journey's workload.
+SIZES = {'empty': 0, 'one': 1, '1k': 1024, '100k': 100 << 10, '1m': 1 << 20, '10m': 10 << 20}
+NGINX_CONF = '''# Serves the workload of a lab.
+user root;
+worker_processes 1;
+pid {state}/nginx.pid;
+error_log {state}/nginx.error.log warn;
+events {{ worker_connections 4096; }}
+http {{
+	access_log {state}/access.log;
+	client_body_temp_path {state}/body;
+	proxy_temp_path {state}/proxy;
+	fastcgi_temp_path {state}/fastcgi;
+	uwsgi_temp_path {state}/uwsgi;
+	scgi_temp_path {state}/scgi;
+	client_max_body_size 0;
+	keepalive_requests 1000000;
+	default_type application/octet-stream;
+	sendfile on;
+	server {{
+		listen 8080;
+		listen [::]:8080;
+		root {root};
+		location /cached/ {{ alias {root}/; add_header Cache-Control "max-age=600"; }}
+		location / {{ add_header Cache-Control "no-store"; }}
+	}}
+}}
+'''
+
+
+def id_of(host):
+    """A node's name in the mesh."""
+    return f'{host}-1'
+
+
+def _location(plan, host):
+    # In `single` the edge is its own core: the origin stands in its location.
+    return EDGE_LOCATION if host == 'edge' else CORE_LOCATION
+
+
+def signer_of(plan):
+    """The node whose control signs for the mesh."""
+    return 'edge' if plan['topology'] == 'single' else 'gateway'
+
+
+def service_node(plan):
+    """The node whose control the lab registers services with."""
+    return signer_of(plan)
+
+
+def origin_of(plan):
+    """Where the plain HTTP server listens, IPv4."""
+    return '10.77.3.2:8080'
+
+
+def origin6_of(plan):
+    """Where the plain HTTP server listens, IPv6."""
+    return '[fd77:3::2]:8080'
+
+
+def default_service(plan):
+    """The arguments of `millrace service set` for the topology's own service."""
+    if plan['topology'] == 'single':
+        return f"origin --host '*' --to {origin_of(plan)} --location {EDGE_LOCATION}"
+    return (f'shop --host {HOST} --to {origin_of(plan)} --location {CORE_LOCATION} '
+            f'--node {id_of("sidecar")}')
+
+
+def _ports(plan, host):
+    rows = []
+    for number, (interface, ip4, ip6) in enumerate(lab_net.ends_of(plan['topology'], host)):
+        rows.append({'name': interface,
+                     'device': lab_net.device_of(plan['topology'], host, interface, number,
+                                                 plan['port'], plan['workers']),
+                     'addresses': [f'{ip4}/24', f'{ip6}/64']})
+    return rows
+
+
+def _listen(host):
+    if host == 'edge':
+        return [{'address': '*', 'port': 443, 'protocol': 'https'},
+                {'address': '*', 'port': 80, 'protocol': 'redirect'}]
+    return [{'address': '*', 'port': 8443, 'protocol': 'mesh'}]
+
+
+def _cores(plan, host):
+    """Cores for the workers of one node; nodes are spread over the machine."""
+    total = os.cpu_count() or 1
+    first = ['edge', 'gateway', 'sidecar'].index(host)
+    return ','.join(str(c) for c in sorted({(first + i) % total for i in range(plan['workers'])}))
+
+
+def conf_of(plan, directory, host):
+    """The whole configuration of a node."""
+    is_signer = host == signer_of(plan)
+    conf = {
+        'version': 1,
+        'node': {'id': id_of(host), 'role': host, 'location': _location(plan, host), 'mesh': MESH},
+        'run_dir': os.path.join(directory, host, 'run'),
+        'dataplane': {'cores': _cores(plan, host), 'idle': 'sleep', 'hugepages': 'never',
+                      'memory': f'{256 * plan["workers"]}MiB', 'ports': _ports(plan, host)},
+        'listen': _listen(host),
+        'registry': {'kind': 'sqlite', 'path': os.path.join(directory, 'registry.db')},
+        'identity': {'ca': is_signer, 'state_dir': os.path.join(directory, host, 'state')},
+        'development_ca': True,
+    }
+    if plan['port'] == 'af_xdp':
+        # An AF_XDP port keeps 2048 packets in its fill ring, more while it sends.
+        conf['dataplane']['mbufs'] = 16384
+    if not is_signer:
+        conf['identity']['join_token'] = os.path.join(directory, host, 'join-token')
+    if host == 'edge':
+        conf = _with_edge_conf(conf, plan['edge_conf'])
+    for entry in plan['sets']:
+        name, _, value = entry.partition('=')
+        node, has_node, path = name.rpartition(':')
+        if not has_node or node == host:
+            lab_conf.set_path(conf, path, value)
+    return conf
+
+
+def _with_edge_conf(conf, over):
+    """The edge's conf with a file's settings; the lab's devices and directories stay.
+
+    Addresses that the file gives a port are added to the lab's own, in front.
+    """
+    merged = lab_conf.merge(conf, over)
+    for key in ('run_dir', 'registry', 'node', 'identity'):
+        merged[key] = lab_conf.merge(over.get(key, {}), conf[key]) if isinstance(conf[key], dict) \
+            else conf[key]
+    given = over.get('dataplane', {}).get('ports', [])
+    ports = []
+    for number, port in enumerate(conf['dataplane']['ports']):
+        extra = given[number] if number < len(given) else {}
+        addresses = [a for a in extra.get('addresses', []) if a not in port['addresses']]
+        ports.append({**extra, **port, 'addresses': addresses + port['addresses']})
+    merged['dataplane']['ports'] = ports
+    return merged
+
+
+def _edge_prefixes(plan):
+    given = plan['edge_conf'].get('dataplane', {}).get('ports', [])
+    own = lab_net.ends_of(plan['topology'], 'edge')[0]
+    return (given[0].get('addresses', []) if given else []) + [f'{own[1]}/24', f'{own[2]}/64']
+
+
+def vips(plan):
+    """The first address of each family of the edge's outer port."""
+    addresses = [p.split('/')[0] for p in _edge_prefixes(plan)]
+    first4 = next(a for a in addresses if ':' not in a)
+    first6 = next(a for a in addresses if ':' in a)
+    return [first4, first6]
+
+
+def widen_client(plan, space):
+    """Tells the client the way to addresses that a file gave the edge."""
+    own4, own6 = lab_net.ends_of(plan['topology'], 'edge')[0][1:]
+    for prefix in _edge_prefixes(plan):
+        address = prefix.split('/')[0]
+        if address in (own4, own6):
+            continue
+        via, bits = (own6, 128) if ':' in address else (own4, 32)
+        lab_net.run('ip', '-n', space, 'route', 'replace', f'{address}/{bits}', 'via', via,
+                    'dev', 'wan0')
+
+
+def supervise_plan(plan, directory, host):
+    """What tools/lab-supervise runs for a node."""
+    conf = os.path.join(directory, host, 'node.conf')
+    taps = {}
+    if plan['port'] == 'tap':
+        # The kernel's side of the tap must not have the port's address; the veth has the first.
+        for interface, *_ in lab_net.ends_of(plan['topology'], host):
+            mac = lab_net.mac_of(plan['topology'], host, interface, is_kernel_side=True)
+            taps[interface] = mac.replace('02:6d:ff', '02:6d:fe')
+    return {'dataplane': [plan['programs']['millrace-dataplane'], '--config', conf],
+            'control': [plan['programs']['millrace-control'], '--config', conf],
+            'taps': taps}
+
+
+def millrace_command(programs, run_dir, words):
+    """The operator's tool against the control process of run_dir."""
+    return [programs['millrace'], '--socket', os.path.join(run_dir, 'control.sock')] + words
+
+
+def write_workload(root, state):
+    """Files of several sizes with random bytes that are the same every time, and nginx.conf."""
+    os.makedirs(root, exist_ok=True)
+    for name, size in SIZES.items():
+        with open(os.path.join(root, name), 'wb') as file:
+            file.write(random.Random(name).randbytes(size))
+    with open(os.path.join(root, 'index.html'), 'w', encoding='utf-8') as file:
+        file.write('hello from the workload\n')
+    with open(os.path.join(state, 'nginx.conf'), 'w', encoding='utf-8') as file:
+        file.write(NGINX_CONF.format(state=state, root=root))
