@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network of one worker: Ethernet, ARP and ND, IPv4 and IPv6, ICMP, over one or more ports. Upper
-// protocols register for a protocol number; packets come up with offsets and addresses parsed and
-// checksums verified; they go down as a transport header and payload with headroom before it.
+// The network of one worker: Ethernet, ARP and ND, IPv4 and IPv6, ICMP, over one or more ports.
+// Upper protocols register for a protocol number; packets come up with offsets and addresses parsed
+// and checksums verified; they go down as a transport header and payload with headroom before it.
 #pragma once
 
 #include "addr.h"
@@ -30,7 +30,7 @@ struct packet {
 	uint16_t l4_bytes;  // transport header and payload, without Ethernet padding
 	uint8_t port_index; // into net's ports
 	uint8_t ttl;
-	uint8_t ecn;        // IP ECN bits
+	uint8_t ecn;              // IP ECN bits
 	uint8_t is_checksum_good; // of the transport, by the NIC or by us
 };
 
@@ -45,8 +45,8 @@ struct net_upper {
 	// input takes mbuf (and frees it in the end); packet_of(mbuf) is filled in. mbuf's first
 	// segment holds the whole transport header's fixed part; the packet may have more segments.
 	void (*input)(void *user, struct rte_mbuf *mbuf);
-	// icmp_error reports an ICMP error about a packet we sent: local is our side. quoted are the
-	// first bytes (>= 8) of the transport header that came back. mtu is 0 unless "too big".
+	// icmp_error reports an ICMP error about a packet we sent: local is our side. quoted are
+	// the first bytes (>= 8) of the transport header that came back. mtu is 0 unless "too big".
 	void (*icmp_error)(void *user, const struct addr *local, const struct addr *remote,
 			   const uint8_t *quoted, size_t quoted_bytes, bool is_hard, uint32_t mtu);
 	void *user;
@@ -56,7 +56,7 @@ struct net_upper {
 struct net_tx {
 	struct addr local;
 	struct addr remote;
-	uint8_t protocol;       // NET_PROTOCOL_TCP or _UDP: net fills in the transport checksum
+	uint8_t protocol; // NET_PROTOCOL_TCP or _UDP: net fills in the transport checksum
 	uint8_t l4_header_bytes;
 	uint8_t ecn;
 	uint16_t segment_bytes; // 0, or the MSS to cut a larger payload into (TSO or software GSO)
@@ -88,11 +88,12 @@ struct net_config {
 	const struct net_route *routes; // copied
 	uint32_t route_count;
 	uint32_t worker_index, worker_count; // who owns a flow, see net_owner
-	struct rte_mempool *mbufs; // borrowed; private area >= sizeof(struct packet)
+	struct rte_mempool *mbufs;           // borrowed; private area >= sizeof(struct packet)
 	struct wheel *wheel;
 	struct random_source *random;
 	struct counters *counters;
-	// handoff takes a packet of a flow that worker `owner` owns. Never NULL when worker_count > 1.
+	// handoff takes a packet of a flow that worker `owner` owns. Never NULL when worker_count
+	// > 1.
 	void (*handoff)(void *user, uint32_t owner, struct rte_mbuf *mbuf);
 	// exception takes a whole frame that is not ours (to the kernel's tap), or NULL: drop it.
 	void (*exception)(void *user, uint32_t port_index, struct rte_mbuf *mbuf);
@@ -119,8 +120,8 @@ void net_input(struct net *net, uint32_t port_index, struct rte_mbuf **mbufs, ui
 void net_input_handed(struct net *net, struct rte_mbuf *mbuf);
 
 // net_output takes mbuf (transport header first, NET_HEADROOM before it), adds checksum, IP and
-// Ethernet headers and queues it on the port; while the neighbour's address is unknown it waits in a
-// bounded queue. Returns 0, EHOSTUNREACH (no route) or ENOBUFS; mbuf is taken in every case.
+// Ethernet headers and queues it on the port; while the neighbour's address is unknown it waits in
+// a bounded queue. Returns 0, EHOSTUNREACH (no route) or ENOBUFS; mbuf is taken in every case.
 int net_output(struct net *net, struct rte_mbuf *mbuf, const struct net_tx *tx);
 
 // net_flush transmits what net_output queued; call once at the end of each loop.
@@ -137,7 +138,17 @@ bool net_can_segment(const struct net *net, const struct addr *remote);
 // net_is_local is true for an address of ours.
 bool net_is_local(const struct net *net, const struct addr *addr);
 
-// net_owner is the worker that owns the flow between local and remote: symmetric Toeplitz over
-// addresses and ports, modulo the number of workers; the same function that RSS is programmed with.
+// net_divert gives a received, unchanged packet that no connection or listener claims to the
+// exception path (the kernel). False when there is none: mbuf stays the caller's.
+bool net_divert(struct net *net, struct rte_mbuf *mbuf);
+
+#define NET_RETA_SLOTS 128u // flows are spread over so many slots, slot i goes to worker i % count
+
+// net_flow_hash is the symmetric Toeplitz hash (key 6d5a repeated) of a flow's addresses and ports.
+uint32_t net_flow_hash(const struct net *net, const struct addr *local, uint16_t local_port,
+		       const struct addr *remote, uint16_t remote_port);
+
+// net_owner is the worker that owns the flow between local and remote: net_flow_hash modulo
+// NET_RETA_SLOTS modulo the number of workers; what RSS is programmed with.
 uint32_t net_owner(const struct net *net, const struct addr *local, uint16_t local_port,
 		   const struct addr *remote, uint16_t remote_port);

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What ICMP has in common for both families: the rate of answers (RFC 1812 4.3.2.8, RFC 4443 2.4
+// f), refusals, and errors on their way to the transport that they are about (RFC 1122 3.2.2).
+#include "net_priv.h"
+
+#include "check.h"
+
+#define BURST_US 100000u // answers may come this much ahead of their rate
+
+bool net_icmp_may_answer(struct net *net)
+{
+	uint32_t rate = net->config.limits.icmp_per_second;
+	uint64_t paid_us = MAX(net->icmp_credit_us, net->now_us);
+	uint64_t gap_us = rate ? 1000000u / rate : 0;
+	if (rate == 0 || paid_us + gap_us > net->now_us + MAX((uint64_t)BURST_US, gap_us)) {
+		counter_inc(net->config.counters, COUNTER_drop_icmp_rate);
+		return false;
+	}
+	net->icmp_credit_us = paid_us + gap_us;
+	return true;
+}
+
+static void send_quote(struct net *net, const struct net_frame *frame)
+{
+	const struct packet *packet = packet_of(frame->mbuf);
+	bool is_v4 = addr_is_v4(&packet->source);
+	struct net_tx tx = {.local = packet->destination,
+			    .remote = packet->source,
+			    .protocol = is_v4 ? NET_PROTOCOL_ICMP4 : NET_PROTOCOL_ICMP6};
+	struct net_nexthop hop;
+	if (!net_nexthop_find(net, &tx.local, &tx.remote, &hop))
+		return;
+	struct rte_mbuf *quote = is_v4 ? net_icmp4_quote(net, frame) : net_icmp6_quote(net, frame);
+	if (!quote)
+		return;
+	counter_inc(net->config.counters, COUNTER_net_icmp_errors_out);
+	net_ip_send(net, &hop, quote, &tx);
+}
+
+void net_icmp_refuse(struct net *net, struct net_frame *frame)
+{
+	// A TCP segment deserves a reset, which is TCP's to send; and groups are never answered.
+	if (frame->protocol != NET_PROTOCOL_TCP && !net_frame_is_group(frame) &&
+	    net_icmp_may_answer(net))
+		send_quote(net, frame);
+	net_drop(net, frame->mbuf, COUNTER_drop_ip_protocol);
+}
+
+void net_icmp_report(struct net *net, struct net_frame *frame, const struct net_icmp_error *error)
+{
+	const struct net_upper *upper = net_upper_of(net, error->protocol);
+	if (!upper) {
+		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_icmp_quote);
+		return;
+	}
+	uint32_t owner = frame->is_handed ? net->config.worker_index
+					  : net_owner(net, &error->local, net_get16(error->quoted),
+						      &error->remote, net_get16(error->quoted + 2));
+	if (net->config.worker_count > 1 && owner != net->config.worker_index) {
+		frame->mbuf->packet_type = RTE_PTYPE_L4_ICMP;
+		counter_inc(net->config.counters, COUNTER_net_handed_out);
+		net->config.handoff(net->config.user, owner, frame->mbuf);
+		return;
+	}
+	counter_inc(net->config.counters, COUNTER_net_icmp_errors_in);
+	upper->icmp_error(upper->user, &error->local, &error->remote, error->quoted,
+			  error->quoted_bytes, error->is_hard, error->mtu);
+	rte_pktmbuf_free(frame->mbuf);
+}

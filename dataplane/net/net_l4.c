@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// From IP to the upper protocols: transport checksum, the worker that owns the flow, delivery.
+#include "net_cksum.h"
+#include "net_priv.h"
+
+// is_checksum_right verifies by the NIC's word, else in software. UDP over IPv4 may have none.
+static bool is_checksum_right(const struct net *net, const struct net_frame *frame)
+{
+	struct rte_mbuf *mbuf = frame->mbuf;
+	const struct packet *packet = packet_of(mbuf);
+	uint64_t nic = mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	if (net->ports[frame->port_index].port->can_checksum_rx &&
+	    nic != RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN)
+		return nic != RTE_MBUF_F_RX_L4_CKSUM_BAD;
+	if (frame->protocol == NET_PROTOCOL_UDP &&
+	    net_get16(net_frame_at(frame, packet->l4_offset + 6u)) == 0)
+		return addr_is_v4(&packet->source);
+	uint16_t pseudo = net_cksum_pseudo(&packet->source, &packet->destination, frame->protocol,
+					   packet->l4_bytes);
+	return net_cksum_l4(mbuf, packet->l4_offset, packet->l4_bytes, pseudo) == 0xffff;
+}
+
+// owner_of is the worker whose flow this is: the NIC's choice where it is ours as well.
+static uint32_t owner_of(const struct net *net, const struct net_frame *frame)
+{
+	const struct packet *packet = packet_of(frame->mbuf);
+	const uint8_t *ports = net_frame_at(frame, packet->l4_offset);
+	if (net->config.worker_count <= 1 || frame->is_handed)
+		return net->config.worker_index;
+	if (net->ports[frame->port_index].port->is_flow_steered && !frame->has_extensions)
+		return net->config.worker_index;
+	return net_owner(net, &packet->destination, net_get16(ports + 2), &packet->source,
+			 net_get16(ports));
+}
+
+void net_l4_deliver(struct net *net, struct net_frame *frame)
+{
+	const struct net_upper *upper = net_upper_of(net, frame->protocol);
+	if (upper)
+		upper->input(upper->user, frame->mbuf);
+	else
+		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_ip_protocol);
+}
+
+static void hand_or_deliver(struct net *net, struct net_frame *frame)
+{
+	uint32_t owner = owner_of(net, frame);
+	if (owner == net->config.worker_index) {
+		net_l4_deliver(net, frame);
+		return;
+	}
+	frame->mbuf->packet_type =
+		frame->protocol == NET_PROTOCOL_TCP ? RTE_PTYPE_L4_TCP : RTE_PTYPE_L4_UDP;
+	counter_inc(net->config.counters, COUNTER_net_handed_out);
+	net->config.handoff(net->config.user, owner, frame->mbuf);
+}
+
+void net_l4_input(struct net *net, struct net_frame *frame)
+{
+	struct packet *packet = packet_of(frame->mbuf);
+	uint32_t fixed_bytes = frame->protocol == NET_PROTOCOL_TCP ? 20 : 8;
+	if (!net_upper_of(net, frame->protocol)) {
+		if (!net_divert(net, frame->mbuf))
+			net_icmp_refuse(net, frame);
+		return;
+	}
+	if (packet->l4_bytes < fixed_bytes ||
+	    rte_pktmbuf_data_len(frame->mbuf) < packet->l4_offset + fixed_bytes) {
+		net_drop(net, frame->mbuf, COUNTER_drop_l4_short);
+		return;
+	}
+	if (!is_checksum_right(net, frame)) {
+		net_drop(net, frame->mbuf, COUNTER_drop_l4_checksum);
+		return;
+	}
+	packet->is_checksum_good = 1;
+	hand_or_deliver(net, frame);
+}
+
+void net_trim(struct rte_mbuf *mbuf, uint32_t bytes)
+{
+	mbuf->pkt_len -= bytes;
+	uint32_t keep = mbuf->pkt_len;
+	struct rte_mbuf *segment = mbuf;
+	uint16_t kept_count = 1;
+	while (keep > segment->data_len) {
+		keep -= segment->data_len;
+		segment = segment->next;
+		kept_count++;
+	}
+	segment->data_len = (uint16_t)keep;
+	struct rte_mbuf *rest = segment->next;
+	segment->next = NULL;
+	mbuf->nb_segs = kept_count;
+	while (rest) {
+		struct rte_mbuf *next = rest->next;
+		rte_pktmbuf_free_seg(rest);
+		rest = next;
+	}
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Routes and addresses of one worker: connected prefixes and configured routes, longest prefix
+// first; which of our addresses to use (RFC 6724 in short). Tables are small and searched in order.
+#include "net_priv.h"
+
+#include "check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_addrs(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct addr));
+}
+
+// compare_routes puts longer prefixes first.
+static int compare_routes(const void *a, const void *b)
+{
+	const struct net_route *one = a;
+	const struct net_route *two = b;
+	return (int)two->prefix.bits - (int)one->prefix.bits;
+}
+
+static bool is_connected(const struct net_route *route)
+{
+	return addr_is_zero(&route->gateway);
+}
+
+// are_ports_known checks every index of the configuration.
+static bool are_ports_known(const struct net_config *config)
+{
+	for (uint32_t i = 0; i < config->address_count; i++)
+		if (config->addresses[i].port_index >= config->port_count)
+			return false;
+	for (uint32_t i = 0; i < config->route_count; i++)
+		if (config->routes[i].port_index >= config->port_count)
+			return false;
+	return config->port_count <= UINT8_MAX && (config->worker_count <= 1 || config->handoff);
+}
+
+static void fill_addresses(struct net *net)
+{
+	const struct net_config *config = &net->config;
+	for (uint32_t i = 0; i < config->address_count; i++)
+		net->addresses[net->address_count++] = config->addresses[i];
+	for (uint32_t i = 0; i < config->port_count; i++)
+		net->addresses[net->address_count++] = (struct net_address){
+			.prefix = {.addr = net->ports[i].link_local, .bits = 64}, .port_index = i};
+	for (uint32_t i = 0; i < net->address_count; i++)
+		net->locals[i] = net->addresses[i].prefix.addr;
+	qsort(net->locals, net->address_count, sizeof(net->locals[0]), compare_addrs);
+}
+
+static void fill_routes(struct net *net)
+{
+	const struct net_config *config = &net->config;
+	for (uint32_t i = 0; i < config->address_count; i++) {
+		const struct net_address *address = &config->addresses[i];
+		if (address->prefix.bits < 128 && !net_addr_is_link_local(&address->prefix.addr))
+			net->routes[net->route_count++] = (struct net_route){
+				.prefix = address->prefix, .port_index = address->port_index};
+	}
+	for (uint32_t i = 0; i < config->route_count; i++)
+		net->routes[net->route_count++] = config->routes[i];
+	qsort(net->routes, net->route_count, sizeof(net->routes[0]), compare_routes);
+}
+
+int net_nexthop_init(struct net *net)
+{
+	const struct net_config *config = &net->config;
+	if (!are_ports_known(config))
+		return EINVAL;
+	size_t addresses = (size_t)config->address_count + config->port_count + 1;
+	size_t routes = (size_t)config->address_count + config->route_count + 1;
+	net->addresses = calloc(addresses, sizeof(*net->addresses));
+	net->locals = calloc(addresses, sizeof(*net->locals));
+	net->routes = calloc(routes, sizeof(*net->routes));
+	if (!net->addresses || !net->locals || !net->routes)
+		return ENOMEM;
+	fill_addresses(net);
+	fill_routes(net);
+	net->config.addresses = net->addresses;
+	net->config.routes = net->routes;
+	return 0;
+}
+
+void net_nexthop_fini(struct net *net)
+{
+	free(net->addresses);
+	free(net->locals);
+	free(net->routes);
+}
+
+bool net_is_local(const struct net *net, const struct addr *addr)
+{
+	return bsearch(addr, net->locals, net->address_count, sizeof(net->locals[0]),
+		       compare_addrs) != NULL;
+}
+
+// broadcast_of is the last address of an IPv4 prefix.
+static struct addr broadcast_of(const struct prefix *prefix)
+{
+	struct addr last = prefix->addr;
+	for (unsigned bit = prefix->bits; bit < 128; bit++)
+		last.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	return last;
+}
+
+bool net_is_broadcast(const struct net *net, const struct addr *addr)
+{
+	for (uint32_t i = 0; i < net->address_count; i++) {
+		const struct prefix *prefix = &net->addresses[i].prefix;
+		if (!addr_is_v4(&prefix->addr) || prefix->bits > 126) // RFC 3021: /31 has none
+			continue;
+		struct addr last = broadcast_of(prefix);
+		if (addr_equal(&last, addr))
+			return true;
+	}
+	return false;
+}
+
+// is_multicast is true for 224/4 and above (with broadcast) and for ff00::/8.
+static bool is_multicast(const struct addr *addr)
+{
+	return addr_is_v4(addr) ? addr_v4_bytes(addr)[0] >= 224 : addr->bytes[0] == 0xff;
+}
+
+// link_local_port is the port whose link-local address local is, else the first one.
+static uint32_t link_local_port(const struct net *net, const struct addr *local)
+{
+	for (uint32_t i = 0; local && i < net->address_count; i++)
+		if (addr_equal(&net->addresses[i].prefix.addr, local))
+			return net->addresses[i].port_index;
+	return 0;
+}
+
+bool net_nexthop_find(const struct net *net, const struct addr *local, const struct addr *remote,
+		      struct net_nexthop *hop)
+{
+	if (is_multicast(remote) || addr_is_zero(remote) || net->config.port_count == 0 ||
+	    net_is_local(net, remote) || net_is_broadcast(net, remote))
+		return false;
+	if (net_addr_is_link_local(remote)) {
+		*hop = (struct net_nexthop){*remote, link_local_port(net, local)};
+		return true;
+	}
+	for (uint32_t i = 0; i < net->route_count; i++) {
+		const struct net_route *route = &net->routes[i];
+		if (addr_is_v4(&route->prefix.addr) != addr_is_v4(remote) ||
+		    !prefix_contains(&route->prefix, remote))
+			continue;
+		*hop = (struct net_nexthop){is_connected(route) ? *remote : route->gateway,
+					    route->port_index};
+		return true;
+	}
+	return false;
+}
+
+// common_bits counts the leading bits that a and b share.
+static uint32_t common_bits(const struct addr *a, const struct addr *b)
+{
+	uint32_t bits = 0;
+	while (bits < 128 && !((a->bytes[bits / 8] ^ b->bytes[bits / 8]) & (0x80u >> bits % 8)))
+		bits++;
+	return bits;
+}
+
+// score ranks one of our addresses as source towards remote (RFC 6724 5): 0 = must not be used;
+// else the outgoing port (rule 5), then the longest common prefix (rule 8).
+static uint32_t score(const struct net_address *address, const struct net_nexthop *hop,
+		      const struct addr *remote)
+{
+	const struct addr *addr = &address->prefix.addr;
+	if (addr_is_v4(addr) != addr_is_v4(remote) ||
+	    net_addr_is_link_local(addr) != net_addr_is_link_local(remote))
+		return 0;
+	uint32_t rank = 1 + common_bits(addr, remote);
+	if (address->port_index == hop->port_index)
+		rank += 256;
+	if (prefix_contains(&address->prefix, &hop->addr))
+		rank += 512;
+	return rank;
+}
+
+bool net_source_for(const struct net *net, const struct addr *remote, struct addr *local)
+{
+	struct net_nexthop hop;
+	uint32_t best = 0;
+	if (!net_nexthop_find(net, NULL, remote, &hop))
+		return false;
+	for (uint32_t i = 0; i < net->address_count; i++) {
+		uint32_t rank = score(&net->addresses[i], &hop, remote);
+		if (rank > best) {
+			best = rank;
+			*local = net->addresses[i].prefix.addr;
+		}
+	}
+	return best > 0;
+}
+
+const struct addr *net_address_on(const struct net *net, uint32_t port_index,
+				  const struct addr *target)
+{
+	static const struct addr none = {.bytes = {[10] = 0xff, [11] = 0xff}};
+	const struct addr *found = addr_is_v4(target) ? &none : &net->ports[port_index].link_local;
+	for (uint32_t i = 0; i < net->address_count; i++) {
+		const struct net_address *address = &net->addresses[i];
+		if (address->port_index == port_index &&
+		    addr_is_v4(&address->prefix.addr) == addr_is_v4(target) &&
+		    prefix_contains(&address->prefix, target))
+			return &address->prefix.addr;
+		if (addr_is_v4(target) && found == &none && addr_is_v4(&address->prefix.addr))
+			found = &address->prefix.addr;
+	}
+	return found;
+}
+
+uint32_t net_mtu(const struct net *net, const struct addr *remote)
+{
+	struct net_nexthop hop;
+	if (!net_nexthop_find(net, NULL, remote, &hop))
+		return 1280;
+	return net->ports[hop.port_index].port->mtu;
+}
+
+bool net_can_segment(const struct net *net, const struct addr *remote)
+{
+	struct net_nexthop hop;
+	if (!net_nexthop_find(net, NULL, remote, &hop))
+		return false;
+	return net->ports[hop.port_index].port->can_segment;
+}
