@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop, and the life of what it drives; see worker.h. What comes in is taken first and what is
+// due is done next, so that all of it leaves in the same turn.
+#include "worker.h"
+
+#include "check.h"
+#include "worker_exception.h"
+#include "worker_limits.h"
+
+#include <stdlib.h>
+
+#define PORTS_MAX     (sizeof(((struct conf *)0)->dataplane.ports) / sizeof(struct conf_port))
+#define ADDRESSES_MAX (PORTS_MAX * CONF_PREFIXES_MAX)
+#define ROUTES_MAX    (sizeof(((struct conf *)0)->dataplane.routes) / sizeof(struct conf_ip_route))
+#define LISTENERS_MAX (sizeof(((struct conf *)0)->listen) / sizeof(struct conf_listener))
+#define SLEEP_MAX_US  250000u // limits without a timer of their own are looked at this often
+
+size_t worker_buffer_bytes(const struct conf *conf)
+{
+	return buf_pool_bytes(conf->dataplane.record_buffers, conf->dataplane.small_buffers);
+}
+
+static void give_to_owner(void *user, uint32_t owner, struct rte_mbuf *mbuf)
+{
+	struct worker *worker = user;
+	handoff_send(worker->handoff, worker->index, owner, mbuf, &worker->counters);
+}
+
+static void give_to_kernel(void *user, uint32_t port_index, struct rte_mbuf *mbuf)
+{
+	worker_exception_out(user, port_index, mbuf);
+}
+
+static bool ask_certificate(void *user, const char *server_name)
+{
+	struct worker *worker = user;
+	return channel_want_cert(&worker->channel, slice_str(server_name), worker->now_us);
+}
+
+static bool ask_route(void *user, struct slice host)
+{
+	struct worker *worker = user;
+	return channel_lookup(&worker->channel, host, worker->now_us);
+}
+
+static void tell_endpoint_failed(void *user, uint32_t endpoint_id, uint32_t failure_count)
+{
+	struct worker *worker = user;
+	channel_endpoint_failed(&worker->channel, endpoint_id, failure_count);
+}
+
+static const char *make_base(struct worker *worker, const struct worker_params *params)
+{
+	const struct conf *conf = params->conf;
+	random_init(&worker->random, params->seed);
+	wheel_init(&worker->wheel, params->now_us);
+	channel_init(&worker->channel, worker, params->index);
+	if (buf_pool_init(&worker->bufs, params->buffer_memory, params->buffer_iova,
+			  conf->dataplane.record_buffers, conf->dataplane.small_buffers) != 0)
+		return "memory is short for buffers: lower dataplane.record_buffers";
+	return NULL;
+}
+
+static const char *make_net(struct worker *worker)
+{
+	const struct conf *conf = worker->conf;
+	struct net_address addresses[ADDRESSES_MAX];
+	struct net_route routes[ROUTES_MAX];
+	struct net_config config = {
+		.limits = worker_limits_net(conf),
+		.ports = worker->ports,
+		.port_count = worker->port_count,
+		.addresses = addresses,
+		.address_count = worker_addresses(conf, addresses),
+		.routes = routes,
+		.route_count = worker_routes(conf, routes),
+		.worker_index = worker->index,
+		.worker_count = worker->count,
+		.mbufs = worker->mbufs,
+		.wheel = &worker->wheel,
+		.random = &worker->random,
+		.counters = &worker->counters,
+		.handoff = worker->count > 1 ? give_to_owner : NULL,
+		.exception = worker->exception_ports ? give_to_kernel : NULL,
+		.user = worker,
+	};
+	worker->net = net_new(&config);
+	if (!worker->net)
+		return "memory is short for the network: lower dataplane.neighbours";
+	net_set_time(worker->net, worker->now_us);
+	return NULL;
+}
+
+static const char *make_tcp(struct worker *worker)
+{
+	struct tcp_config tcp_config = {
+		.limits = worker_limits_tcp(worker->conf),
+		.net = worker->net,
+		.mbufs = worker->mbufs,
+		.wheel = &worker->wheel,
+		.random = &worker->random,
+		.counters = &worker->counters,
+		.worker_index = worker->index,
+	};
+	worker->tcp = tcp_new(&tcp_config);
+	return worker->tcp ? NULL : "memory is short for TCP: lower tcp.connections";
+}
+
+static const char *make_tables(struct worker *worker)
+{
+	struct tls_limits tls_limits = worker_limits_tls(worker->conf);
+	struct route_limits route_limits = worker_limits_route(worker->conf);
+	struct tls_callbacks callbacks = {.cert_wanted = ask_certificate, .user = worker};
+	worker->tls = tls_new(&tls_limits, &callbacks, &worker->bufs, &worker->counters);
+	if (!worker->tls)
+		return "OpenSSL refuses, or memory is short for TLS: lower http.connections";
+	tls_set_time(worker->tls, worker->now_us, worker->wall_s);
+	worker->routes = route_new(&route_limits, &worker->random, &worker->counters);
+	return worker->routes ? NULL : "memory is short for routes: lower route.routes";
+}
+
+static const char *make_proxy(struct worker *worker)
+{
+	static const enum proxy_role roles[] = {
+		[CONF_ROLE_EDGE] = PROXY_EDGE,
+		[CONF_ROLE_GATEWAY] = PROXY_GATEWAY,
+		[CONF_ROLE_SIDECAR] = PROXY_SIDECAR,
+	};
+	const struct conf *conf = worker->conf;
+	struct proxy_listener listeners[LISTENERS_MAX];
+	struct proxy_config config = {
+		.role = roles[conf->node.role],
+		.node = conf->node.id,
+		.location = conf->node.location,
+		.mesh = conf->node.mesh,
+		.listeners = listeners,
+		.listener_count = worker_listeners(conf, listeners),
+		.limits = worker_limits_proxy(conf),
+		.callbacks = {ask_route, tell_endpoint_failed, worker},
+		.tcp = worker->tcp,
+		.tls = worker->tls,
+		.routes = worker->routes,
+		.bufs = &worker->bufs,
+		.wheel = &worker->wheel,
+		.random = &worker->random,
+		.counters = &worker->counters,
+		.journal = &worker->journal,
+	};
+	const char *why;
+	worker->proxy = proxy_new(&config, &why);
+	return worker->proxy ? NULL : why;
+}
+
+static const char *make_cache(struct worker *worker, struct siphash_key secret)
+{
+	struct cache_limits limits = worker_limits_cache(worker->conf, worker->count);
+	if (limits.memory_bytes == 0 || worker->conf->node.role != CONF_ROLE_EDGE)
+		return NULL;
+	limits.worker_index = worker->index;
+	limits.worker_count = worker->count;
+	limits.key_secret = secret;
+	worker->cache = cache_new(&limits, proxy_cache_answered, worker->proxy, &worker->counters);
+	if (!worker->cache)
+		return "memory is short for the cache: lower cache.memory";
+	proxy_set_cache(worker->proxy, worker->cache);
+	return NULL;
+}
+
+struct worker *worker_new(const struct worker_params *params, const char **why)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	*why = "memory is short";
+	if (!worker)
+		return NULL;
+	worker->conf = params->conf;
+	worker->index = params->index;
+	worker->count = params->count;
+	worker->now_us = params->now_us;
+	worker->wall_s = params->wall_s;
+	worker->mbufs = params->mbufs;
+	worker->ports = params->ports;
+	worker->exception_ports = params->exception_ports;
+	worker->port_count = params->conf->dataplane.ports_count;
+	worker->handoff = params->handoff;
+	*why = make_base(worker, params);
+	if (!*why)
+		*why = make_net(worker);
+	if (!*why)
+		*why = make_tcp(worker);
+	if (!*why)
+		*why = make_tables(worker);
+	if (!*why)
+		*why = make_proxy(worker);
+	if (!*why)
+		*why = make_cache(worker, params->cache_secret);
+	if (!*why)
+		return worker;
+	worker_free(worker);
+	return NULL;
+}
+
+void worker_free(struct worker *worker)
+{
+	channel_fini(&worker->channel);
+	if (worker->proxy)
+		proxy_free(worker->proxy);
+	if (worker->cache)
+		cache_free(worker->cache);
+	if (worker->routes)
+		route_free(worker->routes);
+	if (worker->tls)
+		tls_free_all(worker->tls);
+	if (worker->tcp)
+		tcp_free(worker->tcp);
+	if (worker->net)
+		net_free(worker->net);
+	buf_pool_fini(&worker->bufs);
+	free(worker);
+}
+
+static void set_time(struct worker *worker, uint64_t now_us, uint64_t wall_s)
+{
+	worker->now_us = now_us;
+	worker->wall_s = wall_s;
+	net_set_time(worker->net, now_us);
+	tcp_set_time(worker->tcp, now_us);
+	tls_set_time(worker->tls, now_us, wall_s);
+	proxy_set_time(worker->proxy, now_us, wall_s);
+	if (worker->cache)
+		cache_set_time(worker->cache, now_us, wall_s);
+}
+
+// receive takes one burst from each port; returns how many frames came.
+static uint32_t receive(struct worker *worker)
+{
+	uint32_t total = 0;
+	for (uint32_t i = 0; i < worker->port_count; i++) {
+		struct rte_mbuf *burst[PORT_BURST];
+		struct port *port = worker->ports[i];
+		uint16_t count = port->ops->rx(port, burst, PORT_BURST);
+		if (count == 0)
+			continue;
+		net_input(worker->net, i, burst, count);
+		counter_inc(&worker->counters, COUNTER_worker_rx_bursts);
+		counter_add(&worker->counters, COUNTER_worker_rx_bursts_full, count == PORT_BURST);
+		total += count;
+	}
+	return total;
+}
+
+// receive_handed takes what other workers gave us; returns how many packets.
+static uint32_t receive_handed(struct worker *worker)
+{
+	uint32_t total = 0;
+	for (uint32_t from = 0; worker->handoff && from < worker->count; from++) {
+		struct rte_mbuf *burst[HANDOFF_BUDGET];
+		uint32_t count = handoff_receive(worker->handoff, from, worker->index, burst);
+		for (uint32_t i = 0; i < count; i++)
+			net_input_handed(worker->net, burst[i]);
+		total += count;
+	}
+	counter_add(&worker->counters, COUNTER_worker_handed_in, total);
+	return total;
+}
+
+static uint32_t fire_timers(struct worker *worker)
+{
+	uint32_t count = wheel_advance(&worker->wheel, worker->now_us, WORKER_TIMER_BUDGET);
+	counter_add(&worker->counters, COUNTER_worker_timers, count);
+	return count;
+}
+
+// serve moves bytes between the layers until nothing is left or the budgets are used up; true when
+// something is left.
+static bool serve(struct worker *worker)
+{
+	tls_run(worker->tls, WORKER_HANDSHAKE_BUDGET);
+	if (worker->cache)
+		cache_run(worker->cache);
+	tcp_run_ready(worker->tcp, WORKER_READY_BUDGET);
+	bool is_left = proxy_run(worker->proxy, WORKER_PROXY_BUDGET);
+	is_left |= tcp_run_ready(worker->tcp, WORKER_READY_BUDGET) > 0;
+	return is_left || tls_has_waiting(worker->tls);
+}
+
+bool worker_step(struct worker *worker, uint64_t now_us, uint64_t wall_s)
+{
+	set_time(worker, now_us, wall_s);
+	bool is_busy = receive(worker) > 0;
+	is_busy |= receive_handed(worker) > 0;
+	is_busy |= worker_exception_in(worker) > 0;
+	is_busy |= channel_run(&worker->channel, now_us);
+	is_busy |= fire_timers(worker) > 0;
+	is_busy |= serve(worker);
+	net_flush(worker->net);
+	counter_inc(&worker->counters, COUNTER_worker_loops);
+	counter_add(&worker->counters, COUNTER_worker_loops_busy, is_busy);
+	counter_set(&worker->counters, COUNTER_worker_bufs_in_use, buf_pool_in_use(&worker->bufs));
+	return is_busy;
+}
+
+uint64_t worker_next_us(const struct worker *worker)
+{
+	uint64_t latest = worker->now_us + SLEEP_MAX_US;
+	return MIN(latest, wheel_next_us(&worker->wheel));
+}
+
+bool worker_has_input(const struct worker *worker)
+{
+	return channel_has_work(&worker->channel) ||
+	       (worker->handoff && handoff_has_packets(worker->handoff, worker->index));
+}
+
+void worker_drain(struct worker *worker)
+{
+	worker->is_draining = true;
+	proxy_drain(worker->proxy);
+}
+
+bool worker_is_quiet(const struct worker *worker)
+{
+	struct proxy_in_use in_use = proxy_in_use(worker->proxy);
+	return in_use.exchange_count == 0 && in_use.downstream_count == 0;
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker: one core, one loop, everything it owns by value or by a pointer that only it holds. It
+// is a function of packets, time and randomness: worker_boot runs it on cores and devices, the
+// simulator on a virtual clock and simulated ports.
+//
+//   rx -> handed packets -> records -> timers -> tls, cache -> tcp ready -> proxy -> tcp ready ->
+//   tx
+#pragma once
+
+#include "buf.h"
+#include "cache.h"
+#include "conf.h"
+#include "counter.h"
+#include "journal.h"
+#include "net.h"
+#include "port.h"
+#include "proxy.h"
+#include "random.h"
+#include "route.h"
+#include "tcp.h"
+#include "tls.h"
+#include "wheel.h"
+#include "worker_channel.h"
+#include "worker_handoff.h"
+
+#define WORKER_READY_BUDGET     256u // connections of TCP's ready list, twice a loop
+#define WORKER_PROXY_BUDGET     256u // transports of the proxy's busy list
+#define WORKER_TIMER_BUDGET     256u
+#define WORKER_HANDSHAKE_BUDGET 2u // handshake steps: the longest indivisible piece of a loop
+
+struct worker_params {
+	const struct conf *conf; // borrowed for the worker's life
+	uint32_t index;          // 0 .. count - 1
+	uint32_t count;
+	struct port *const *ports; // this worker's queue of conf's ports, in order; borrowed
+	struct port *const
+		*exception_ports;  // kernel taps by port, entries may be NULL; or NULL; borrowed
+	struct rte_mempool *mbufs; // private area >= sizeof(struct packet); borrowed
+	void *buffer_memory;       // worker_buffer_bytes, aligned to 64; borrowed
+	uint64_t buffer_iova;      // I/O address of its first byte
+	struct siphash_key seed;
+	struct siphash_key cache_secret; // the same for all workers of a node
+	struct handoff *handoff;         // borrowed; NULL when count is 1
+	uint64_t now_us;
+	uint64_t wall_s;
+};
+
+struct worker {
+	const struct conf *conf;
+	uint32_t index;
+	uint32_t count;
+	uint64_t now_us;
+	uint64_t wall_s;
+	struct counters counters;
+	struct journal journal;
+	struct wheel wheel;
+	struct random_source random;
+	struct buf_pool bufs;
+	struct rte_mempool *mbufs; // borrowed
+	struct port *const *ports; // borrowed
+	struct port *const *exception_ports;
+	uint32_t port_count;
+	struct net *net;
+	struct tcp *tcp;
+	struct tls *tls;
+	struct route_table *routes;
+	struct proxy *proxy;
+	struct cache *cache; // NULL: no cache
+	struct handoff *handoff;
+	struct channel channel;
+	bool is_draining;
+};
+
+// worker_buffer_bytes is the size of params.buffer_memory for this configuration.
+size_t worker_buffer_bytes(const struct conf *conf);
+
+// worker_new makes a worker, taking all the memory it will ever need. Returns NULL and sets *why (a
+// literal) when memory is short or the configuration asks for what cannot be.
+struct worker *worker_new(const struct worker_params *params, const char **why);
+
+// worker_free ends it without a word to peers and gives all memory back.
+void worker_free(struct worker *worker);
+
+// worker_step is one turn of the loop at now_us (µs, never going back) and wall_s (Unix seconds).
+// True when it did something or something is left: call again at once. False: nothing to do before
+// worker_next_us or the next packet, record or handed packet.
+bool worker_step(struct worker *worker, uint64_t now_us, uint64_t wall_s);
+
+// worker_next_us is when a timer may fire, at the latest one second ahead (heartbeats).
+uint64_t worker_next_us(const struct worker *worker);
+
+// worker_has_input is true when records or handed packets wait: look once more before a sleep.
+bool worker_has_input(const struct worker *worker);
+
+// worker_drain ends politely: no new exchanges on connections from now on.
+void worker_drain(struct worker *worker);
+
+// worker_is_quiet is true when no exchange and no connection from clients lives.
+bool worker_is_quiet(const struct worker *worker);

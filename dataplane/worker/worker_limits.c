@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// conf.def's keys as the rooms' limits; see worker_limits.h. The ranges of conf.def make the casts
+// safe.
+#include "worker_limits.h"
+
+#include "check.h"
+
+struct net_limits worker_limits_net(const struct conf *conf)
+{
+	return (struct net_limits){
+		.neighbour_count = conf->dataplane.neighbours,
+		.neighbour_queue = conf->dataplane.neighbour_queue,
+		.icmp_per_second = conf->dataplane.icmp_per_second,
+	};
+}
+
+struct tcp_limits worker_limits_tcp(const struct conf *conf)
+{
+	return (struct tcp_limits){
+		.conn_count = conf->tcp.connections,
+		.half_open_count = conf->tcp.half_open,
+		.time_wait_count = conf->tcp.time_wait,
+		.listener_count = conf->listen_count,
+		.send_buffer_bytes = (uint32_t)conf->tcp.send_buffer_bytes,
+		.receive_buffer_bytes = (uint32_t)conf->tcp.receive_buffer_bytes,
+		.syn_retries = conf->tcp.syn_retries,
+		.retries = conf->tcp.retries,
+		.keepalive_idle_ms = (uint32_t)conf->tcp.keepalive_idle_ms,
+		.keepalive_interval_ms = (uint32_t)conf->tcp.keepalive_interval_ms,
+		.keepalive_probes = conf->tcp.keepalive_probes,
+		.time_wait_ms = (uint32_t)conf->tcp.time_wait_life_ms,
+		.fin_wait_2_ms = (uint32_t)conf->tcp.fin_wait_2_ms,
+		.delayed_ack_ms = (uint32_t)conf->tcp.delayed_ack_ms,
+		.port_first = (uint16_t)conf->tcp.port_first,
+		.port_last = (uint16_t)conf->tcp.port_last,
+	};
+}
+
+struct tls_limits worker_limits_tls(const struct conf *conf)
+{
+	return (struct tls_limits){
+		.conn_count = conf->http.connections + conf->upstream.connections,
+		.handshakes_at_once = conf->tls.handshakes,
+		.handshake_timeout_ms = (uint32_t)conf->tls.handshake_timeout_ms,
+		.certificate_count = conf->tls.certificates,
+		.cert_wait_count = conf->tls.cert_wait,
+		.cert_wait_ms = (uint32_t)conf->tls.cert_wait_time_ms,
+		.is_tls12_allowed = conf->tls.is_tls12,
+	};
+}
+
+struct route_limits worker_limits_route(const struct conf *conf)
+{
+	return (struct route_limits){
+		.service_count = conf->route.services,
+		.location_count = conf->route.locations,
+		.endpoint_count = conf->route.endpoints,
+		.route_count = conf->route.routes,
+		.presence_count = conf->route.presences,
+		.absent_count = conf->route.absent,
+	};
+}
+
+static struct http_limits http_limits_of(const struct conf *conf)
+{
+	return (struct http_limits){
+		.head_bytes = (uint32_t)conf->http.head_bytes,
+		.field_count = conf->http.fields,
+		.target_bytes = (uint32_t)conf->http.target_bytes,
+		.stream_count = conf->http.streams,
+		.stream_window_bytes = (uint32_t)conf->http.stream_window_bytes,
+		.conn_window_bytes = (uint32_t)conf->http.connection_window_bytes,
+		.reset_budget = conf->http.resets,
+	};
+}
+
+struct proxy_limits worker_limits_proxy(const struct conf *conf)
+{
+	return (struct proxy_limits){
+		.downstream_count = conf->http.connections,
+		.upstream_count = conf->upstream.connections,
+		.exchange_count = conf->http.exchanges,
+		.waiting_count = conf->http.waiting,
+		.upstream_per_endpoint = conf->upstream.per_endpoint,
+		.tries = conf->upstream.tries,
+		.body_buffer_bytes = (uint32_t)conf->http.body_buffer_bytes,
+		.head_timeout_ms = (uint32_t)conf->http.head_timeout_ms,
+		.keepalive_timeout_ms = (uint32_t)conf->http.keepalive_timeout_ms,
+		.upstream_idle_ms = (uint32_t)conf->upstream.idle_ms,
+		.lookup_timeout_ms = (uint32_t)conf->upstream.lookup_timeout_ms,
+		.connect_timeout_ms = (uint32_t)conf->upstream.connect_timeout_ms,
+		.response_timeout_ms = (uint32_t)conf->upstream.response_timeout_ms,
+		.body_idle_timeout_ms = (uint32_t)conf->http.body_idle_timeout_ms,
+		.linger_ms = (uint32_t)conf->http.linger_ms,
+		.http = http_limits_of(conf),
+	};
+}
+
+struct cache_limits worker_limits_cache(const struct conf *conf, uint32_t worker_count)
+{
+	return (struct cache_limits){
+		.memory_bytes = conf->cache.memory_bytes / worker_count,
+		.object_count = MAX(conf->cache.objects / worker_count, 16u),
+		.object_bytes =
+			MIN(conf->cache.max_object_bytes, conf->cache.memory_bytes / worker_count),
+		.waiter_count = conf->cache.waiters,
+		.wait_ms = (uint32_t)conf->cache.wait_ms,
+	};
+}
+
+uint32_t worker_addresses(const struct conf *conf, struct net_address *out)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < conf->dataplane.ports_count; i++) {
+		const struct conf_prefixes *prefixes = &conf->dataplane.ports[i].addresses;
+		for (uint32_t j = 0; j < prefixes->count; j++)
+			out[count++] = (struct net_address){prefixes->at[j], i};
+	}
+	return count;
+}
+
+// port_of is the port with the longest prefix that holds addr; conf_check saw that there is one.
+static uint32_t port_of(const struct conf *conf, const struct addr *addr)
+{
+	uint32_t best = 0;
+	unsigned best_bits = 0;
+	for (uint32_t i = 0; i < conf->dataplane.ports_count; i++) {
+		const struct conf_prefixes *prefixes = &conf->dataplane.ports[i].addresses;
+		for (uint32_t j = 0; j < prefixes->count; j++) {
+			const struct prefix *prefix = &prefixes->at[j];
+			if (!prefix_contains(prefix, addr) || prefix->bits < best_bits)
+				continue;
+			best = i;
+			best_bits = prefix->bits;
+		}
+	}
+	return best;
+}
+
+uint32_t worker_routes(const struct conf *conf, struct net_route *out)
+{
+	for (uint32_t i = 0; i < conf->dataplane.routes_count; i++) {
+		const struct conf_ip_route *route = &conf->dataplane.routes[i];
+		out[i] = (struct net_route){route->to, route->via, port_of(conf, &route->via)};
+	}
+	return conf->dataplane.routes_count;
+}
+
+uint32_t worker_listeners(const struct conf *conf, struct proxy_listener *out)
+{
+	static const enum proxy_protocol protocols[] = {
+		[CONF_PROTOCOL_HTTPS] = PROXY_LISTEN_HTTPS,
+		[CONF_PROTOCOL_HTTP] = PROXY_LISTEN_HTTP,
+		[CONF_PROTOCOL_REDIRECT] = PROXY_LISTEN_REDIRECT,
+		[CONF_PROTOCOL_MESH] = PROXY_LISTEN_MESH,
+	};
+	for (uint32_t i = 0; i < conf->listen_count; i++) {
+		const struct conf_listener *one = &conf->listen[i];
+		out[i] = (struct proxy_listener){one->address, (uint16_t)one->port,
+						 protocols[one->protocol]};
+	}
+	return conf->listen_count;
+}
