@@ -23,15 +23,16 @@
 	((type *)(void *)((char *)(pointer) - __builtin_offsetof(type, member)))
 #endif
 
+// MIN and MAX evaluate each argument once and may be nested.
+#define CHECK_JOIN_(a, b) a##b
+#define CHECK_NAME_(a, b) CHECK_JOIN_(a, b)
+#define CHECK_PICK_(a, operator, b, left, right)                                                   \
+	({                                                                                         \
+		__typeof__(a) left = (a);                                                          \
+		__typeof__(b) right = (b);                                                         \
+		left operator right ? left : right;                                                \
+	})
 #define MIN(a, b)                                                                                  \
-	({                                                                                         \
-		__typeof__(a) min_a_ = (a);                                                        \
-		__typeof__(b) min_b_ = (b);                                                        \
-		min_a_ < min_b_ ? min_a_ : min_b_;                                                 \
-	})
+	CHECK_PICK_(a, <, b, CHECK_NAME_(left_, __COUNTER__), CHECK_NAME_(right_, __COUNTER__))
 #define MAX(a, b)                                                                                  \
-	({                                                                                         \
-		__typeof__(a) max_a_ = (a);                                                        \
-		__typeof__(b) max_b_ = (b);                                                        \
-		max_a_ > max_b_ ? max_a_ : max_b_;                                                 \
-	})
+	CHECK_PICK_(a, >, b, CHECK_NAME_(left_, __COUNTER__), CHECK_NAME_(right_, __COUNTER__))

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// The facade of tcp/: creation, and what an owner asks of a connection. A handle that is stale, or of
+// a connection whose owner released it, names nothing here.
+#include "tcp_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SLICES_PER_CONN 4u // pieces in send queues, shared by all connections
+#define SLICES_MIN      4096u
+
+static bool are_sensible(const struct tcp_limits *limits)
+{
+	return limits->conn_count > 0 && limits->conn_count <= 1u << 24 &&
+	       limits->half_open_count <= 1u << 24 && limits->time_wait_count <= 1u << 24 &&
+	       limits->send_buffer_bytes > 0 && limits->send_buffer_bytes <= 1u << 29 &&
+	       limits->receive_buffer_bytes >= 2048 && limits->receive_buffer_bytes <= 1u << 29 &&
+	       limits->retries > 0 && limits->port_first > 0 &&
+	       limits->port_first <= limits->port_last;
+}
+
+static bool take_memory(struct tcp *tcp)
+{
+	const struct tcp_limits *limits = &tcp->limits;
+	uint32_t slice_count = SLICES_MIN + SLICES_PER_CONN * limits->conn_count;
+	int failed = pool_init(&tcp->conns, limits->conn_count, sizeof(struct tcp_conn));
+	failed |= pool_init(&tcp->halves, limits->half_open_count, sizeof(struct tcp_half));
+	failed |= pool_init(&tcp->time_waits, limits->time_wait_count, sizeof(struct tcp_time_wait));
+	failed |= pool_init(&tcp->slices, slice_count, sizeof(struct tcp_slice));
+	tcp->listenings = calloc(limits->listener_count + 1, sizeof(*tcp->listenings));
+	return !failed && tcp->listenings && tcp_table_new(tcp);
+}
+
+static void give_memory(struct tcp *tcp)
+{
+	tcp_table_free(tcp);
+	free(tcp->listenings);
+	pool_fini(&tcp->slices);
+	pool_fini(&tcp->time_waits);
+	pool_fini(&tcp->halves);
+	pool_fini(&tcp->conns);
+	free(tcp);
+}
+
+struct tcp *tcp_new(const struct tcp_config *config)
+{
+	struct tcp *tcp = are_sensible(&config->limits) ? calloc(1, sizeof(*tcp)) : NULL;
+	if (!tcp)
+		return NULL;
+	tcp->limits = config->limits;
+	tcp->net = config->net;
+	tcp->mbufs = config->mbufs;
+	tcp->wheel = config->wheel;
+	tcp->random = config->random;
+	tcp->counters = config->counters;
+	tcp->worker_index = config->worker_index;
+	tcp->table_key = random_key(tcp->random);
+	tcp->isn_key = random_key(tcp->random);
+	tcp->ts_key = random_key(tcp->random);
+	tcp->port_key = random_key(tcp->random);
+	tcp->held_mbufs_max = MAX(tcp->mbufs->size / 2, 1u);
+	list_init(&tcp->ready);
+	list_init(&tcp->running);
+	tcp_time_wait_start(tcp);
+	if (!take_memory(tcp)) {
+		give_memory(tcp);
+		return NULL;
+	}
+	struct net_upper upper = {tcp_input, tcp_icmp_error, tcp};
+	net_register(tcp->net, NET_PROTOCOL_TCP, &upper);
+	return tcp;
+}
+
+void tcp_free(struct tcp *tcp)
+{
+	if (!tcp)
+		return;
+	for (uint32_t i = 0; i < tcp->limits.conn_count; i++) {
+		struct tcp_conn *conn = pool_at(&tcp->conns, i);
+		if (conn)
+			tcp_conn_free(conn);
+	}
+	for (uint32_t i = 0; i < tcp->limits.half_open_count; i++) {
+		struct tcp_half *half = pool_at(&tcp->halves, i);
+		if (half)
+			tcp_half_free(half);
+	}
+	tcp_time_wait_stop(tcp);
+	give_memory(tcp);
+}
+
+void tcp_set_time(struct tcp *tcp, uint64_t now_us)
+{
+	tcp->now_us = now_us;
+}
+
+int tcp_listen_on(struct tcp *tcp, const struct tcp_listener *listener)
+{
+	struct addr any = {0};
+	for (uint32_t i = 0; i < tcp->listening_count; i++) {
+		const struct tcp_listener *at = &tcp->listenings[i].listener;
+		bool is_same = addr_equal(&at->local, &listener->local) ||
+			       (addr_is_zero(&at->local) && addr_is_zero(&listener->local));
+		if (at->port == listener->port && is_same)
+			return EADDRINUSE;
+	}
+	if (tcp->listening_count == tcp->limits.listener_count)
+		return ENOSPC;
+	struct tcp_listening *listening = &tcp->listenings[tcp->listening_count++];
+	listening->listener = *listener;
+	if (addr_is_zero(&listener->local))
+		listening->listener.local = any;
+	return 0;
+}
+
+// owned returns the connection that the owner means by id, or NULL.
+static struct tcp_conn *owned(const struct tcp *tcp, struct pool_id id)
+{
+	struct tcp_conn *conn = pool_get(&tcp->conns, id);
+	return conn && !conn->is_orphan ? conn : NULL;
+}
+
+static bool can_queue(const struct tcp_conn *conn)
+{
+	return conn && !conn->is_ended && !conn->is_fin_queued;
+}
+
+static uint32_t room_of(const struct tcp_conn *conn)
+{
+	struct tcp_seq first = seq_later(conn->una, seq_plus(conn->iss, 1));
+	uint32_t queued = conn->send_first ? seq_distance(first, conn->tail) : 0;
+	uint32_t bound = conn->tcp->limits.send_buffer_bytes;
+	return bound > queued ? bound - queued : 0;
+}
+
+size_t tcp_send_room(const struct tcp *tcp, struct pool_id id)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	if (!can_queue(conn))
+		return 0;
+	uint32_t room = room_of(conn);
+	if (room < BUF_BYTES)
+		conn->is_room_low = true;
+	return room;
+}
+
+int tcp_send(struct tcp *tcp, struct pool_id id, struct buf *buf, uint32_t offset, uint32_t bytes)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	CHECK((uint64_t)offset + bytes <= buf->bytes);
+	if (!can_queue(conn)) {
+		buf_unref(buf);
+		return ENOTCONN;
+	}
+	if (bytes == 0) {
+		buf_unref(buf);
+		return 0;
+	}
+	if (!tcp_snd_queue(conn, buf, offset, bytes)) {
+		buf_unref(buf);
+		if (conn->state >= TCP_ESTABLISHED)
+			tcp_conn_reset(conn);
+		tcp_conn_end(conn, COUNTER_tcp_send_slices_full);
+		return ENOTCONN;
+	}
+	if (room_of(conn) < BUF_BYTES)
+		conn->is_room_low = true;
+	tcp_conn_notify(conn, 0);
+	return 0;
+}
+
+struct slice tcp_peek(struct tcp *tcp, struct pool_id id)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	return conn ? tcp_reass_peek(&conn->reass) : (struct slice){0};
+}
+
+size_t tcp_received(const struct tcp *tcp, struct pool_id id)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	return conn ? conn->reass.queued_bytes : 0;
+}
+
+void tcp_consume(struct tcp *tcp, struct pool_id id, size_t bytes)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	if (!conn)
+		return;
+	uint32_t held = conn->reass.mbuf_count;
+	tcp_reass_consume(&conn->reass, (uint32_t)bytes);
+	tcp->held_mbufs -= held - conn->reass.mbuf_count;
+	tcp_rcv_consumed(conn);
+	if (conn->is_ended && conn->reass.queued_bytes == 0)
+		tcp_conn_notify(conn, 0); // `closed` waited for this
+}
+
+bool tcp_at_end(const struct tcp *tcp, struct pool_id id)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	return conn && conn->is_fin_received && conn->reass.queued_bytes == 0;
+}
+
+static void queue_fin(struct tcp_conn *conn)
+{
+	conn->is_fin_queued = true;
+	if (conn->state == TCP_ESTABLISHED)
+		conn->state = TCP_FIN_WAIT_1;
+	else if (conn->state == TCP_CLOSE_WAIT)
+		conn->state = TCP_LAST_ACK;
+	tcp_conn_notify(conn, 0);
+}
+
+void tcp_shutdown(struct tcp *tcp, struct pool_id id)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	if (can_queue(conn))
+		queue_fin(conn);
+}
+
+void tcp_abort(struct tcp *tcp, struct pool_id id)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	if (!conn)
+		return;
+	if (!conn->is_ended) {
+		if (conn->state != TCP_SYN_SENT)
+			tcp_conn_reset(conn);
+		tcp_count(tcp, COUNTER_tcp_aborted);
+	}
+	tcp_conn_free(conn);
+}
+
+// release_unread ends a connection whose owner will not read what came.
+static void release_unread(struct tcp_conn *conn)
+{
+	tcp_conn_reset(conn);
+	tcp_count(conn->tcp, COUNTER_tcp_released_unread);
+	tcp_conn_free(conn);
+}
+
+void tcp_release(struct tcp *tcp, struct pool_id id)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	if (!conn)
+		return;
+	if (conn->is_ended || conn->state == TCP_SYN_SENT) {
+		if (!conn->is_ended)
+			tcp_count(tcp, COUNTER_tcp_aborted);
+		tcp_conn_free(conn);
+		return;
+	}
+	if (conn->reass.queued_bytes > 0 || conn->reass.early_count > 0) {
+		release_unread(conn);
+		return;
+	}
+	conn->is_orphan = true;
+	conn->pending = 0;
+	if (!conn->is_fin_queued)
+		queue_fin(conn);
+	if (conn->state == TCP_FIN_WAIT_2)
+		tcp_timer_set(conn, TCP_TIMER_FIN_WAIT_2,
+			      tcp->now_us + tcp->limits.fin_wait_2_ms * 1000ull);
+}
+
+void tcp_set_user(struct tcp *tcp, struct pool_id id, void *user)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	if (conn)
+		conn->user = user;
+}
+
+bool tcp_tuple_of(const struct tcp *tcp, struct pool_id id, struct tcp_tuple *tuple)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	if (conn)
+		*tuple = conn->tuple;
+	return conn != NULL;
+}
+
+struct tcp_in_use tcp_in_use(const struct tcp *tcp)
+{
+	return (struct tcp_in_use){
+		.conn_count = tcp->conns.in_use,
+		.half_open_count = tcp->halves.in_use,
+		.time_wait_count = tcp->time_waits.in_use,
+		.ready_count = tcp->ready_count,
+	};
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// A segment arrives: RFC 9293 3.10.7 in its order, one function a step, with RFC 7323's PAWS and
+// RFC 5961's rules for RST, SYN and ACK where they belong. Steps that return false have counted why.
+#include "tcp_priv.h"
+
+void tcp_challenge(struct tcp_conn *conn)
+{
+	struct tcp *tcp = conn->tcp;
+	bool is_soon = conn->challenged_us && tcp->now_us < conn->challenged_us + TCP_CHALLENGE_US;
+	if (is_soon || !tcp_budget_take(tcp, &tcp->challenge_budget)) {
+		tcp_count(tcp, COUNTER_tcp_challenge_limited);
+		return;
+	}
+	conn->challenged_us = tcp->now_us;
+	tcp_count(tcp, COUNTER_tcp_challenge_acks);
+	tcp_output_ack(conn, conn->nxt);
+}
+
+// refuse answers an unacceptable segment with an ACK: freely when it carried something, since its
+// sender needs to know, else within the challenge budget, or two confused ends never fall silent.
+static void refuse(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	if (segment->flags & TCP_RST)
+		return;
+	if (tcp_segment_length(segment) == 0)
+		tcp_challenge(conn);
+	else if (conn->state == TCP_SYN_RECEIVED)
+		tcp_output_ack(conn, conn->nxt);
+	else {
+		conn->is_ack_due = true;
+		tcp_conn_notify(conn, 0);
+	}
+}
+
+// check_timestamp is PAWS (RFC 7323 5.3 R1): an old duplicate from before the numbers wrapped.
+static bool check_timestamp(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	if (!conn->agreed.has_timestamps || segment->flags & TCP_RST)
+		return true;
+	if (!segment->has_timestamps) {
+		tcp_count(conn->tcp, COUNTER_tcp_no_timestamp);
+		return false;
+	}
+	if (!seq_before(seq_of(segment->ts_value), seq_of(conn->agreed.ts_recent)))
+		return true;
+	tcp_count(conn->tcp, COUNTER_tcp_paws);
+	refuse(conn, segment);
+	return false;
+}
+
+static bool is_acceptable(const struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	uint32_t length = tcp_segment_length(segment);
+	if (length == 0) // the edge itself too: a peer that filled the window acknowledges from there
+		return seq_at_or_before(conn->rcv_nxt, segment->seq) &&
+		       seq_at_or_before(segment->seq, conn->rcv_edge);
+	return seq_before(segment->seq, conn->rcv_edge) &&
+	       seq_before(conn->rcv_nxt, tcp_segment_end(segment));
+}
+
+// check_sequence is step 1; it also cuts what lies beyond the window.
+static bool check_sequence(struct tcp_conn *conn, struct tcp_segment *segment)
+{
+	if (!is_acceptable(conn, segment)) {
+		bool is_at_closed_window = seq_equal(conn->rcv_nxt, conn->rcv_edge) &&
+					   seq_equal(segment->seq, conn->rcv_nxt);
+		bool is_old = seq_before(segment->seq, conn->rcv_nxt);
+		tcp_count(conn->tcp, is_old ? COUNTER_tcp_duplicates : COUNTER_tcp_out_of_window);
+		refuse(conn, segment);
+		if (!is_at_closed_window)
+			return false;
+		segment->payload_bytes = 0; // its ACK, RST and window still count
+		segment->flags &= (uint8_t)~TCP_FIN;
+		return true;
+	}
+	if (seq_before(conn->rcv_edge, tcp_segment_end(segment))) {
+		uint32_t room = seq_distance(segment->seq, conn->rcv_edge);
+		segment->payload_bytes = MIN(segment->payload_bytes, room);
+		segment->flags &= (uint8_t)~TCP_FIN;
+	}
+	if (segment->has_timestamps && conn->agreed.has_timestamps &&
+	    seq_at_or_before(segment->seq, conn->last_ack)) // RFC 7323 4.3
+		conn->agreed.ts_recent = segment->ts_value;
+	return true;
+}
+
+// check_reset is step 2 with RFC 5961 3.2: only the exact next byte resets.
+static bool check_reset(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	if (!(segment->flags & TCP_RST))
+		return true;
+	if (!seq_equal(segment->seq, conn->rcv_nxt)) {
+		tcp_count(conn->tcp, COUNTER_tcp_bad_reset);
+		tcp_challenge(conn);
+		return false;
+	}
+	bool is_refusal = conn->state == TCP_SYN_RECEIVED && !conn->is_passive;
+	tcp_conn_end(conn, is_refusal ? COUNTER_tcp_refused : COUNTER_tcp_reset_by_peer);
+	return false;
+}
+
+// check_syn is step 4 with RFC 5961 4.2: never acted upon, only challenged.
+static bool check_syn(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	if (!(segment->flags & TCP_SYN))
+		return true;
+	tcp_count(conn->tcp, COUNTER_tcp_unexpected_syn);
+	tcp_challenge(conn);
+	return false;
+}
+
+// input_synchronized is 3.10.7.4: steps 1, 2, 4, 5, 7, 8. Step 3 (security) and 6 (urgent) do not
+// exist here.
+static void input_synchronized(struct tcp_conn *conn, struct tcp_segment *segment,
+			       struct rte_mbuf *mbuf)
+{
+	if (!check_timestamp(conn, segment) || !check_sequence(conn, segment) ||
+	    !check_reset(conn, segment) || !check_syn(conn, segment) ||
+	    !tcp_ack_input(conn, segment)) {
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	conn->heard_us = conn->tcp->now_us;
+	conn->probes = 0;
+	struct tcp *tcp = conn->tcp;
+	struct pool_id id = pool_id_of(&tcp->conns, conn);
+	if (segment->payload_bytes > 0) {
+		tcp_reass_trim_back(mbuf, segment->payload_bytes);
+		tcp_rcv_text(conn, segment, mbuf);
+	} else {
+		rte_pktmbuf_free(mbuf);
+	}
+	if (pool_get(&tcp->conns, id) == conn && !conn->is_ended)
+		tcp_rcv_fin(conn, segment);
+}
+
+static void input_conn(struct tcp_conn *conn, struct tcp_segment *segment, struct rte_mbuf *mbuf)
+{
+	if (conn->state == TCP_SYN_SENT) {
+		tcp_connect_input(conn, segment);
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	input_synchronized(conn, segment, mbuf);
+}
+
+// input_stranger is 3.10.7.1 and .2: a segment of no connection.
+static void input_stranger(struct tcp *tcp, const struct tcp_tuple *tuple,
+			   const struct tcp_segment *segment, const struct tcp_seq *iss_min)
+{
+	unsigned kind = segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+	struct tcp_listening *listening = NULL;
+	if (kind == TCP_SYN)
+		listening = tcp_table_listener(tcp, &tuple->local, tuple->local_port);
+	if (listening) {
+		tcp_listen_syn(tcp, listening, tuple, segment, iss_min);
+		return;
+	}
+	tcp_count(tcp, kind == TCP_SYN ? COUNTER_tcp_no_listener : COUNTER_tcp_no_connection);
+	if (!(kind & TCP_RST))
+		tcp_output_reset(tcp, tuple, segment);
+}
+
+// dispatch hands a parsed segment to what its tuple leads to; it takes mbuf, payload only.
+static void dispatch(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_segment *segment,
+		     struct rte_mbuf *mbuf)
+{
+	struct tcp_found found = tcp_table_find(tcp, tuple);
+	struct tcp_conn *conn = NULL;
+	struct tcp_seq iss_min;
+	if (found.kind == TCP_KIND_CONN)
+		conn = found.object;
+	else if (found.kind == TCP_KIND_HALF)
+		conn = tcp_half_input(found.object, segment);
+	else if (found.kind == TCP_KIND_NONE)
+		input_stranger(tcp, tuple, segment, NULL);
+	else if (tcp_time_wait_input(tcp, found.object, segment, &iss_min))
+		input_stranger(tcp, tuple, segment, &iss_min);
+	if (conn)
+		input_conn(conn, segment, mbuf);
+	else
+		rte_pktmbuf_free(mbuf);
+}
+
+void tcp_input(void *user, struct rte_mbuf *mbuf)
+{
+	struct tcp *tcp = user;
+	struct packet packet = *packet_of(mbuf);
+	struct tcp_segment segment;
+	uint8_t copy[TCP_HEADER_MAX_BYTES];
+	uint32_t header_bytes = MIN((uint32_t)packet.l4_bytes, TCP_HEADER_MAX_BYTES);
+	tcp_count(tcp, COUNTER_tcp_segments_in);
+	if (!packet.is_checksum_good) {
+		tcp_count(tcp, COUNTER_tcp_bad_checksum);
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	const uint8_t *header = rte_pktmbuf_read(mbuf, packet.l4_offset, header_bytes, copy);
+	bool is_whole = mbuf->pkt_len >= (uint32_t)packet.l4_offset + packet.l4_bytes;
+	if (!header || !is_whole || !tcp_segment_parse(header, header_bytes, &segment)) {
+		tcp_count(tcp, COUNTER_tcp_bad_header);
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	segment.payload_bytes = (uint32_t)packet.l4_bytes - segment.header_bytes;
+	mbuf = tcp_reass_trim_front(mbuf, (uint32_t)packet.l4_offset + segment.header_bytes);
+	tcp_reass_trim_back(mbuf, segment.payload_bytes);
+	struct tcp_tuple tuple = {
+		.local = packet.destination,
+		.remote = packet.source,
+		.local_port = segment.destination_port,
+		.remote_port = segment.source_port,
+	};
+	dispatch(tcp, &tuple, &segment, mbuf);
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// Segments to packets: a header mbuf, and the queued buffers attached behind it as external memory,
+// so that the buffer is the packet and the retransmit queue at once. The last packet that leaves
+// gives the buffer's reference back. Payloads that are smaller than the work are copied.
+#include "tcp_priv.h"
+
+#define COPY_BYTES     192u   // at most copied into the header mbuf
+#define PARTS_MAX      16u    // buffers in one packet
+#define TSO_BYTES_MAX  61440u // below 64 KiB with any headers
+
+static_assert(sizeof(struct rte_mbuf_ext_shared_info) <= sizeof(((struct buf *)0)->packet),
+	      "a buffer's packet field holds the mbufs' reference count");
+static_assert(NET_HEADROOM == RTE_PKTMBUF_HEADROOM, "a fresh mbuf has net's headroom");
+
+static void return_buf(void *, void *opaque)
+{
+	buf_unref(opaque);
+}
+
+// attach makes mbuf lead to bytes bytes of buf; one reference of buf serves all mbufs that do.
+static void attach(struct rte_mbuf *mbuf, struct buf *buf, uint32_t offset, uint32_t bytes)
+{
+	struct rte_mbuf_ext_shared_info *shared = (void *)buf->packet;
+	if (rte_mbuf_ext_refcnt_read(shared) == 0) {
+		shared->free_cb = return_buf;
+		shared->fcb_opaque = buf;
+		rte_mbuf_ext_refcnt_set(shared, 1);
+		buf_ref(buf);
+	} else {
+		rte_mbuf_ext_refcnt_update(shared, 1);
+	}
+	rte_pktmbuf_attach_extbuf(mbuf, buf->data + offset, buf->iova + offset, (uint16_t)bytes, shared);
+	mbuf->data_off = 0;
+	mbuf->data_len = (uint16_t)bytes;
+	mbuf->pkt_len = bytes;
+}
+
+// append_copy copies bytes of the queue from seq on into head.
+static void append_copy(struct tcp_conn *conn, struct rte_mbuf *head, struct tcp_seq seq, uint32_t bytes)
+{
+	struct tcp_slice *slice = tcp_snd_find(conn, seq);
+	while (bytes > 0) {
+		uint32_t skip = seq_distance(slice->seq, seq);
+		uint32_t part = MIN(bytes, slice->bytes - skip);
+		memcpy(rte_pktmbuf_append(head, (uint16_t)part), slice->buf->data + slice->offset + skip,
+		       part);
+		seq = seq_plus(seq, part);
+		bytes -= part;
+		slice = slice->next;
+	}
+}
+
+// append_parts attaches bytes of the queue from seq on behind head; returns how many, fewer when
+// PARTS_MAX buffers did not hold them, or 0 without an mbuf.
+static uint32_t append_parts(struct tcp_conn *conn, struct rte_mbuf *head, struct tcp_seq seq,
+			     uint32_t bytes)
+{
+	struct tcp_slice *slice = tcp_snd_find(conn, seq);
+	struct rte_mbuf *last = head;
+	uint32_t done = 0;
+	for (uint32_t parts = 0; done < bytes && parts < PARTS_MAX; parts++) {
+		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(conn->tcp->mbufs);
+		if (!mbuf)
+			return 0;
+		uint32_t skip = seq_distance(slice->seq, seq);
+		uint32_t part = MIN(bytes - done, slice->bytes - skip);
+		attach(mbuf, slice->buf, slice->offset + skip, part);
+		last->next = mbuf;
+		last = mbuf;
+		head->nb_segs++;
+		head->pkt_len += part;
+		seq = seq_plus(seq, part);
+		done += part;
+		slice = slice->next;
+	}
+	return done;
+}
+
+// append_payload puts pick's bytes behind head and cuts pick to what fitted; false without mbufs.
+static bool append_payload(struct tcp_conn *conn, struct rte_mbuf *head, struct tcp_pick *pick)
+{
+	if (pick->bytes == 0)
+		return true;
+	if (pick->bytes <= COPY_BYTES) {
+		append_copy(conn, head, pick->seq, pick->bytes);
+		return true;
+	}
+	uint32_t done = append_parts(conn, head, pick->seq, pick->bytes);
+	if (done < pick->bytes)
+		pick->is_fin = false;
+	pick->bytes = done;
+	return done > 0;
+}
+
+static void transmit(struct tcp *tcp, const struct tcp_tuple *tuple, struct rte_mbuf *mbuf,
+		     struct net_tx *tx)
+{
+	tx->local = tuple->local;
+	tx->remote = tuple->remote;
+	tx->protocol = NET_PROTOCOL_TCP;
+	tcp_count(tcp, COUNTER_tcp_segments_out);
+	if (net_output(tcp->net, mbuf, tx) != 0)
+		tcp_count(tcp, COUNTER_tcp_not_routed);
+}
+
+// fill_header sets what every segment of a connection carries; sending it acknowledges.
+static void fill_header(struct tcp_conn *conn, struct tcp_segment *segment)
+{
+	struct tcp *tcp = conn->tcp;
+	segment->source_port = conn->tuple.local_port;
+	segment->destination_port = conn->tuple.remote_port;
+	segment->ack = conn->rcv_nxt;
+	segment->window = tcp_rcv_window(conn);
+	segment->has_timestamps = conn->agreed.has_timestamps;
+	segment->ts_value = tcp_ts_now(tcp, conn->agreed.ts_offset);
+	segment->ts_echo = conn->agreed.ts_recent;
+	if (conn->agreed.has_sack && conn->reass.early_count)
+		segment->sack_count = (uint8_t)tcp_reass_blocks(
+			&conn->reass, segment->sack, conn->agreed.has_timestamps ? 3 : 4);
+	conn->last_ack = conn->rcv_nxt;
+	conn->is_ack_due = false;
+	conn->ack_segments = 0;
+	tcp_timer_clear(conn, TCP_TIMER_DELAYED_ACK);
+}
+
+// room_now is how much a packet may carry, less the SACK blocks it has to.
+static struct tcp_room room_now(const struct tcp_conn *conn)
+{
+	uint32_t segment_bytes = tcp_conn_mss(conn);
+	struct tcp_range blocks[TCP_SACK_BLOCKS];
+	if (conn->agreed.has_sack && conn->reass.early_count) {
+		uint32_t max = conn->agreed.has_timestamps ? 3 : 4;
+		segment_bytes -= 4 + 8 * tcp_reass_blocks(&conn->reass, blocks, max);
+	}
+	struct tcp_room room = {segment_bytes, segment_bytes};
+	if (net_can_segment(conn->tcp->net, &conn->tuple.remote))
+		room.burst_bytes = MAX(TSO_BYTES_MAX / segment_bytes, 1u) * segment_bytes;
+	return room;
+}
+
+// send_pick makes pick a packet; false without mbufs.
+static bool send_pick(struct tcp_conn *conn, const struct tcp_room *room, struct tcp_pick *pick)
+{
+	struct tcp *tcp = conn->tcp;
+	struct tcp_segment segment = {.seq = pick->seq, .flags = TCP_ACK};
+	uint8_t header[TCP_HEADER_MAX_BYTES];
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(tcp->mbufs);
+	if (!mbuf)
+		return false;
+	fill_header(conn, &segment);
+	rte_pktmbuf_append(mbuf, (uint16_t)(TCP_HEADER_BYTES + tcp_segment_option_bytes(&segment)));
+	if (!append_payload(conn, mbuf, pick)) {
+		rte_pktmbuf_free(mbuf);
+		return false;
+	}
+	if (pick->is_fin)
+		segment.flags |= TCP_FIN;
+	if (pick->bytes && seq_equal(seq_plus(pick->seq, pick->bytes), conn->tail))
+		segment.flags |= TCP_PSH;
+	tcp_segment_write(&segment, header);
+	memcpy(rte_pktmbuf_mtod(mbuf, void *), header, segment.header_bytes);
+	struct net_tx tx = {
+		.l4_header_bytes = segment.header_bytes,
+		.segment_bytes = (uint16_t)(pick->bytes > room->segment_bytes ? room->segment_bytes : 0),
+	};
+	transmit(tcp, &conn->tuple, mbuf, &tx);
+	tcp_snd_sent(conn, pick);
+	return true;
+}
+
+// retry_soon waits a tick for mbufs to come back.
+static void retry_soon(struct tcp_conn *conn)
+{
+	tcp_count(conn->tcp, COUNTER_tcp_no_mbuf);
+	tcp_timer_set(conn, TCP_TIMER_OUTPUT, conn->tcp->now_us + WHEEL_TICK_US);
+}
+
+void tcp_output(struct tcp_conn *conn)
+{
+	if (conn->state < TCP_ESTABLISHED)
+		return;
+	struct tcp_room room = room_now(conn);
+	struct tcp_pick pick;
+	uint64_t idle_us = conn->tcp->now_us - conn->sent_us;
+	if (seq_equal(conn->una, conn->nxt) && idle_us > tcp_rtt_timeout_us(&conn->rtt))
+		tcp_cc_idle(&conn->cc);
+	uint32_t sent = 0;
+	bool has_mbufs = true;
+	while (sent < TCP_OUTPUT_BURST && has_mbufs && tcp_snd_next(conn, &room, &pick)) {
+		has_mbufs = send_pick(conn, &room, &pick);
+		sent++;
+	}
+	if (!has_mbufs)
+		retry_soon(conn);
+	else if (sent == TCP_OUTPUT_BURST)
+		tcp_conn_notify(conn, 0);
+	if (conn->is_ack_due)
+		tcp_output_ack(conn, conn->nxt);
+	tcp_timer_update(conn);
+}
+
+void tcp_output_probe(struct tcp_conn *conn)
+{
+	struct tcp_room room = {1, 1};
+	struct tcp_pick pick = {.seq = conn->nxt, .is_probe = true};
+	struct tcp_seq right = seq_plus(conn->una, conn->window);
+	pick.bytes = seq_before(conn->nxt, conn->tail) ? 1 : 0;
+	if (pick.bytes && seq_before(pick.seq, right)) // a silly window: use it after all
+		pick.bytes = MIN(seq_distance(pick.seq, right), seq_distance(pick.seq, conn->tail));
+	pick.bytes = MIN(pick.bytes, tcp_conn_mss(conn) - 40);
+	pick.is_fin = pick.bytes == 0 && conn->is_fin_queued;
+	room.segment_bytes = MAX(pick.bytes, 1u);
+	tcp_count(conn->tcp, COUNTER_tcp_window_probes);
+	if (!send_pick(conn, &room, &pick))
+		tcp_count(conn->tcp, COUNTER_tcp_no_mbuf);
+}
+
+// send_header sends a segment without payload.
+static void send_header(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_segment *segment)
+{
+	uint8_t header[TCP_HEADER_MAX_BYTES];
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(tcp->mbufs);
+	if (!mbuf) {
+		tcp_count(tcp, COUNTER_tcp_no_mbuf);
+		return;
+	}
+	tcp_segment_write(segment, header);
+	memcpy(rte_pktmbuf_append(mbuf, segment->header_bytes), header, segment->header_bytes);
+	struct net_tx tx = {.l4_header_bytes = segment->header_bytes};
+	transmit(tcp, tuple, mbuf, &tx);
+}
+
+void tcp_output_ack(struct tcp_conn *conn, struct tcp_seq seq)
+{
+	struct tcp_segment ack = {.seq = seq, .flags = TCP_ACK};
+	fill_header(conn, &ack);
+	send_header(conn->tcp, &conn->tuple, &ack);
+}
+
+void tcp_output_bare(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_segment *segment)
+{
+	segment->source_port = tuple->local_port;
+	segment->destination_port = tuple->remote_port;
+	send_header(tcp, tuple, segment);
+}
+
+void tcp_output_reset(struct tcp *tcp, const struct tcp_tuple *tuple,
+		      const struct tcp_segment *segment)
+{
+	struct tcp_segment reset = {.flags = TCP_RST};
+	if (segment->flags & TCP_ACK) {
+		reset.seq = segment->ack;
+	} else {
+		reset.flags = TCP_RST | TCP_ACK;
+		reset.ack = tcp_segment_end(segment);
+	}
+	if (!tcp_budget_take(tcp, &tcp->reset_budget)) {
+		tcp_count(tcp, COUNTER_tcp_reset_limited);
+		return;
+	}
+	tcp_count(tcp, COUNTER_tcp_resets_out);
+	tcp_output_bare(tcp, tuple, &reset);
+}

@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside of tcp/: the worker's TCP, a connection, a half-open connection, a TIME-WAIT entry, and what
+// the files of this folder ask of each other. Nobody else includes it.
+#pragma once
+
+#include "check.h"
+#include "list.h"
+#include "net.h"
+#include "siphash.h"
+#include "tcp.h"
+#include "tcp_cc.h"
+#include "tcp_reass.h"
+#include "tcp_rtt.h"
+#include "tcp_sack.h"
+#include "tcp_segment.h"
+
+#include <rte_hash.h>
+#include <rte_mbuf.h>
+
+#define TCP_NEVER          UINT64_MAX
+#define TCP_MSS_MIN        216u   // what we send at least, whatever a peer or an ICMP error says
+#define TCP_MSS_DEFAULT4   536u   // RFC 9293 3.7.1
+#define TCP_MSS_DEFAULT6   1220u
+#define TCP_CHALLENGE_US   100000u // between two challenge ACKs of one connection
+#define TCP_BUDGET_PER_S   1000u   // challenge ACKs and stray RSTs of the worker, each
+#define TCP_PORT_STEPS     256u    // RFC 6056 algorithm 4
+#define TCP_OUTPUT_BURST   64u     // segments a connection sends in one go
+
+// States that a connection can be in; LISTEN is struct tcp_listener, TIME-WAIT is struct
+// tcp_time_wait, and a listener's SYN-RECEIVED is struct tcp_half.
+#define TCP_STATES(X)                                                                              \
+	X(CLOSED, "CLOSED")                                                                        \
+	X(SYN_SENT, "SYN-SENT")                                                                    \
+	X(SYN_RECEIVED, "SYN-RECEIVED") /* simultaneous open only */                               \
+	X(ESTABLISHED, "ESTABLISHED")                                                              \
+	X(CLOSE_WAIT, "CLOSE-WAIT")                                                                \
+	X(FIN_WAIT_1, "FIN-WAIT-1")                                                                \
+	X(FIN_WAIT_2, "FIN-WAIT-2")                                                                \
+	X(CLOSING, "CLOSING")                                                                      \
+	X(LAST_ACK, "LAST-ACK")
+#define X(name, text) TCP_##name,
+enum tcp_state { TCP_STATES(X) TCP_STATE_COUNT };
+#undef X
+
+enum tcp_timer {
+	TCP_TIMER_RTO,
+	TCP_TIMER_PERSIST,
+	TCP_TIMER_DELAYED_ACK,
+	TCP_TIMER_KEEPALIVE,
+	TCP_TIMER_FIN_WAIT_2,
+	TCP_TIMER_OUTPUT, // try again what lacked an mbuf
+	TCP_TIMER_COUNT
+};
+
+enum tcp_recovery {
+	TCP_RECOVERY_NONE,
+	TCP_RECOVERY_FAST, // RFC 6675, or RFC 6582 when the peer has no SACK
+	TCP_RECOVERY_RTO,  // go-back-N over what is not SACKed
+};
+
+// What tcp_run_ready has to tell the owner.
+enum tcp_pending {
+	TCP_PENDING_ACCEPTED = 1,
+	TCP_PENDING_OPENED = 2,
+	TCP_PENDING_READABLE = 4,
+	TCP_PENDING_WRITABLE = 8,
+};
+
+// One piece of the send queue. Owns one reference of buf.
+struct tcp_slice {
+	struct tcp_slice *next;
+	struct buf *buf;
+	uint32_t offset;
+	uint32_t bytes;
+	struct tcp_seq seq; // of the first byte
+};
+
+// What a handshake agreed on, from both sides' SYN.
+struct tcp_agreed {
+	uint16_t send_mss; // payload and options of what we send (RFC 6691)
+	uint8_t send_scale; // of the peer's window field
+	uint8_t receive_scale;
+	bool has_timestamps;
+	bool has_sack;
+	bool has_scale;
+	uint32_t ts_offset; // of our clock
+	uint32_t ts_recent; // TS.Recent
+};
+
+struct tcp_conn {
+	struct list ready;         // in tcp->ready or tcp->running
+	struct wheel_timer timer;  // armed for at most armed_us
+	struct tcp *tcp;
+	uint64_t armed_us;
+	uint64_t deadline_us[TCP_TIMER_COUNT]; // TCP_NEVER = off
+	struct tcp_tuple tuple;
+
+	enum tcp_state state;
+	uint8_t pending;         // enum tcp_pending bits
+	bool is_in_table;
+	bool is_orphan;          // released: no events, no handle
+	bool is_ended;           // protocol is over; end_reason waits for the owner
+	bool is_passive;
+	bool is_ack_due;         // send an ACK in the next output
+	bool is_fin_queued;      // FIN follows the last queued byte
+	bool is_fin_received;    // in order
+	bool is_room_low;        // owed a writable event
+	bool is_rexmit_due;      // send the segment at una again, whatever the window
+	bool is_timing;          // timed_end measures a round trip
+	enum tcp_recovery recovery;
+	enum counter end_reason;
+
+	// send (RFC 9293 3.3.1)
+	struct tcp_seq iss;
+	struct tcp_seq una;
+	struct tcp_seq nxt;  // next to send; behind max after an RTO
+	struct tcp_seq max;  // highest ever sent
+	struct tcp_seq tail; // after the last queued byte; FIN's number when queued
+	struct tcp_seq wl1, wl2;
+	struct tcp_seq recover;       // recovery ends here
+	struct tcp_seq retransmitted; // HighRxt of RFC 6675
+	struct tcp_seq timed_end;
+	uint64_t timed_us;
+	uint64_t sent_us;     // last time data left
+	uint32_t window;      // SND.WND in bytes
+	uint32_t window_max;  // largest the peer ever offered
+	uint32_t dup_acks;
+	uint32_t retries;     // expiries in a row
+	struct tcp_slice *send_first;
+	struct tcp_slice *send_last;
+	struct tcp_slice *send_hint; // where the last segment began
+
+	// receive
+	struct tcp_seq irs;
+	struct tcp_seq rcv_nxt;
+	struct tcp_seq rcv_edge;     // right edge we offered; never moves back
+	struct tcp_seq last_ack;     // Last.ACK.sent of RFC 7323
+	struct tcp_seq fin_seq;      // of a FIN seen but not yet in order
+	bool has_fin_seq;
+	uint8_t ack_segments;        // data segments not yet acknowledged
+	uint16_t probes;             // keepalive probes unanswered
+	uint64_t heard_us;
+	uint64_t challenged_us;
+	struct tcp_reass reass;
+
+	struct tcp_agreed agreed;
+	struct tcp_rtt rtt;
+	struct tcp_cc cc;
+	struct tcp_scoreboard board;
+
+	const struct tcp_events *events;
+	void *user;
+	uint32_t listener_index;
+	uint64_t opened_us;
+	uint64_t bytes_sent, bytes_received, retransmits;
+};
+
+// A listener's SYN-RECEIVED.
+struct tcp_half {
+	struct wheel_timer timer;
+	struct tcp *tcp;
+	struct tcp_tuple tuple;
+	struct tcp_agreed agreed;
+	struct tcp_seq iss;
+	struct tcp_seq irs;
+	uint32_t window; // of the SYN
+	uint32_t listener_index;
+	uint32_t retries;
+	uint64_t sent_us; // of the first SYN-ACK: a round-trip sample when sent once
+};
+
+struct tcp_time_wait {
+	struct list link; // in tcp->time_waits_due, oldest first
+	uint64_t due_us;
+	struct tcp_tuple tuple;
+	struct tcp_seq snd_nxt;
+	struct tcp_seq rcv_nxt;
+	uint16_t window;
+	bool has_timestamps;
+	uint32_t ts_offset;
+	uint32_t ts_recent;
+};
+
+struct tcp_listening {
+	struct tcp_listener listener;
+	uint32_t half_count;
+};
+
+struct tcp {
+	struct tcp_limits limits;
+	struct net *net;
+	struct rte_mempool *mbufs;
+	struct wheel *wheel;
+	struct random_source *random;
+	struct counters *counters;
+	uint32_t worker_index;
+	uint64_t now_us;
+
+	struct pool conns;
+	struct pool halves;
+	struct pool time_waits;
+	struct pool slices;
+	struct rte_hash *table;
+	struct tcp_listening *listenings; // limits.listener_count
+	uint32_t listening_count;
+
+	struct list ready;   // connections with something to tell or send
+	struct list running; // those of the running tcp_run_ready
+	uint32_t ready_count;
+	struct list time_waits_due;
+	struct wheel_timer time_wait_timer;
+
+	struct siphash_key table_key, isn_key, ts_key, port_key;
+	uint16_t port_steps[TCP_PORT_STEPS];
+	uint64_t budget_second; // the second that the budgets are of
+	uint32_t challenge_budget;
+	uint32_t reset_budget;
+	uint32_t held_mbufs; // by receive queues
+	uint32_t held_mbufs_max;
+};
+
+enum tcp_kind {
+	TCP_KIND_NONE,
+	TCP_KIND_CONN,
+	TCP_KIND_HALF,
+	TCP_KIND_TIME_WAIT,
+};
+
+// What the four-tuple table knows.
+struct tcp_found {
+	enum tcp_kind kind;
+	void *object; // struct tcp_conn, tcp_half or tcp_time_wait
+};
+
+// -- tcp_table.c: four-tuple to object, listeners
+
+// tcp_table_new takes the table's memory; false when short. tcp_table_free gives it back.
+bool tcp_table_new(struct tcp *tcp);
+void tcp_table_free(struct tcp *tcp);
+
+// tcp_table_find looks tuple up.
+struct tcp_found tcp_table_find(const struct tcp *tcp, const struct tcp_tuple *tuple);
+
+// tcp_table_set makes tuple lead to found, replacing what was there. It never runs full: it is as
+// large as the slabs together.
+void tcp_table_set(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_found found);
+
+// tcp_table_remove forgets tuple.
+void tcp_table_remove(struct tcp *tcp, const struct tcp_tuple *tuple);
+
+// tcp_table_listener finds who listens at local: the exact address first; NULL for nobody.
+struct tcp_listening *tcp_table_listener(struct tcp *tcp, const struct addr *local, uint16_t port);
+
+// -- tcp_conn.c: life of a connection
+
+// tcp_conn_new makes a closed connection for tuple, in the table; NULL at the bound, which the
+// caller counts.
+struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_tuple *tuple);
+
+// tcp_conn_agree takes over what the handshake agreed on: segment size, congestion control.
+void tcp_conn_agree(struct tcp_conn *conn, const struct tcp_agreed *agreed);
+
+// tcp_conn_establish enters ESTABLISHED, or what a queued FIN makes of it, and tells the owner.
+void tcp_conn_establish(struct tcp_conn *conn, enum tcp_pending pending);
+
+// tcp_conn_end ends the protocol for reason: table, timers and send queue are left, the owner hears
+// of it in tcp_run_ready. An orphan is freed now: do not touch conn afterwards.
+void tcp_conn_end(struct tcp_conn *conn, enum counter reason);
+
+// tcp_conn_free ends conn without a word.
+void tcp_conn_free(struct tcp_conn *conn);
+
+// tcp_conn_notify puts conn on the ready list with these pending events (0: only to send).
+void tcp_conn_notify(struct tcp_conn *conn, unsigned pending);
+
+// tcp_conn_mss is the payload of a full segment without SACK blocks.
+uint32_t tcp_conn_mss(const struct tcp_conn *conn);
+
+// tcp_conn_reset sends RST for conn.
+void tcp_conn_reset(struct tcp_conn *conn);
+
+// tcp_agree compares a SYN's options with what we offer; local_mss is what our route allows.
+struct tcp_agreed tcp_agree(const struct tcp *tcp, const struct tcp_tuple *tuple,
+			    const struct tcp_segment *syn);
+
+// tcp_initial_seq is ISN of RFC 6528; tcp_ts_offset the offset of our timestamp clock (RFC 7323
+// 5.4), tcp_ts_now that clock: 1 ms.
+struct tcp_seq tcp_initial_seq(const struct tcp *tcp, const struct tcp_tuple *tuple);
+uint32_t tcp_ts_offset(const struct tcp *tcp, const struct tcp_tuple *tuple);
+uint32_t tcp_ts_now(const struct tcp *tcp, uint32_t ts_offset);
+
+// tcp_local_mss is the MSS option we send towards remote; tcp_local_scale our window scale.
+uint16_t tcp_local_mss(const struct tcp *tcp, const struct addr *remote);
+uint8_t tcp_local_scale(const struct tcp *tcp);
+
+// -- tcp_listen.c, tcp_connect.c, tcp_time_wait.c
+
+// tcp_listen_syn takes a SYN for a listener; iss_min, when not NULL, is what our ISN must be after.
+void tcp_listen_syn(struct tcp *tcp, struct tcp_listening *listening, const struct tcp_tuple *tuple,
+		    const struct tcp_segment *syn, const struct tcp_seq *iss_min);
+
+// tcp_half_input takes a segment of a half-open connection. Returns the connection that its ACK
+// made, whose first segment this is too, or NULL.
+struct tcp_conn *tcp_half_input(struct tcp_half *half, const struct tcp_segment *segment);
+
+// tcp_half_free forgets a half-open connection.
+void tcp_half_free(struct tcp_half *half);
+
+// tcp_syn_segment fills a SYN's options and window; the caller adds sequence numbers and ports.
+void tcp_syn_segment(const struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_segment *syn);
+
+// tcp_connect_input is RFC 9293 3.10.7.3: a segment in SYN-SENT.
+void tcp_connect_input(struct tcp_conn *conn, const struct tcp_segment *segment);
+
+// tcp_connect_send sends conn's SYN, or SYN-ACK in SYN-RECEIVED, and arms its timer.
+void tcp_connect_send(struct tcp_conn *conn);
+
+// tcp_time_wait_enter moves conn's tuple into TIME-WAIT (nothing when the bound is 0) and ends conn.
+void tcp_time_wait_enter(struct tcp_conn *conn);
+
+// tcp_time_wait_input takes a segment of a TIME-WAIT entry. True when it is a SYN that may open a
+// new connection: the entry is gone then, and *iss_min set (RFC 6191).
+bool tcp_time_wait_input(struct tcp *tcp, struct tcp_time_wait *wait,
+			 const struct tcp_segment *segment, struct tcp_seq *iss_min);
+
+// tcp_time_wait_start and tcp_time_wait_stop begin and end the list's timer.
+void tcp_time_wait_start(struct tcp *tcp);
+void tcp_time_wait_stop(struct tcp *tcp);
+
+// -- tcp_input.c, tcp_ack.c, tcp_rcv.c, tcp_error.c
+
+// tcp_input is net_upper.input.
+void tcp_input(void *user, struct rte_mbuf *mbuf);
+
+// tcp_icmp_error is net_upper.icmp_error.
+void tcp_icmp_error(void *user, const struct addr *local, const struct addr *remote,
+		    const uint8_t *quoted, size_t quoted_bytes, bool is_hard, uint32_t mtu);
+
+// tcp_ack_input is step 5 of RFC 9293 3.10.7.4. False when the segment must be dropped.
+bool tcp_ack_input(struct tcp_conn *conn, const struct tcp_segment *segment);
+
+// tcp_rcv_text is step 7: it takes mbuf, trimmed to the window, payload only.
+void tcp_rcv_text(struct tcp_conn *conn, const struct tcp_segment *segment, struct rte_mbuf *mbuf);
+
+// tcp_rcv_fin is step 8: notes a FIN and acts on it once it is in order. False when conn ended.
+bool tcp_rcv_fin(struct tcp_conn *conn, const struct tcp_segment *segment);
+
+// tcp_rcv_window is the window field to send now; it moves the edge that we offered.
+uint16_t tcp_rcv_window(struct tcp_conn *conn);
+
+// tcp_rcv_consumed tells the peer of a window that grew enough (RFC 9293 3.8.6.2.2).
+void tcp_rcv_consumed(struct tcp_conn *conn);
+
+// tcp_challenge sends a challenge ACK within the budgets of RFC 5961 section 7.
+void tcp_challenge(struct tcp_conn *conn);
+
+// -- tcp_snd.c: the send queue and what may leave now
+
+// What to send next.
+struct tcp_pick {
+	struct tcp_seq seq;
+	uint32_t bytes; // payload
+	bool is_fin;
+	bool is_again; // a retransmission
+	bool is_probe; // beyond the window: does not move SND.NXT
+};
+
+// tcp_snd_queue appends a piece, taking its reference; false when the slab is full.
+bool tcp_snd_queue(struct tcp_conn *conn, struct buf *buf, uint32_t offset, uint32_t bytes);
+
+// tcp_snd_acked drops what lies before una from the queue.
+void tcp_snd_acked(struct tcp_conn *conn);
+
+// tcp_snd_clear drops the whole queue.
+void tcp_snd_clear(struct tcp_conn *conn);
+
+// tcp_snd_find returns the piece that holds seq.
+struct tcp_slice *tcp_snd_find(struct tcp_conn *conn, struct tcp_seq seq);
+
+// tcp_snd_in_flight is what we think is in the network, in bytes.
+uint32_t tcp_snd_in_flight(const struct tcp_conn *conn);
+
+// How much one packet may carry: burst_bytes is more than segment_bytes where TSO cuts it.
+struct tcp_room {
+	uint32_t segment_bytes; // payload of one segment
+	uint32_t burst_bytes;   // a multiple of it
+};
+
+// tcp_snd_next picks the next segment that recovery and windows allow; false for none.
+bool tcp_snd_next(struct tcp_conn *conn, const struct tcp_room *room, struct tcp_pick *pick);
+
+// tcp_snd_sent notes that pick left.
+void tcp_snd_sent(struct tcp_conn *conn, const struct tcp_pick *pick);
+
+// tcp_snd_has_more is true when something waits to be sent that is not in flight.
+bool tcp_snd_has_more(const struct tcp_conn *conn);
+
+// -- tcp_output.c: segments to packets
+
+// tcp_output sends what may be sent, then an ACK when one is due and did not ride along.
+void tcp_output(struct tcp_conn *conn);
+
+// tcp_output_ack sends a bare ACK now; seq is SND.NXT, or one less for a keepalive probe.
+void tcp_output_ack(struct tcp_conn *conn, struct tcp_seq seq);
+
+// tcp_output_probe sends the first byte beyond a closed window.
+void tcp_output_probe(struct tcp_conn *conn);
+
+// tcp_output_bare sends a segment without payload; ports come from tuple.
+void tcp_output_bare(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_segment *segment);
+
+// tcp_output_reset answers a segment of no connection with RST (RFC 9293 3.10.7.1).
+void tcp_output_reset(struct tcp *tcp, const struct tcp_tuple *tuple,
+		      const struct tcp_segment *segment);
+
+// -- tcp_timer.c
+
+// tcp_timer_start readies conn's wheel entry; tcp_timer_stop disarms it.
+void tcp_timer_start(struct tcp_conn *conn);
+void tcp_timer_stop(struct tcp_conn *conn);
+
+// tcp_timer_set sets a deadline, tcp_timer_clear takes it back; the wheel entry moves lazily.
+void tcp_timer_set(struct tcp_conn *conn, enum tcp_timer timer, uint64_t due_us);
+void tcp_timer_clear(struct tcp_conn *conn, enum tcp_timer timer);
+
+// tcp_timer_is_set is true between setting and expiry.
+static inline bool tcp_timer_is_set(const struct tcp_conn *conn, enum tcp_timer timer)
+{
+	return conn->deadline_us[timer] != TCP_NEVER;
+}
+
+// tcp_timer_update arms RTO or persist as what is in flight and what waits ask for.
+void tcp_timer_update(struct tcp_conn *conn);
+
+// -- small things
+
+// tcp_count adds one to a counter.
+static inline void tcp_count(struct tcp *tcp, enum counter counter)
+{
+	counter_inc(tcp->counters, counter);
+}
+
+// tcp_budget_take draws from a per-second budget whose size nobody outside can know (RFC 5961 7).
+bool tcp_budget_take(struct tcp *tcp, uint32_t *budget);

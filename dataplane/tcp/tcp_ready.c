@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ready list: once a loop and connection, tell the owner what input noted, then send. An event
+// may end any connection, this one too, so every step asks the handle again.
+#include "tcp_priv.h"
+
+// is_owned is true while id still names conn for its owner.
+static bool is_owned(const struct tcp *tcp, struct pool_id id, const struct tcp_conn *conn)
+{
+	return pool_get(&tcp->conns, id) == conn && !conn->is_orphan;
+}
+
+// accept asks the listener's owner to take conn; false when conn is gone.
+static bool accept(struct tcp *tcp, struct tcp_conn *conn, struct pool_id id)
+{
+	const struct tcp_listener *listener = &tcp->listenings[conn->listener_index].listener;
+	if (conn->is_ended) { // reset before anybody heard of it
+		tcp_conn_free(conn);
+		return false;
+	}
+	struct tcp_tuple tuple = conn->tuple;
+	void *user = listener->accepted(listener->user, id, &tuple);
+	if (!is_owned(tcp, id, conn))
+		return false;
+	if (!user) {
+		tcp_conn_reset(conn);
+		tcp_count(tcp, COUNTER_tcp_accept_refused);
+		tcp_conn_free(conn);
+		return false;
+	}
+	conn->user = user;
+	return true;
+}
+
+// tell calls the owner for what is pending; false when the owner gave conn up meanwhile.
+static bool tell(struct tcp *tcp, struct tcp_conn *conn, struct pool_id id)
+{
+	unsigned pending = conn->pending;
+	conn->pending = 0;
+	if (pending & TCP_PENDING_ACCEPTED && !accept(tcp, conn, id))
+		return false;
+	if (pending & TCP_PENDING_OPENED)
+		conn->events->opened(conn->user, id);
+	if (!is_owned(tcp, id, conn))
+		return false;
+	if (pending & TCP_PENDING_READABLE)
+		conn->events->readable(conn->user, id);
+	if (!is_owned(tcp, id, conn))
+		return false;
+	if (pending & TCP_PENDING_WRITABLE)
+		conn->events->writable(conn->user, id);
+	return is_owned(tcp, id, conn);
+}
+
+// finish delivers `closed`; after a graceful end only once everything was read.
+static void finish(struct tcp_conn *conn, struct pool_id id)
+{
+	bool is_graceful = conn->end_reason == COUNTER_tcp_closed;
+	if (is_graceful && conn->reass.queued_bytes > 0)
+		return;
+	const struct tcp_events *events = conn->events;
+	void *user = conn->user;
+	enum counter reason = conn->end_reason;
+	tcp_conn_free(conn);
+	events->closed(user, id, reason);
+}
+
+static void run_conn(struct tcp *tcp, struct tcp_conn *conn)
+{
+	struct pool_id id = pool_id_of(&tcp->conns, conn);
+	if (!conn->is_orphan && !tell(tcp, conn, id)) {
+		if (pool_get(&tcp->conns, id) == conn) // released: what is queued still leaves
+			tcp_output(conn);
+		return;
+	}
+	if (conn->is_ended)
+		finish(conn, id);
+	else
+		tcp_output(conn);
+}
+
+uint32_t tcp_run_ready(struct tcp *tcp, uint32_t budget)
+{
+	if (!list_is_empty(&tcp->ready)) { // those made ready from here on wait for the next call
+		tcp->running = tcp->ready;
+		tcp->running.next->previous = &tcp->running;
+		tcp->running.previous->next = &tcp->running;
+		list_init(&tcp->ready);
+	}
+	while (budget-- > 0) {
+		struct list *node = list_pop(&tcp->running);
+		if (!node)
+			break;
+		tcp->ready_count--;
+		run_conn(tcp, container_of(node, struct tcp_conn, ready));
+	}
+	while (!list_is_empty(&tcp->running)) { // over budget: first in line next time
+		struct list *node = tcp->running.previous;
+		list_remove(node);
+		list_prepend(&tcp->ready, node);
+	}
+	return tcp->ready_count;
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// Received bytes of one connection; see tcp_reass.h.
+#include "tcp_reass.h"
+
+#include "check.h"
+#include "net.h"
+
+// Kept in the private area of an early packet's first mbuf, over net's struct packet.
+struct early {
+	struct rte_mbuf *next;
+	struct tcp_seq seq;
+	uint32_t bytes;
+};
+static_assert(sizeof(struct early) <= sizeof(struct packet));
+
+static struct early *early_of(struct rte_mbuf *mbuf)
+{
+	return rte_mbuf_to_priv(mbuf);
+}
+
+static struct tcp_range range_of(struct rte_mbuf *mbuf)
+{
+	struct early *early = early_of(mbuf);
+	return (struct tcp_range){early->seq, seq_plus(early->seq, early->bytes)};
+}
+
+struct rte_mbuf *tcp_reass_trim_front(struct rte_mbuf *mbuf, uint32_t bytes)
+{
+	uint32_t left_bytes = mbuf->pkt_len - bytes;
+	uint16_t segments = mbuf->nb_segs;
+	while (mbuf->next && bytes >= mbuf->data_len) {
+		struct rte_mbuf *next = mbuf->next;
+		bytes -= mbuf->data_len;
+		segments--;
+		rte_pktmbuf_free_seg(mbuf);
+		mbuf = next;
+	}
+	mbuf->data_off = (uint16_t)(mbuf->data_off + bytes);
+	mbuf->data_len = (uint16_t)(mbuf->data_len - bytes);
+	mbuf->pkt_len = left_bytes;
+	mbuf->nb_segs = segments;
+	return mbuf;
+}
+
+void tcp_reass_trim_back(struct rte_mbuf *mbuf, uint32_t bytes)
+{
+	struct rte_mbuf *segment = mbuf;
+	uint16_t segments = 1;
+	mbuf->pkt_len = bytes;
+	while (bytes > segment->data_len && segment->next) {
+		bytes -= segment->data_len;
+		segment = segment->next;
+		segments++;
+	}
+	segment->data_len = (uint16_t)MIN(bytes, segment->data_len);
+	rte_pktmbuf_free(segment->next);
+	segment->next = NULL;
+	mbuf->nb_segs = segments;
+}
+
+// join copies a small packet behind the last in-order bytes when that mbuf is ours alone to write.
+static bool join(struct tcp_reass *reass, const struct rte_mbuf *mbuf)
+{
+	struct rte_mbuf *last = reass->last;
+	uint16_t bytes = mbuf->data_len;
+	if (!last || mbuf->next || bytes > TCP_REASS_COPY || !RTE_MBUF_DIRECT(last) ||
+	    rte_mbuf_refcnt_read(last) != 1 || rte_pktmbuf_tailroom(last) < bytes)
+		return false;
+	memcpy(rte_pktmbuf_mtod_offset(last, uint8_t *, last->data_len),
+	       rte_pktmbuf_mtod(mbuf, const uint8_t *), bytes);
+	last->data_len = (uint16_t)(last->data_len + bytes);
+	return true;
+}
+
+// append puts a packet at the end of the in-order chain; empty mbufs are freed.
+static void append(struct tcp_reass *reass, struct rte_mbuf *mbuf)
+{
+	reass->queued_bytes += mbuf->pkt_len;
+	if (join(reass, mbuf)) {
+		rte_pktmbuf_free_seg(mbuf);
+		return;
+	}
+	while (mbuf) {
+		struct rte_mbuf *next = mbuf->next;
+		mbuf->next = NULL;
+		mbuf->nb_segs = 1;
+		if (mbuf->data_len == 0) {
+			rte_pktmbuf_free_seg(mbuf);
+		} else {
+			if (reass->last)
+				reass->last->next = mbuf;
+			else
+				reass->first = mbuf;
+			reass->last = mbuf;
+			reass->mbuf_count++;
+		}
+		mbuf = next;
+	}
+}
+
+// pop_early unlinks the first early packet.
+static struct rte_mbuf *pop_early(struct tcp_reass *reass)
+{
+	struct rte_mbuf *mbuf = reass->early_first;
+	reass->early_first = early_of(mbuf)->next;
+	if (!reass->early_first)
+		reass->early_last = NULL;
+	reass->early_count--;
+	reass->mbuf_count -= mbuf->nb_segs;
+	return mbuf;
+}
+
+// drain moves early packets that *next reached to the in-order chain. They do not overlap.
+static void drain(struct tcp_reass *reass, struct tcp_seq *next)
+{
+	while (reass->early_first && seq_equal(early_of(reass->early_first)->seq, *next)) {
+		struct rte_mbuf *mbuf = pop_early(reass);
+		*next = seq_plus(*next, mbuf->pkt_len);
+		append(reass, mbuf);
+	}
+}
+
+// previous_of finds the last early packet that starts at or before seq, NULL for none.
+static struct rte_mbuf *previous_of(const struct tcp_reass *reass, struct tcp_seq seq)
+{
+	if (reass->early_last && seq_at_or_before(early_of(reass->early_last)->seq, seq))
+		return reass->early_last;
+	struct rte_mbuf *previous = NULL;
+	struct rte_mbuf *at = reass->early_first;
+	while (at && seq_at_or_before(early_of(at)->seq, seq)) {
+		previous = at;
+		at = early_of(at)->next;
+	}
+	return previous;
+}
+
+static void link_after(struct tcp_reass *reass, struct rte_mbuf *previous, struct rte_mbuf *mbuf)
+{
+	struct rte_mbuf **link = previous ? &early_of(previous)->next : &reass->early_first;
+	early_of(mbuf)->next = *link;
+	*link = mbuf;
+	if (reass->early_last == previous)
+		reass->early_last = mbuf;
+	reass->early_count++;
+	reass->mbuf_count += mbuf->nb_segs;
+}
+
+enum tcp_reass_result tcp_reass_add(struct tcp_reass *reass, struct tcp_seq *next,
+				    struct tcp_seq seq, struct rte_mbuf *mbuf)
+{
+	struct tcp_seq end = seq_plus(seq, mbuf->pkt_len);
+	struct tcp_seq start = seq_later(seq, *next);
+	struct rte_mbuf *previous = previous_of(reass, start);
+	struct rte_mbuf *after = previous ? early_of(previous)->next : reass->early_first;
+	if (previous)
+		start = seq_later(start, range_of(previous).end);
+	if (after)
+		end = seq_earlier(end, early_of(after)->seq);
+	if (!seq_before(start, end)) {
+		rte_pktmbuf_free(mbuf);
+		return TCP_REASS_DUPLICATE;
+	}
+	bool is_next = seq_equal(start, *next);
+	if (!is_next && reass->early_count >= TCP_REASS_SEGMENTS) {
+		rte_pktmbuf_free(mbuf);
+		return TCP_REASS_FULL;
+	}
+	mbuf = tcp_reass_trim_front(mbuf, seq_distance(seq, start));
+	tcp_reass_trim_back(mbuf, seq_distance(start, end));
+	if (is_next) {
+		append(reass, mbuf);
+		*next = end;
+		drain(reass, next);
+		return TCP_REASS_IN_ORDER;
+	}
+	*early_of(mbuf) = (struct early){.seq = start, .bytes = mbuf->pkt_len};
+	link_after(reass, previous, mbuf);
+	reass->recent = start;
+	return TCP_REASS_EARLY;
+}
+
+struct slice tcp_reass_peek(const struct tcp_reass *reass)
+{
+	if (!reass->first)
+		return (struct slice){0};
+	return slice_of(rte_pktmbuf_mtod(reass->first, const char *), reass->first->data_len);
+}
+
+void tcp_reass_consume(struct tcp_reass *reass, uint32_t bytes)
+{
+	CHECK(bytes <= reass->queued_bytes);
+	reass->queued_bytes -= bytes;
+	while (bytes > 0) {
+		struct rte_mbuf *mbuf = reass->first;
+		uint32_t taken = MIN(bytes, (uint32_t)mbuf->data_len);
+		bytes -= taken;
+		if (taken < mbuf->data_len) {
+			mbuf->data_off = (uint16_t)(mbuf->data_off + taken);
+			mbuf->data_len = (uint16_t)(mbuf->data_len - taken);
+			return;
+		}
+		reass->first = mbuf->next;
+		reass->mbuf_count--;
+		rte_pktmbuf_free_seg(mbuf);
+	}
+	if (!reass->first)
+		reass->last = NULL;
+}
+
+// block_at returns the run of touching early packets that starts at *mbuf, and moves *mbuf past it.
+static struct tcp_range block_at(struct rte_mbuf **mbuf)
+{
+	struct tcp_range block = range_of(*mbuf);
+	*mbuf = early_of(*mbuf)->next;
+	while (*mbuf && seq_equal(early_of(*mbuf)->seq, block.end)) {
+		block.end = range_of(*mbuf).end;
+		*mbuf = early_of(*mbuf)->next;
+	}
+	return block;
+}
+
+uint32_t tcp_reass_blocks(const struct tcp_reass *reass, struct tcp_range *out, uint32_t max)
+{
+	uint32_t count = 0;
+	if (max == 0)
+		return 0;
+	for (struct rte_mbuf *at = reass->early_first; at && count == 0;) {
+		struct tcp_range block = block_at(&at);
+		if (seq_within(reass->recent, block))
+			out[count++] = block;
+	}
+	for (struct rte_mbuf *at = reass->early_first; at && count < max;) {
+		struct tcp_range block = block_at(&at);
+		if (count == 0 || !seq_equal(block.start, out[0].start))
+			out[count++] = block;
+	}
+	return count;
+}
+
+void tcp_reass_drop_early(struct tcp_reass *reass)
+{
+	while (reass->early_first)
+		rte_pktmbuf_free(pop_early(reass));
+}
+
+void tcp_reass_clear(struct tcp_reass *reass)
+{
+	tcp_reass_drop_early(reass);
+	if (reass->queued_bytes)
+		tcp_reass_consume(reass, reass->queued_bytes);
+}
