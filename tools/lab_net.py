@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network namespaces of a lab: one a host, joined by virtual Ethernet links.
 
-  kernel host                     node, af_packet or af_xdp       node, tap
-  [ip addresses] wan0 ---------- wan0 [DPDK port]                 wan0 - bridge b-wan0 - t-wan0 [DPDK]
+  kernel host                   node, af_packet or af_xdp
+  [ip addresses] wan0 -------- wan0 [DPDK port]
+
+  kernel host                   node, tap
+  [ip addresses] wan0 -------- wan0 - bridge b-wan0 - t-wan0 [DPDK port]
 
 A node's kernel has no address on its links: every packet is the data plane's.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nodes of a lab: their configurations, their commands, their services, the journey's workload."""
+"""The nodes of a lab: configurations, commands, services, and the journey's workload."""
 import os
 import random
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A unit test program: CUnit runs the cases, TAP lines tell what passed. A case's name is a sentence.
+// A unit test program: CUnit runs the cases, TAP lines tell what passed. A case's name is a
+// sentence.
 //
 //   static void window_is_never_shrunk(void) { CU_ASSERT_EQUAL(...); }
 //   UNIT_MAIN("tcp_rcv", {"window is never shrunk", window_is_never_shrunk}, ...)

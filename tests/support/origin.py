@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plain HTTP/1.1 server for tests: every answer is decided by the path.
+
+  /bytes/N[?seed=S][&cache=CACHE-CONTROL][&chunked]   N bytes that only depend on S
+  /echo             the request as JSON: method, target, fields in order, body's size and SHA-256
+  /upload[?pause_ms=P]  reads the body (pausing every MiB) and answers {bytes, sha256}
+  /count/NAME       how often /counted/NAME was asked;   /counted/NAME[?cache=...&wait_ms=W]
+  /slow?wait_ms=W   answers after W ms
+  /garbage          bytes that are not HTTP
+  /close            closes without a word
+  /short            promises more bytes than it sends
+  /fields?f=NAME:VALUE&f=...   answers with these fields
+  /sha256/N[?seed=S]  the digest that /bytes/N has
+
+  origin.py PORT [--garbage-only]
+"""
+import hashlib
+import http.server
+import json
+import random
+import socket
+import socketserver
+import sys
+import threading
+import time
+import urllib.parse
+
+BLOCK = 1 << 20
+
+
+def blocks(count, seed):
+    """count bytes in blocks; every block differs, and all depend on seed only."""
+    pool = random.Random(seed).randbytes(2 * BLOCK)
+    number = 0
+    while count > 0:
+        start = number * 4099 % BLOCK
+        block = pool[start:start + min(BLOCK, count)]
+        yield block
+        count -= len(block)
+        number += 1
+
+
+def digest_of(count, seed):
+    """SHA-256 of the bytes that blocks gives."""
+    digest = hashlib.sha256()
+    for block in blocks(count, seed):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    server_version = 'origin'
+    disable_nagle_algorithm = True
+    counts = {}
+    lock = threading.Lock()
+
+    def log_message(self, *_):
+        pass
+
+    def send_head(self, status, fields, count):
+        self.send_response(status)
+        for name, value in fields:
+            self.send_header(name, value)
+        if count is not None:
+            self.send_header('Content-Length', str(count))
+        self.end_headers()
+
+    def send_text(self, text, status=200, fields=()):
+        body = text.encode()
+        self.send_head(status, [('Content-Type', 'application/json'), *fields], len(body))
+        if self.command != 'HEAD':
+            self.wfile.write(body)
+
+    def body_blocks(self):
+        """The request's body in pieces, whatever its framing."""
+        if 'chunked' in self.headers.get('Transfer-Encoding', '').lower():
+            while True:
+                size = int(self.rfile.readline().split(b';')[0], 16)
+                while size > 0:
+                    piece = self.rfile.read(min(size, BLOCK))
+                    size -= len(piece)
+                    yield piece
+                    if size == 0:
+                        self.rfile.readline()
+                        break
+                else:
+                    break
+            while self.rfile.readline().strip():
+                pass
+            return
+        left = int(self.headers.get('Content-Length', 0))
+        while left > 0:
+            piece = self.rfile.read(min(left, BLOCK))
+            if not piece:
+                return
+            left -= len(piece)
+            yield piece
+
+    def take_body(self, pause_s=0.0):
+        digest, count = hashlib.sha256(), 0
+        for piece in self.body_blocks():
+            digest.update(piece)
+            count += len(piece)
+            if pause_s:
+                time.sleep(pause_s)
+        return count, digest.hexdigest()
+
+    def answer(self):
+        parts = urllib.parse.urlsplit(self.path)
+        query = urllib.parse.parse_qs(parts.query, keep_blank_values=True)
+        words = parts.path.strip('/').split('/')
+        action = getattr(self, 'do_' + words[0].replace('-', '_'), None)
+        if not action or words[0].isupper():
+            self.take_body()
+            self.send_text('{"error": "no such path"}', 404)
+            return
+        action(words[1:], {name: values[-1] for name, values in query.items()}, query)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = do_PATCH = answer
+
+    def do_bytes(self, words, query, _):
+        self.take_body()
+        count, seed = int(words[0]), query.get('seed', '1')
+        fields = [('Cache-Control', query.get('cache', 'no-store')), ('ETag', f'"{count}-{seed}"'),
+                  ('Content-Type', 'application/octet-stream')]
+        is_chunked = 'chunked' in query
+        if is_chunked:
+            fields.append(('Transfer-Encoding', 'chunked'))
+        self.send_head(200, fields, None if is_chunked else count)
+        if self.command == 'HEAD':
+            return
+        for block in blocks(count, seed):
+            self.wfile.write(b'%x\r\n%s\r\n' % (len(block), block) if is_chunked else block)
+        if is_chunked:
+            self.wfile.write(b'0\r\n\r\n')
+
+    def do_sha256(self, words, query, _):
+        self.send_text(digest_of(int(words[0]), query.get('seed', '1')))
+
+    def do_echo(self, _words, _query, _all):
+        count, digest = self.take_body()
+        self.send_text(json.dumps({'method': self.command, 'target': self.path,
+                                   'fields': [[n.lower(), v] for n, v in self.headers.items()],
+                                   'bytes': count, 'sha256': digest}),
+                       fields=[('Cache-Control', 'no-store')])
+
+    def do_upload(self, _words, query, _all):
+        count, digest = self.take_body(int(query.get('pause_ms', 0)) / 1000)
+        self.send_text(json.dumps({'bytes': count, 'sha256': digest}))
+
+    def do_counted(self, words, query, _all):
+        self.take_body()
+        with self.lock:
+            self.counts[words[0]] = self.counts.get(words[0], 0) + 1
+            count = self.counts[words[0]]
+        time.sleep(int(query.get('wait_ms', 0)) / 1000)
+        self.send_text(json.dumps({'answer': count}),
+                       fields=[('Cache-Control', query.get('cache', 'max-age=600'))])
+
+    def do_count(self, words, _query, _all):
+        self.send_text(str(self.counts.get(words[0], 0)), fields=[('Cache-Control', 'no-store')])
+
+    def do_slow(self, _words, query, _all):
+        time.sleep(int(query['wait_ms']) / 1000)
+        self.send_text('"slow"', fields=[('Cache-Control', 'no-store')])
+
+    def do_fields(self, _words, _query, every):
+        self.take_body()
+        self.send_text('"fields"', fields=[tuple(f.split(':', 1)) for f in every.get('f', [])])
+
+    def do_garbage(self, _words, _query, _all):
+        self.wfile.write(b'\x00\x01 this is not HTTP\r\n\r\n')
+        self.close_connection = True
+
+    def do_close(self, _words, _query, _all):
+        self.close_connection = True
+
+    def do_short(self, _words, _query, _all):
+        self.send_head(200, [('Cache-Control', 'max-age=600')], 1000)
+        self.wfile.write(b'only this')
+        self.close_connection = True
+
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    address_family = socket.AF_INET6  # dual stack
+    daemon_threads = True
+    request_queue_size = 512
+
+    def handle_error(self, *_):
+        pass  # a client that went away is what some tests are about
+
+
+def main():
+    server = Server(('::', int(sys.argv[1])), Handler)
+    server.serve_forever()
+
+
+main()
