@@ -40,6 +40,7 @@ struct tls_limits {
 	uint32_t cert_wait_count;   // handshakes that wait for a certificate from control
 	uint32_t cert_wait_ms;
 	bool is_tls12_allowed;      // on public listeners; never between nodes
+	uint32_t rekey_record_count; // records sealed under one key; 0 = 2^24 (RFC 8446 5.5)
 };
 
 struct tls_info {

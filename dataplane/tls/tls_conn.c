@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a connection as its owner sees it: see tls.h. Bytes go to the handshake, to our
+// record layer or to OpenSSL's TLS 1.2, whichever the connection is in.
+#include "tls_priv.h"
+
+#include "check.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+
+bool tls_conn_take_spare(struct tls *tls)
+{
+	if (!tls->spare)
+		tls->spare = buf_new(tls->bufs, BUF_BYTES);
+	if (!tls->spare)
+		counter_inc(tls->counters, COUNTER_tls_buffers_short);
+	return tls->spare != NULL;
+}
+
+static void return_spare(struct tls *tls)
+{
+	if (tls->spare)
+		buf_unref(tls->spare);
+	tls->spare = NULL;
+}
+
+void tls_held_drop(struct tls_held *held)
+{
+	if (held->buf)
+		buf_unref(held->buf);
+	*held = (struct tls_held){0};
+}
+
+// hold_room makes sure that held's buffer has room for total bytes. False: no buffer.
+static bool hold_room(struct tls *tls, struct tls_held *held, size_t total)
+{
+	if (held->buf && held->buf->bytes >= total)
+		return true;
+	struct buf *buf = buf_new(tls->bufs, total);
+	if (!buf) {
+		counter_inc(tls->counters, COUNTER_tls_buffers_short);
+		return false;
+	}
+	if (held->buf) {
+		memcpy(buf->data, held->buf->data + held->start, held->end - held->start);
+		held->end -= held->start;
+		held->start = 0;
+		buf_unref(held->buf);
+	}
+	held->buf = buf;
+	return true;
+}
+
+size_t tls_held_append(struct tls *tls, struct tls_held *held, const uint8_t *bytes, size_t count,
+		       size_t total)
+{
+	CHECK(held->end <= total);
+	size_t run = MIN(count, total - held->end);
+	if (run == 0 || !hold_room(tls, held, total))
+		return 0;
+	memcpy(held->buf->data + held->end, bytes, run);
+	held->end += (uint32_t)run;
+	return run;
+}
+
+// forget gives back everything but the connection itself.
+static void forget(struct tls_conn *conn)
+{
+	tls_handshake_end(conn);
+	SSL_free(conn->ssl);
+	conn->ssl = NULL;
+	tls_held_drop(&conn->held);
+	tls_held_drop(&conn->raw);
+	conn->is_held_plain = false;
+	OPENSSL_cleanse(&conn->read, sizeof(conn->read));
+	OPENSSL_cleanse(&conn->write, sizeof(conn->write));
+	conn->state = TLS_STATE_CLOSED;
+}
+
+void tls_conn_close(struct tls_conn *conn, enum counter reason)
+{
+	if (conn->state == TLS_STATE_CLOSED)
+		return;
+	counter_inc(conn->tls->counters, reason);
+	forget(conn);
+	conn->events->closed(conn->user, reason);
+}
+
+void tls_conn_deliver(struct tls_conn *conn, uint8_t *bytes, uint32_t count)
+{
+	struct tls *tls = conn->tls;
+	size_t taken = conn->events->plaintext(conn->user, slice_of(bytes, count));
+	CHECK(taken <= count);
+	if (taken == count || conn->state == TLS_STATE_CLOSED)
+		return;
+	struct tls_held *held = &conn->held;
+	uint32_t left = count - (uint32_t)taken;
+	if (held->buf && bytes >= held->buf->data && bytes < held->buf->data + held->buf->bytes) {
+		held->start = (uint32_t)(bytes - held->buf->data) + (uint32_t)taken;
+	} else {
+		// An event may have used the spare for another connection.
+		if (!tls_conn_take_spare(tls)) {
+			tls_conn_close(conn, COUNTER_tls_no_buffers);
+			return;
+		}
+		held->buf = tls->spare;
+		held->start = 0;
+		tls->spare = NULL;
+		memcpy(held->buf->data, bytes + taken, left);
+	}
+	held->end = held->start + left;
+	conn->is_held_plain = true;
+}
+
+// feed gives wire bytes to whatever the connection is now; returns how many it took.
+static size_t feed(struct tls_conn *conn, uint8_t *bytes, size_t count)
+{
+	size_t taken = 0;
+	while (taken < count && conn->state != TLS_STATE_CLOSED) {
+		uint8_t before = conn->state;
+		size_t run = 0;
+		if (conn->state == TLS_STATE_HANDSHAKE && conn->handshake->wait == TLS_WAIT_NONE)
+			run = tls_handshake_step(conn, bytes + taken, count - taken);
+		else if (conn->state == TLS_STATE_RECORD)
+			run = tls_record_receive(conn, bytes + taken, count - taken);
+		else if (conn->state == TLS_STATE_LEGACY)
+			run = tls_legacy_receive(conn, bytes + taken, count - taken);
+		taken += run;
+		if (run == 0 && conn->state == before)
+			break;
+	}
+	return conn->state == TLS_STATE_CLOSED ? count : taken;
+}
+
+// feed_raw feeds what was taken while the handshake waited. True when none of it is left.
+static bool feed_raw(struct tls_conn *conn)
+{
+	if (!conn->raw.buf)
+		return true;
+	struct buf *buf = conn->raw.buf;
+	buf_ref(buf);
+	size_t left = conn->raw.end - conn->raw.start;
+	size_t taken = feed(conn, buf->data + conn->raw.start, left);
+	conn->raw.start += (uint32_t)taken;
+	if (taken == left)
+		tls_held_drop(&conn->raw);
+	buf_unref(buf);
+	return taken == left;
+}
+
+static bool must_wait(struct tls_conn *conn)
+{
+	if (conn->state != TLS_STATE_HANDSHAKE)
+		return false;
+	if (conn->handshake->wait == TLS_WAIT_NONE && conn->tls->steps_left == 0) {
+		counter_inc(conn->tls->counters, COUNTER_tls_handshakes_delayed);
+		tls_handshake_wait(conn->handshake, TLS_WAIT_BUDGET);
+	}
+	return conn->handshake->wait != TLS_WAIT_NONE;
+}
+
+size_t tls_receive(struct tls_conn *conn, uint8_t *bytes, size_t count)
+{
+	if (conn->state == TLS_STATE_CLOSED)
+		return count;
+	if (conn->is_busy || conn->is_held_plain)
+		return 0;
+	conn->is_busy = true;
+	size_t taken = 0;
+	if (must_wait(conn))
+		taken = tls_held_append(conn->tls, &conn->raw, bytes, count, BUF_BYTES);
+	else if (feed_raw(conn))
+		taken = feed(conn, bytes, count);
+	conn->is_busy = false;
+	return_spare(conn->tls);
+	return conn->state == TLS_STATE_CLOSED ? count : taken;
+}
+
+void tls_conn_continue(struct tls_conn *conn)
+{
+	conn->is_busy = true;
+	if (conn->state == TLS_STATE_HANDSHAKE && !conn->raw.buf)
+		tls_handshake_step(conn, NULL, 0);
+	else
+		feed_raw(conn);
+	conn->is_busy = false;
+	return_spare(conn->tls);
+}
+
+bool tls_resume(struct tls_conn *conn)
+{
+	if (conn->is_busy)
+		return false;
+	if (!conn->is_held_plain)
+		return true;
+	conn->is_busy = true;
+	struct buf *buf = conn->held.buf;
+	buf_ref(buf);
+	conn->is_held_plain = false;
+	tls_conn_deliver(conn, buf->data + conn->held.start, conn->held.end - conn->held.start);
+	bool is_done = !conn->is_held_plain;
+	if (is_done) {
+		tls_held_drop(&conn->held);
+		feed_raw(conn);
+	}
+	buf_unref(buf);
+	conn->is_busy = false;
+	return_spare(conn->tls);
+	return is_done && !conn->is_held_plain;
+}
+
+int tls_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes, uint32_t *offset,
+	     uint32_t *wire_bytes)
+{
+	struct tls *tls = conn->tls;
+	CHECK(bytes > 0 && bytes <= TLS_PLAINTEXT_MAX);
+	CHECK(buf->bytes >= TLS_PLAIN_AT + bytes + TLS_RECORD_TAIL);
+	bool is_open = conn->state == TLS_STATE_RECORD || conn->state == TLS_STATE_LEGACY;
+	if (!is_open || conn->is_write_closed)
+		return EPIPE;
+	counter_inc(tls->counters, COUNTER_tls_records_sealed);
+	counter_add(tls->counters, COUNTER_tls_bytes_sealed, bytes);
+	if (conn->state == TLS_STATE_LEGACY)
+		return tls_legacy_seal(conn, buf, bytes, offset, wire_bytes);
+	uint32_t most = tls->limits.rekey_record_count;
+	if (conn->write.sequence >= (most ? most : TLS_REKEY_RECORDS) &&
+	    !tls_control_update_write(conn))
+		return EPIPE;
+	*offset = TLS_NONCE_ROOM;
+	*wire_bytes = tls_record_seal(conn, buf, bytes, TLS_CONTENT_DATA);
+	if (*wire_bytes > 0)
+		return 0;
+	tls_conn_close(conn, COUNTER_tls_openssl_refused);
+	return EPIPE;
+}
+
+void tls_close_notify(struct tls_conn *conn)
+{
+	bool is_open = conn->state == TLS_STATE_RECORD || conn->state == TLS_STATE_LEGACY;
+	if (!is_open || conn->is_write_closed)
+		return;
+	conn->is_write_closed = true;
+	if (conn->state == TLS_STATE_LEGACY)
+		tls_legacy_close_notify(conn);
+	else
+		tls_control_alert(conn, SSL_AD_CLOSE_NOTIFY);
+}
+
+void tls_free(struct tls_conn *conn)
+{
+	struct tls *tls = conn->tls;
+	CHECK(!conn->is_busy);
+	forget(conn);
+	pool_free(&tls->conns, conn);
+	counter_set(tls->counters, COUNTER_tls_conns, tls->conns.in_use);
+}
+
+// new_conn takes a connection and a handshake from their pools, or counts why not.
+static struct tls_conn *new_conn(struct tls *tls, const struct tls_events *events, void *user)
+{
+	struct tls_handshake *handshake = pool_new(&tls->handshakes, NULL);
+	if (!handshake) {
+		counter_inc(tls->counters, COUNTER_tls_handshakes_at_bound);
+		return NULL;
+	}
+	struct tls_conn *conn = pool_new(&tls->conns, NULL);
+	if (!conn) {
+		pool_free(&tls->handshakes, handshake);
+		counter_inc(tls->counters, COUNTER_tls_conns_at_bound);
+		return NULL;
+	}
+	conn->tls = tls;
+	conn->events = events;
+	conn->user = user;
+	conn->handshake = handshake;
+	counter_set(tls->counters, COUNTER_tls_conns, tls->conns.in_use);
+	return conn;
+}
+
+// refuse_new ends a connection that never began.
+static struct tls_conn *refuse_new(struct tls_conn *conn)
+{
+	counter_inc(conn->tls->counters, COUNTER_tls_openssl_refused);
+	tls_free(conn);
+	return NULL;
+}
+
+// mesh_identity returns the identity of name when hops between nodes can be made, or counts why
+// not.
+static struct tls_identity *mesh_identity(struct tls *tls, const char *name)
+{
+	struct tls_identity *identity = tls_identity_find(tls, name);
+	if (identity && tls->trust.store)
+		return identity;
+	counter_inc(tls->counters, COUNTER_tls_no_identity);
+	return NULL;
+}
+
+struct tls_conn *tls_accept_new(struct tls *tls, const struct tls_accept *accept)
+{
+	SSL_CTX *ctx = tls->public_ctx;
+	if (accept->is_mesh) {
+		struct tls_identity *identity = mesh_identity(tls, NULL);
+		if (!identity)
+			return NULL;
+		ctx = identity->ctx;
+	}
+	struct tls_conn *conn = new_conn(tls, accept->events, accept->user);
+	if (!conn)
+		return NULL;
+	struct tls_handshake *handshake = conn->handshake;
+	conn->is_server = true;
+	handshake->is_mesh = accept->is_mesh;
+	handshake->peer_roles = accept->peer_roles;
+	handshake->is_h2_offered = accept->is_h2_offered;
+	handshake->is_http1_offered = accept->is_http1_offered;
+	if (!tls_handshake_start(conn, ctx))
+		return refuse_new(conn);
+	if (!accept->is_mesh && tls->ticket_key_count == 0) {
+		SSL_set_options(conn->ssl, SSL_OP_NO_TICKET);
+		SSL_set_num_tickets(conn->ssl, 0);
+	}
+	return conn;
+}
+
+struct tls_conn *tls_connect_new(struct tls *tls, const struct tls_connect *connect)
+{
+	static const uint8_t h2[] = {2, 'h', '2'};
+	CHECK(strlen(connect->server_name) < RECORD_HOST_BYTES);
+	CHECK(connect->peer[0] && strlen(connect->peer) < RECORD_PEER_BYTES);
+	struct tls_identity *identity = mesh_identity(tls, connect->identity);
+	struct tls_conn *conn = identity ? new_conn(tls, connect->events, connect->user) : NULL;
+	if (!conn)
+		return NULL;
+	conn->handshake->is_mesh = true;
+	strcpy(conn->handshake->wanted_peer, connect->peer);
+	if (!tls_handshake_start(conn, identity->ctx) ||
+	    !SSL_set_tlsext_host_name(conn->ssl, connect->server_name) ||
+	    SSL_set_alpn_protos(conn->ssl, h2, sizeof(h2)) != 0)
+		return refuse_new(conn);
+	conn->is_busy = true;
+	tls_handshake_step(conn, NULL, 0);
+	conn->is_busy = false;
+	return conn;
+}

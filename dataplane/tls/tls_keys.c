@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Traffic keys of TLS 1.3 (RFC 8446 7.1 HKDF-Expand-Label, 7.2, 7.3) and the AEAD over one record
+// (5.2, 5.3). Everything is fetched once: a fetch by name costs more than sealing a small record.
+#include "tls_priv.h"
+
+#include "bytes.h"
+#include "check.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/provider.h>
+
+const struct tls_suite tls_suites[TLS_SUITE_COUNT] = {
+	{0x1301, 16, 32, "AES-128-GCM", "SHA256"},
+	{0x1302, 32, 48, "AES-256-GCM", "SHA384"},
+	{0x1303, 32, 32, "ChaCha20-Poly1305", "SHA256"},
+};
+
+static EVP_MAC_CTX *new_hmac(EVP_MAC *hmac, const char *digest)
+{
+	EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(hmac);
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	if (ctx && !EVP_MAC_CTX_set_params(ctx, params)) {
+		EVP_MAC_CTX_free(ctx);
+		return NULL;
+	}
+	return ctx;
+}
+
+static bool init_suite(struct tls_crypto *crypto, unsigned n, EVP_MAC *hmac)
+{
+	const struct tls_suite *suite = &tls_suites[n];
+	crypto->ciphers[n] = EVP_CIPHER_fetch(crypto->lib, suite->cipher, NULL);
+	crypto->expand[n] = new_hmac(hmac, suite->digest);
+	crypto->seal[n].ctx = EVP_CIPHER_CTX_new();
+	crypto->open[n].ctx = EVP_CIPHER_CTX_new();
+	return crypto->ciphers[n] && crypto->expand[n] && crypto->seal[n].ctx &&
+	       crypto->open[n].ctx &&
+	       EVP_EncryptInit_ex2(crypto->seal[n].ctx, crypto->ciphers[n], NULL, NULL, NULL) &&
+	       EVP_DecryptInit_ex2(crypto->open[n].ctx, crypto->ciphers[n], NULL, NULL, NULL);
+}
+
+bool tls_crypto_init(struct tls_crypto *crypto)
+{
+	crypto->lib = OSSL_LIB_CTX_new();
+	crypto->provider = crypto->lib ? OSSL_PROVIDER_load(crypto->lib, "default") : NULL;
+	if (!crypto->provider)
+		return false;
+	crypto->ticket_cipher = EVP_CIPHER_fetch(crypto->lib, "AES-256-CBC", NULL);
+	EVP_MAC *hmac = EVP_MAC_fetch(crypto->lib, "HMAC", NULL);
+	bool ok = hmac && crypto->ticket_cipher;
+	for (unsigned i = 0; ok && i < TLS_SUITE_COUNT; i++)
+		ok = init_suite(crypto, i, hmac);
+	EVP_MAC_free(hmac);
+	return ok;
+}
+
+void tls_crypto_fini(struct tls_crypto *crypto)
+{
+	for (unsigned i = 0; i < TLS_SUITE_COUNT; i++) {
+		EVP_CIPHER_CTX_free(crypto->seal[i].ctx);
+		EVP_CIPHER_CTX_free(crypto->open[i].ctx);
+		EVP_MAC_CTX_free(crypto->expand[i]);
+		EVP_CIPHER_free(crypto->ciphers[i]);
+	}
+	EVP_CIPHER_free(crypto->ticket_cipher);
+	if (crypto->provider)
+		OSSL_PROVIDER_unload(crypto->provider);
+	OSSL_LIB_CTX_free(crypto->lib);
+	*crypto = (struct tls_crypto){0};
+}
+
+// expand_label is HKDF-Expand-Label with an empty context. No output here is longer than the hash,
+// so the expansion is one HMAC.
+static bool expand_label(struct tls_crypto *crypto, const struct tls_key *key, const char *label,
+			 uint8_t *out, size_t bytes)
+{
+	EVP_MAC_CTX *mac = crypto->expand[key->suite];
+	size_t secret_bytes = tls_suites[key->suite].secret_bytes;
+	uint8_t info[64];
+	uint8_t block[EVP_MAX_MD_SIZE];
+	size_t block_bytes = 0;
+	struct bytes_writer w = bytes_write_to(info, sizeof(info));
+	bytes_put_u16(&w, (uint16_t)bytes);
+	bytes_put_u8(&w, (uint8_t)(6 + strlen(label)));
+	bytes_put(&w, "tls13 ", 6);
+	bytes_put(&w, label, strlen(label));
+	bytes_put_u8(&w, 0); // context
+	bytes_put_u8(&w, 1); // the first block of HKDF-Expand
+	CHECK(w.ok && bytes <= secret_bytes);
+	if (!EVP_MAC_init(mac, key->secret, secret_bytes, NULL) ||
+	    !EVP_MAC_update(mac, info, w.written) ||
+	    !EVP_MAC_final(mac, block, &block_bytes, sizeof(block)))
+		return false;
+	memcpy(out, block, bytes);
+	OPENSSL_cleanse(block, sizeof(block));
+	return true;
+}
+
+static bool derive(struct tls_crypto *crypto, struct tls_key *key)
+{
+	key->sequence = 0;
+	key->serial = ++crypto->last_serial;
+	return expand_label(crypto, key, "key", key->key, tls_suites[key->suite].key_bytes) &&
+	       expand_label(crypto, key, "iv", key->iv, TLS_IV_BYTES);
+}
+
+bool tls_key_install(struct tls_crypto *crypto, struct tls_key *key, unsigned suite,
+		     const uint8_t *secret)
+{
+	CHECK(suite < TLS_SUITE_COUNT);
+	key->suite = (uint8_t)suite;
+	memcpy(key->secret, secret, tls_suites[suite].secret_bytes);
+	return derive(crypto, key);
+}
+
+bool tls_key_update(struct tls_crypto *crypto, struct tls_key *key)
+{
+	uint8_t next[TLS_SECRET_MAX];
+	size_t secret_bytes = tls_suites[key->suite].secret_bytes;
+	bool ok = expand_label(crypto, key, "traffic upd", next, secret_bytes);
+	if (ok)
+		memcpy(key->secret, next, secret_bytes);
+	OPENSSL_cleanse(next, sizeof(next));
+	return ok && derive(crypto, key);
+}
+
+// nonce_of is the iv with the sequence number laid over its end (RFC 8446 5.3).
+static void nonce_of(const struct tls_key *key, uint8_t nonce[TLS_IV_BYTES])
+{
+	memcpy(nonce, key->iv, TLS_IV_BYTES);
+	for (unsigned i = 0; i < 8; i++)
+		nonce[TLS_IV_BYTES - 1 - i] ^= (uint8_t)(key->sequence >> (8 * i));
+}
+
+bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes)
+{
+	struct tls_aead *aead = &crypto->seal[key->suite];
+	uint8_t nonce[TLS_IV_BYTES];
+	uint8_t *body = record + TLS_RECORD_HEAD;
+	uint32_t sealed_bytes = bytes + TLS_TAG_BYTES;
+	const uint8_t head[TLS_RECORD_HEAD] = {TLS_CONTENT_DATA, 3, 3, (uint8_t)(sealed_bytes >> 8),
+					       (uint8_t)sealed_bytes};
+	int done = 0;
+	bool is_keyed = aead->serial == key->serial;
+	nonce_of(key, nonce);
+	memcpy(record, head, sizeof(head));
+	bool ok =
+		EVP_EncryptInit_ex2(aead->ctx, NULL, is_keyed ? NULL : key->key, nonce, NULL) &&
+		EVP_EncryptUpdate(aead->ctx, NULL, &done, head, sizeof(head)) &&
+		EVP_EncryptUpdate(aead->ctx, body, &done, body, (int)bytes) &&
+		EVP_EncryptFinal_ex(aead->ctx, body + done, &done) &&
+		EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_GET_TAG, TLS_TAG_BYTES, body + bytes);
+	aead->serial = ok ? key->serial : 0;
+	key->sequence++;
+	return ok;
+}
+
+bool tls_key_open(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes)
+{
+	CHECK(bytes >= TLS_TAG_BYTES);
+	struct tls_aead *aead = &crypto->open[key->suite];
+	uint8_t nonce[TLS_IV_BYTES];
+	uint8_t *body = record + TLS_RECORD_HEAD;
+	uint32_t text_bytes = bytes - TLS_TAG_BYTES;
+	int done = 0;
+	bool is_keyed = aead->serial == key->serial;
+	nonce_of(key, nonce);
+	bool ok = EVP_DecryptInit_ex2(aead->ctx, NULL, is_keyed ? NULL : key->key, nonce, NULL) &&
+		  EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_SET_TAG, TLS_TAG_BYTES,
+				      body + text_bytes) &&
+		  EVP_DecryptUpdate(aead->ctx, NULL, &done, record, TLS_RECORD_HEAD) &&
+		  EVP_DecryptUpdate(aead->ctx, body, &done, body, (int)text_bytes) &&
+		  EVP_DecryptFinal_ex(aead->ctx, body + done, &done) > 0;
+	aead->serial = ok ? key->serial : 0;
+	key->sequence++;
+	return ok;
+}
