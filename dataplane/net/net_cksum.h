@@ -39,12 +39,24 @@ static inline uint16_t net_cksum_pseudo(const struct addr *source, const struct 
 	return net_cksum_fold(sum);
 }
 
-// net_cksum_l4 is the sum (not inverted) of l4_bytes bytes from offset of mbuf and the pseudo
-// header: 0xffff for a packet whose checksum is right. offset + l4_bytes must lie within mbuf.
+// net_cksum_l4 is the sum (not inverted) of l4_bytes bytes from offset of mbuf and the pseudo header:
+// 0xffff for a packet whose checksum is right. offset + l4_bytes must lie within mbuf. (DPDK 22.11's
+// rte_raw_cksum_mbuf loses a carry in segments that start at an odd place.)
 static inline uint16_t net_cksum_l4(const struct rte_mbuf *mbuf, uint32_t offset, uint32_t l4_bytes,
 				    uint16_t pseudo)
 {
-	uint16_t sum = 0;
-	rte_raw_cksum_mbuf(mbuf, offset, l4_bytes, &sum);
-	return net_cksum_fold((uint32_t)sum + pseudo);
+	uint32_t sum = pseudo;
+	uint32_t done = 0;
+	for (; offset >= mbuf->data_len && mbuf->next; mbuf = mbuf->next)
+		offset -= mbuf->data_len;
+	for (; done < l4_bytes && mbuf; mbuf = mbuf->next, offset = 0) {
+		uint32_t part = mbuf->data_len - offset;
+		if (part > l4_bytes - done)
+			part = l4_bytes - done;
+		uint16_t part_sum =
+			rte_raw_cksum(rte_pktmbuf_mtod_offset(mbuf, const void *, offset), part);
+		sum += done & 1 ? rte_bswap16(part_sum) : part_sum;
+		done += part;
+	}
+	return net_cksum_fold(sum);
 }
