@@ -50,7 +50,7 @@ static inline uint8_t bytes_u8(struct bytes_reader *r)
 static inline uint16_t bytes_u16(struct bytes_reader *r)
 {
 	const uint8_t *p = bytes_take(r, 2);
-	return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+	return (uint16_t)(p ? p[0] << 8 | p[1] : 0);
 }
 
 static inline uint32_t bytes_u32(struct bytes_reader *r)
