@@ -184,8 +184,8 @@ def supervise_plan(plan, directory, host):
         for interface, *_ in lab_net.ends_of(plan['topology'], host):
             mac = lab_net.mac_of(plan['topology'], host, interface, is_kernel_side=True)
             taps[interface] = mac.replace('02:6d:ff', '02:6d:fe')
-    return {'dataplane': [plan['programs']['millrace-dataplane'], '--config', conf],
-            'control': [plan['programs']['millrace-control'], '--config', conf],
+    return {'dataplane': [plan['programs']['millrace-dataplane'], '--conf', conf],
+            'control': [plan['programs']['millrace-control'], '--conf', conf],
             'taps': taps}
 
 

@@ -34,11 +34,10 @@ def ask(sock, limit, command):
 def counter(sock, limit, name):
     """A counter's sum over the workers."""
     module, _, rest = name.partition('_')
-    answer = ask(sock, limit, f'/millrace/counters,{module}')
+    answer = ask(sock, limit, f'/millrace/{module}')
     if not isinstance(answer, dict) or rest not in answer:
         sys.exit(f'telemetry.py: no counter {name} in {answer}')
-    value = answer[rest]
-    return sum(value) if isinstance(value, list) else value
+    return answer[rest]
 
 
 def main():
