@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One message model for HTTP/1.1 (RFC 9112) and HTTP/2 (RFC 9113), and one connection facade for
-// both, client and server side: bytes in, events out; bytes out are produced when asked for. Pure: no
-// clock, no sockets, no DPDK.
+// both, client and server side: bytes in, events out; bytes out are produced when asked for. Pure:
+// no clock, no sockets, no DPDK.
 //
 //   http_receive(bytes) -> head, body, end, reset       http_produce(room) <- pull
 #pragma once
@@ -13,13 +13,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_FIELDS_MAX   128u
-#define HTTP_HEAD_BYTES   32768u // all names and values of one head, see http_limits
-#define HTTP_LENGTH_NONE  UINT64_MAX
+#define HTTP_FIELDS_MAX  128u
+#define HTTP_HEAD_BYTES  32768u // all names and values of one head, see http_limits
+#define HTTP_LENGTH_NONE UINT64_MAX
 
 enum http_method {
-	HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_CONNECT, HTTP_OPTIONS,
-	HTTP_TRACE, HTTP_PATCH, HTTP_PURGE, HTTP_OTHER, HTTP_METHOD_COUNT
+	HTTP_GET,
+	HTTP_HEAD,
+	HTTP_POST,
+	HTTP_PUT,
+	HTTP_DELETE,
+	HTTP_CONNECT,
+	HTTP_OPTIONS,
+	HTTP_TRACE,
+	HTTP_PATCH,
+	HTTP_PURGE,
+	HTTP_OTHER,
+	HTTP_METHOD_COUNT
 };
 
 struct http_field {
@@ -27,8 +37,8 @@ struct http_field {
 	struct slice value; // without surrounding blanks
 };
 
-// A head: of a request when status is 0, else of a response. All slices live in memory that the giver
-// names (an arena, or the parser's for the length of the event).
+// A head: of a request when status is 0, else of a response. All slices live in memory that the
+// giver names (an arena, or the parser's for the length of the event).
 struct http_message {
 	enum http_method method;
 	struct slice method_text;
@@ -39,23 +49,27 @@ struct http_message {
 	uint8_t version;        // 10, 11 or 20
 	bool is_chunked;        // HTTP/1.1 framing; a body of unknown length
 	bool has_upgrade;
-	bool expects_continue;  // Expect: 100-continue
-	uint64_t content_length; // HTTP_LENGTH_NONE when not given
+	bool expects_continue;     // Expect: 100-continue
+	uint64_t content_length;   // HTTP_LENGTH_NONE when not given
 	struct http_field *fields; // without Host, pseudo fields, framing and hop-by-hop fields
 	uint32_t field_count;
 };
 
 struct http_limits {
-	uint32_t head_bytes;      // whole head; more: 431 / REFUSED
+	uint32_t head_bytes; // whole head; more: 431 / REFUSED
 	uint32_t field_count;
-	uint32_t target_bytes;    // more: 414
-	uint32_t stream_count;    // h2 streams at once
+	uint32_t target_bytes;        // more: 414
+	uint32_t stream_count;        // h2 streams at once
 	uint32_t stream_window_bytes; // h2, per stream, that a peer may send unconsumed
 	uint32_t conn_window_bytes;   // h2, per connection
-	uint32_t reset_budget;    // streams a peer may reset per connection before GOAWAY(ENHANCE_YOUR_CALM)
+	uint32_t reset_budget;        // streams a peer may reset per connection before
+				      // GOAWAY(ENHANCE_YOUR_CALM)
+	struct counters
+		*counters; // borrowed; refusals that no event tells are counted here; NULL: nowhere
 };
 
 struct http_conn;
+struct counters;
 
 // Why a message or a connection ended badly: a counter of http.def with kind REASON. status is what
 // a server answers (400, 413, 414, 431, 501, 505 ...), 0 when there is nothing to answer.
@@ -64,32 +78,34 @@ struct http_fault {
 	uint16_t status;
 };
 
-// Events. No member may be NULL. stream is the connection's name of the exchange; stream_user is what
-// http_set_stream_user last said (NULL before). Inside an event any http_ call is allowed but
+// Events. No member may be NULL. stream is the connection's name of the exchange; stream_user is
+// what http_set_stream_user last said (NULL before). Inside an event any http_ call is allowed but
 // http_free.
 struct http_events {
 	// head: a request (server), or a response (client; status 1xx too). With is_end there is
 	// neither body nor trailers.
-	void (*head)(void *user, uint32_t stream, void *stream_user, const struct http_message *message,
-		     bool is_end);
+	void (*head)(void *user, uint32_t stream, void *stream_user,
+		     const struct http_message *message, bool is_end);
 	// body lends a run of body bytes; all of it is taken. It must be given back to the peer's
 	// window by http_consume when it has been passed on.
 	void (*body)(void *user, uint32_t stream, void *stream_user, struct slice bytes);
 	// end: the message is complete, with trailers (field_count may be 0).
-	void (*end)(void *user, uint32_t stream, void *stream_user, const struct http_field *trailers,
-		    uint32_t trailer_count);
-	// reset: the exchange is over, by the peer or by its fault; the stream is gone for the owner.
+	void (*end)(void *user, uint32_t stream, void *stream_user,
+		    const struct http_field *trailers, uint32_t trailer_count);
+	// reset: the exchange is over, by the peer or by its fault; the stream is gone for the
+	// owner.
 	void (*reset)(void *user, uint32_t stream, void *stream_user, struct http_fault fault);
 	// pull asks for the next body bytes to send, at most max. Returns a run borrowed until the
-	// next call into the owner, empty for "later" (http_resume). *is_end: the body ends with it;
-	// *trailers may be set then.
-	struct slice (*pull)(void *user, uint32_t stream, void *stream_user, size_t max, bool *is_end,
-			     const struct http_field **trailers, uint32_t *trailer_count);
+	// next call into the owner, empty for "later" (http_resume). *is_end: the body ends with
+	// it; *trailers may be set then.
+	struct slice (*pull)(void *user, uint32_t stream, void *stream_user, size_t max,
+			     bool *is_end, const struct http_field **trailers,
+			     uint32_t *trailer_count);
 	// sent: a stream's message has been produced to its end; with the other direction's end too
 	// the stream is gone.
 	void (*sent)(void *user, uint32_t stream, void *stream_user);
-	// closed: no more exchanges on this connection (goaway, `close`, protocol error). Streams that
-	// still live go on when fault.counter is 0.
+	// closed: no more exchanges on this connection (goaway, `close`, protocol error). Streams
+	// that still live go on when fault.counter is 0.
 	void (*closed)(void *user, struct http_fault fault);
 };
 
@@ -97,22 +113,23 @@ enum http_version { HTTP_VERSION_1, HTTP_VERSION_2 };
 
 // http_conn_new makes a connection of either version and side. limits and events are borrowed.
 // Returns NULL when memory is short.
-struct http_conn *http_conn_new(enum http_version version, bool is_server, const struct http_limits *limits,
-				const struct http_events *events, void *user);
+struct http_conn *http_conn_new(enum http_version version, bool is_server,
+				const struct http_limits *limits, const struct http_events *events,
+				void *user);
 
 // http_conn_free ends it without a word to the peer; no event follows.
 void http_conn_free(struct http_conn *conn);
 
-// http_receive takes bytes from the peer and returns how many it took: fewer than all when an earlier
-// exchange must finish first (HTTP/1.1 pipelining) or after a fault.
+// http_receive takes bytes from the peer and returns how many it took: fewer than all when an
+// earlier exchange must finish first (HTTP/1.1 pipelining) or after a fault.
 size_t http_receive(struct http_conn *conn, struct slice bytes);
 
-// http_receive_end: the peer will send no more (FIN, close_notify). A body delimited by the end of the
-// connection ends well; everything else unfinished is reset.
+// http_receive_end: the peer will send no more (FIN, close_notify). A body delimited by the end of
+// the connection ends well; everything else unfinished is reset.
 void http_receive_end(struct http_conn *conn);
 
-// http_produce writes at most room bytes to send at out and returns how many: 0 when there is nothing
-// to send now.
+// http_produce writes at most room bytes to send at out and returns how many: 0 when there is
+// nothing to send now.
 size_t http_produce(struct http_conn *conn, uint8_t *out, size_t room);
 
 // http_wants_to_send is true when http_produce would (probably) write something.
@@ -144,16 +161,17 @@ void http_set_stream_user(struct http_conn *conn, uint32_t stream, void *stream_
 // http_shutdown: no new exchanges (GOAWAY, Connection: close on the next response).
 void http_shutdown(struct http_conn *conn);
 
-// http_is_done is true when the connection can be closed: after a shutdown or fault, with nothing left
-// to produce and no stream alive.
+// http_is_done is true when the connection can be closed: after a shutdown or fault, with nothing
+// left to produce and no stream alive.
 bool http_is_done(const struct http_conn *conn);
 
-// http_stream_count counts live streams; http_can_request tells whether http_request would take one.
+// http_stream_count counts live streams; http_can_request tells whether http_request would take
+// one.
 uint32_t http_stream_count(const struct http_conn *conn);
 bool http_can_request(const struct http_conn *conn);
 
-// http_body_paused (HTTP/1.1): body bytes not yet consumed reach this bound and http_receive takes no
-// more until http_consume.
+// http_body_paused (HTTP/1.1): body bytes not yet consumed reach this bound and http_receive takes
+// no more until http_consume.
 #define HTTP1_BODY_WINDOW_BYTES 65536u
 
 // http_version_of tells the version of the connection.
@@ -164,12 +182,13 @@ enum http_version http_version_of(const struct http_conn *conn);
 struct slice http_field_find(const struct http_message *message, struct slice name);
 
 // http_message_copy copies message and everything it points to into arena. Returns 0 or ENOMEM.
-int http_message_copy(struct http_message *to, const struct http_message *from, struct arena *arena);
+int http_message_copy(struct http_message *to, const struct http_message *from,
+		      struct arena *arena);
 
 // http_method_of finds the enum of a method's text (HTTP_OTHER when it has none).
 enum http_method http_method_of(struct slice text);
 
-// http_date writes an IMF-fixdate (RFC 9110 5.6.7) of wall_s into out (30 bytes with NUL) and returns
-// out. http_date_parse reads any of the three forms; false when it is none.
+// http_date writes an IMF-fixdate (RFC 9110 5.6.7) of wall_s into out (30 bytes with NUL) and
+// returns out. http_date_parse reads any of the three forms; false when it is none.
 char *http_date(uint64_t wall_s, char out[30]);
 bool http_date_parse(struct slice text, uint64_t *wall_s);

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// An HTTP/1.1 connection: one exchange at a time, its two directions each with a state of its own.
+//
+//   reading:  HEAD -> LENGTH | CHUNKED -> TRAILERS | TO_END -> DONE
+//   writing:  IDLE -> BODY -> DONE              both DONE: the next exchange may start
+#pragma once
+
+#include "h1_chunk.h"
+#include "h1_parse.h"
+#include "h1_write.h"
+#include "http_priv.h"
+
+enum h1_reading {
+	H1_READ_HEAD,
+	H1_READ_LENGTH,
+	H1_READ_CHUNKED,
+	H1_READ_TRAILERS,
+	H1_READ_TO_END,
+	H1_READ_DONE,
+};
+
+enum h1_writing {
+	H1_WRITE_IDLE, // the head of the message has not been given yet
+	H1_WRITE_BODY, // the head is in out, the body is pulled
+	H1_WRITE_DONE,
+};
+
+struct h1_conn {
+	struct http_conn base;
+	// reading
+	enum h1_reading reading;
+	struct h1_head head;
+	void *head_memory;   // owned; only while a message is read
+	bool has_head_begun; // head is between its first byte and its end
+	bool is_receiving;   // inside h1_receive: head_memory stays
+	struct h1_chunks chunks;
+	uint64_t body_left_bytes;  // H1_READ_LENGTH
+	uint32_t unconsumed_bytes; // <= HTTP1_BODY_WINDOW_BYTES
+	uint32_t interim_count;    // 1xx responses before the final one
+	// the exchange
+	bool is_live;
+	uint32_t stream; // its name: counts exchanges
+	void *stream_user;
+	bool is_head_request;
+	bool is_peer_http10;
+	bool awaits_continue; // peer waits for 100 before its body
+	// writing
+	enum h1_writing writing;
+	struct h1_out out;
+	struct h1_frame frame;
+	uint64_t send_left_bytes; // H1_LENGTH
+	bool is_waiting;          // pull had nothing; http_resume ends it
+	bool is_body_over;        // everything was pulled
+	// the connection
+	bool will_close;     // after this exchange
+	bool is_input_ended; // peer sent FIN
+	bool is_dead;        // nothing is read any more; done when out is empty
+};
+
+// h1_of is the connection behind the facade.
+static inline struct h1_conn *h1_of(struct http_conn *conn)
+{
+	return (struct h1_conn *)conn;
+}
+
+// h1_try_finish ends the exchange when both directions are done; true when it did.
+bool h1_try_finish(struct h1_conn *c);
+
+// h1_tell_end_of_conn gives the closed event when the connection has come to its end.
+void h1_tell_end_of_conn(struct h1_conn *c);
+
+// h1_fail ends the connection for a reason: the live exchange hears reset, else the owner closed. A
+// server that has not begun to answer answers by the fault's status.
+void h1_fail(struct h1_conn *c, struct http_fault fault);
+
+// h1_receive and h1_receive_end (h1_read.c), h1_produce (h1_send.c): see http.h.
+size_t h1_receive(struct http_conn *conn, struct slice bytes);
+void h1_receive_end(struct http_conn *conn);
+size_t h1_produce(struct http_conn *conn, uint8_t *out, size_t room);
+int h1_request(struct http_conn *conn, const struct http_message *message, bool has_body,
+	       void *stream_user, uint32_t *stream);
+int h1_respond(struct http_conn *conn, uint32_t stream, const struct http_message *message,
+	       bool has_body);

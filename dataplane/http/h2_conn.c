@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// An HTTP/2 connection behind http.h: its session with nghttp2, its bounds, its end.
+#include "h2_priv.h"
+
+#define OUTBOUND_ACKS_MAX 64u   // answers to SETTINGS and PING that wait to be sent
+#define SETTINGS_MAX      32u   // entries of one SETTINGS
+#define IDLE_FRAMES_MAX   1024u // frames without use, beyond what useful ones paid for
+
+static const uint8_t notice_ping[8] = "millrace";
+
+void h2_end_streams(struct h2_conn *c, struct http_fault fault)
+{
+	c->is_dead = true;
+	for (uint32_t i = 0; i < c->slot_count; i++)
+		if (c->streams[i].id)
+			h2_stream_fail(c, &c->streams[i],
+				       (struct http_fault){COUNTER_http_conn_lost, 0});
+	http_tell_closed(&c->base, fault);
+}
+
+void h2_end(struct h2_conn *c, int counter, uint32_t error)
+{
+	if (c->is_dead)
+		return;
+	nghttp2_session_terminate_session(c->session, error);
+	h2_end_streams(c, http_fault_of(counter, false));
+}
+
+void h2_note_reset(struct h2_conn *c)
+{
+	if (c->base.is_server && ++c->resets > c->base.limits->reset_budget)
+		h2_end(c, COUNTER_http_h2_resets_many, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+void h2_note_frame(struct h2_conn *c)
+{
+	if (++c->idle_frames > IDLE_FRAMES_MAX)
+		h2_end(c, COUNTER_http_h2_flooded, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+void h2_note_moved(struct h2_conn *c, size_t bytes)
+{
+	uint64_t credit = 2 + bytes / 1024;
+	c->idle_frames -= MIN(credit, c->idle_frames);
+}
+
+static int fault_of_error(ssize_t error)
+{
+	switch (error) {
+	case NGHTTP2_ERR_BAD_CLIENT_MAGIC: return COUNTER_http_h2_preface_bad;
+	case NGHTTP2_ERR_FLOODED: return COUNTER_http_h2_flooded;
+	case NGHTTP2_ERR_NOMEM: return COUNTER_http_memory_short;
+	default: return COUNTER_http_h2_protocol;
+	}
+}
+
+static void drop_idle_memory(struct h2_conn *c)
+{
+	if (c->stream_count || c->head.stream)
+		return;
+	free(c->head_memory);
+	c->head_memory = NULL;
+}
+
+static size_t h2_receive(struct http_conn *conn, struct slice bytes)
+{
+	struct h2_conn *c = h2_of(conn);
+	if (c->is_inside || c->is_dead || bytes.bytes == 0)
+		return 0;
+	c->is_inside = true;
+	ssize_t taken =
+		nghttp2_session_mem_recv(c->session, (const uint8_t *)bytes.at, bytes.bytes);
+	c->is_inside = false;
+	if (taken < 0 && !c->is_dead) {
+		c->is_broken = true;
+		h2_end_streams(c, http_fault_of(fault_of_error(taken), false));
+	}
+	drop_idle_memory(c);
+	return taken < 0 ? 0 : (size_t)taken;
+}
+
+static void h2_receive_end(struct http_conn *conn)
+{
+	struct h2_conn *c = h2_of(conn);
+	if (c->is_dead)
+		return;
+	c->is_broken = true;
+	h2_end_streams(c, (struct http_fault){0});
+}
+
+static bool h2_wants_to_send(const struct http_conn *conn)
+{
+	const struct h2_conn *c = (const struct h2_conn *)conn;
+	return !c->is_broken && (c->rest_bytes > 0 || nghttp2_session_want_write(c->session));
+}
+
+static void h2_resume(struct http_conn *conn, uint32_t id)
+{
+	struct h2_conn *c = h2_of(conn);
+	struct h2_stream *stream = h2_stream_get(c, id);
+	if (!stream || !stream->is_deferred)
+		return;
+	stream->is_deferred = false;
+	nghttp2_session_resume_data(c->session, (int32_t)id);
+}
+
+static void h2_consume(struct http_conn *conn, uint32_t id, size_t bytes)
+{
+	struct h2_conn *c = h2_of(conn);
+	struct h2_stream *stream = h2_stream_get(c, id);
+	if (!stream || c->is_broken)
+		return;
+	bytes = MIN(bytes, (size_t)stream->unconsumed_bytes);
+	stream->unconsumed_bytes -= (uint32_t)bytes;
+	nghttp2_session_consume(c->session, (int32_t)id, bytes);
+}
+
+// RFC 9113 8.1: a server that has answered needs no more of the request, and says so without blame.
+static uint32_t reset_error(const struct h2_conn *c, const struct h2_stream *stream)
+{
+	if (!c->base.is_server)
+		return NGHTTP2_CANCEL;
+	return stream->is_sent ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR;
+}
+
+static void h2_reset(struct http_conn *conn, uint32_t id)
+{
+	struct h2_conn *c = h2_of(conn);
+	struct h2_stream *stream = h2_stream_get(c, id);
+	if (!stream)
+		return;
+	uint32_t error = reset_error(c, stream);
+	h2_stream_free(c, stream);
+	nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, (int32_t)id, error);
+}
+
+static void h2_set_stream_user(struct http_conn *conn, uint32_t id, void *stream_user)
+{
+	struct h2_stream *stream = h2_stream_get(h2_of(conn), id);
+	if (stream)
+		stream->user = stream_user;
+}
+
+// RFC 9113 6.8: requests may be on their way, so a server first only gives notice; the PING behind
+// it tells when the peer has seen it, and the last GOAWAY names the last stream taken.
+static void h2_shutdown(struct http_conn *conn)
+{
+	struct h2_conn *c = h2_of(conn);
+	if (c->is_shutdown || c->is_dead)
+		return;
+	c->is_shutdown = true;
+	if (conn->is_server) {
+		nghttp2_submit_shutdown_notice(c->session);
+		nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, notice_ping);
+		return;
+	}
+	c->is_notice_acked = true;
+	nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0);
+}
+
+static bool h2_is_done(const struct http_conn *conn)
+{
+	const struct h2_conn *c = (const struct h2_conn *)conn;
+	bool is_ending = (c->is_shutdown && c->is_notice_acked) || c->is_goaway_received;
+	return (c->is_dead || (is_ending && c->stream_count == 0)) && !h2_wants_to_send(conn);
+}
+
+static uint32_t h2_stream_count(const struct http_conn *conn)
+{
+	return ((const struct h2_conn *)conn)->stream_count;
+}
+
+static bool h2_can_request(const struct http_conn *conn)
+{
+	const struct h2_conn *c = (const struct h2_conn *)conn;
+	if (conn->is_server || c->is_dead || c->is_shutdown || c->is_goaway_received)
+		return false;
+	uint32_t peer_max = nghttp2_session_get_remote_settings(
+		c->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+	return c->stream_count < MIN(c->slot_count, peer_max) &&
+	       nghttp2_session_check_request_allowed(c->session);
+}
+
+static void h2_free(struct http_conn *conn)
+{
+	struct h2_conn *c = h2_of(conn);
+	CHECK(!c->is_inside);
+	nghttp2_session_del(c->session);
+	free(c->streams);
+	free(c->head_memory);
+	free(c);
+}
+
+static const struct http_conn_ops h2_ops = {
+	.free = h2_free,
+	.receive = h2_receive,
+	.receive_end = h2_receive_end,
+	.produce = h2_produce,
+	.wants_to_send = h2_wants_to_send,
+	.request = h2_request,
+	.respond = h2_respond,
+	.resume = h2_resume,
+	.consume = h2_consume,
+	.reset = h2_reset,
+	.set_stream_user = h2_set_stream_user,
+	.shutdown = h2_shutdown,
+	.is_done = h2_is_done,
+	.stream_count = h2_stream_count,
+	.can_request = h2_can_request,
+};
+
+static nghttp2_option *new_options(void)
+{
+	nghttp2_option *options;
+	if (nghttp2_option_new(&options))
+		return NULL;
+	nghttp2_option_set_no_auto_window_update(options, 1);
+	nghttp2_option_set_no_closed_streams(options, 1);
+	nghttp2_option_set_max_outbound_ack(options, OUTBOUND_ACKS_MAX);
+	nghttp2_option_set_max_settings(options, SETTINGS_MAX);
+	// Its own limit of resets reads a clock; ours (h2_note_reset) is exact and counts more.
+	nghttp2_option_set_stream_reset_rate_limit(options, 1ull << 40, 1);
+	return options;
+}
+
+static int new_session(struct h2_conn *c, bool is_server)
+{
+	nghttp2_session_callbacks *callbacks = NULL;
+	nghttp2_option *options = new_options();
+	int error = NGHTTP2_ERR_NOMEM;
+	if (options && nghttp2_session_callbacks_new(&callbacks) == 0) {
+		h2_set_read_callbacks(callbacks);
+		h2_set_send_callbacks(callbacks);
+		error = is_server ? nghttp2_session_server_new2(&c->session, callbacks, c, options)
+				  : nghttp2_session_client_new2(&c->session, callbacks, c, options);
+	}
+	nghttp2_session_callbacks_del(callbacks);
+	nghttp2_option_del(options);
+	return error;
+}
+
+static int submit_settings(struct h2_conn *c, bool is_server, const struct http_limits *limits)
+{
+	nghttp2_settings_entry entries[] = {
+		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->stream_window_bytes},
+		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits->head_bytes},
+		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->stream_count},
+		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+	};
+	size_t count = is_server ? 3 : 4; // a server may not speak of push
+	if (nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, entries, count))
+		return NGHTTP2_ERR_NOMEM;
+	return nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0,
+						     (int32_t)limits->conn_window_bytes);
+}
+
+struct http_conn *h2_conn_new(bool is_server, const struct http_limits *limits)
+{
+	CHECK(limits->stream_count > 0 && limits->stream_window_bytes <= INT32_MAX &&
+	      limits->conn_window_bytes <= INT32_MAX);
+	struct h2_conn *c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->base.ops = &h2_ops;
+	c->slot_count = limits->stream_count;
+	c->streams = calloc(c->slot_count, sizeof(*c->streams));
+	for (uint32_t i = 0; c->streams && i < c->slot_count; i++)
+		c->streams[i].next_free = i + 1;
+	if (!c->streams || new_session(c, is_server) || submit_settings(c, is_server, limits)) {
+		nghttp2_session_del(c->session);
+		free(c->streams);
+		free(c);
+		return NULL;
+	}
+	return &c->base;
+}

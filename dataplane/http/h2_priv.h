@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// An HTTP/2 connection (RFC 9113) over nghttp2, which keeps frames, HPACK and stream states; ours
+// are the bounds, the message rules, back-pressure and the streams' names and owners.
+//
+//   receive -> nghttp2_session_mem_recv -> callbacks (h2_read.c) -> events
+//   produce <- nghttp2_session_mem_send <- read callback (h2_send.c) <- pull
+#pragma once
+
+#include "arena.h"
+#include "http_priv.h"
+#include "http_rules.h"
+
+#include <nghttp2/nghttp2.h>
+
+// One exchange; a slot of h2_conn.streams. nghttp2's stream points at it until it is freed.
+struct h2_stream {
+	uint32_t id; // 0 while free
+	uint32_t next_free;
+	void *user;
+	uint32_t unconsumed_bytes; // given by body, not yet consumed
+	uint64_t received_bytes;
+	uint64_t content_length; // of the message received
+	bool is_head_request;
+	bool is_recv_ended;
+	bool is_answered; // server: the final response was submitted
+	bool is_sent;     // the sent event was given
+	bool is_deferred; // nghttp2 waits for http_resume
+	bool is_reset_by_peer;
+};
+
+// A head or trailers that arrive: HEADERS and CONTINUATION come in one piece, so one a connection.
+struct h2_head {
+	int32_t stream; // 0: none
+	bool is_trailers;
+	struct arena arena;
+	struct http_field *fields; // borrowed from head_memory: limits->field_count
+	uint32_t list_bytes;       // RFC 9113 6.5.2: names + values + 32 each
+	struct http_message message;
+	int fault; // first rule broken, 0: none
+};
+
+struct h2_conn {
+	struct http_conn base;
+	nghttp2_session *session;
+	struct h2_stream *streams; // owned: slot_count
+	uint32_t slot_count;
+	uint32_t free_slot;    // head of the list of free slots, slot_count: none
+	uint32_t stream_count; // slots in use
+	struct h2_head head;
+	void *head_memory; // owned, while a head arrives or streams live
+	// produce
+	const uint8_t *rest; // of a frame that did not fit, nghttp2's until the next mem_send
+	size_t rest_bytes;
+	uint8_t *out; // inside produce
+	size_t out_room;
+	size_t out_used;
+	struct slice pulled; // between the read and the send callback
+	// bounds
+	uint32_t resets; // streams ended by the peer's fault or wish, less those that ended well
+	uint64_t idle_frames; // frames that carried nothing, less what was useful
+	// the connection
+	bool is_inside; // nghttp2 is working: no receive, no produce
+	bool is_shutdown;
+	bool is_notice_acked; // the PING behind the shutdown notice came back
+	bool is_goaway_received;
+	bool is_dead;   // no stream lives, nothing is read
+	bool is_broken; // nor anything sent: nghttp2 has given up
+};
+
+// h2_of is the connection behind the facade.
+static inline struct h2_conn *h2_of(struct http_conn *conn)
+{
+	return (struct h2_conn *)conn;
+}
+
+// h2_stream_get finds a live stream, or NULL.
+struct h2_stream *h2_stream_get(const struct h2_conn *c, uint32_t id);
+
+// h2_stream_new takes a slot for id; NULL when all are taken. h2_stream_free gives it back with the
+// connection window that its unconsumed bytes hold; nothing of it is told to the owner.
+struct h2_stream *h2_stream_new(struct h2_conn *c, uint32_t id);
+void h2_stream_free(struct h2_conn *c, struct h2_stream *stream);
+
+// h2_stream_fail tells the owner reset, and frees the stream.
+void h2_stream_fail(struct h2_conn *c, struct h2_stream *stream, struct http_fault fault);
+
+// h2_refuse answers a request that has no owner by its fault, and counts it.
+void h2_refuse(struct h2_conn *c, int32_t id, int counter);
+
+// h2_end begins the end of the connection: GOAWAY with error, every stream reset, closed told.
+void h2_end(struct h2_conn *c, int counter, uint32_t error);
+
+// h2_end_streams is h2_end after GOAWAY: every stream hears reset, the owner closed.
+void h2_end_streams(struct h2_conn *c, struct http_fault fault);
+
+// h2_note_reset counts a stream that ended badly by the peer's doing; h2_note_frame a frame without
+// use; h2_note_moved bytes of a body. Beyond the budget the connection ends.
+void h2_note_reset(struct h2_conn *c);
+void h2_note_frame(struct h2_conn *c);
+void h2_note_moved(struct h2_conn *c, size_t bytes);
+
+// h2_set_read_callbacks (h2_read.c) and h2_set_send_callbacks (h2_send.c) tell nghttp2 of ours.
+void h2_set_read_callbacks(nghttp2_session_callbacks *callbacks);
+void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks);
+
+// h2_produce, h2_request, h2_respond (h2_send.c): see http.h.
+size_t h2_produce(struct http_conn *conn, uint8_t *out, size_t room);
+int h2_request(struct http_conn *conn, const struct http_message *message, bool has_body,
+	       void *stream_user, uint32_t *stream);
+int h2_respond(struct http_conn *conn, uint32_t stream, const struct http_message *message,
+	       bool has_body);

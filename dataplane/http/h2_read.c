@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+// nghttp2's reading callbacks: frames to heads, bodies, ends and resets. nghttp2 checks RFC 9113
+// section 8 (names, pseudo fields, lengths) before we see a field; on top of it come the rules that
+// both versions share (http_rules.h), targets, and our bounds.
+#include "h2_priv.h"
+
+#include "http_field.h"
+#include "http_uri.h"
+
+static void count_unheard(struct h2_conn *c, int counter)
+{
+	if (c->base.limits->counters)
+		counter_inc(c->base.limits->counters, (enum counter)counter);
+}
+
+static int on_begin_frame(nghttp2_session *, const nghttp2_frame_hd *hd, void *user)
+{
+	struct h2_conn *c = user;
+	bool is_useful = hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION ||
+			 hd->type == NGHTTP2_RST_STREAM || hd->type == NGHTTP2_GOAWAY ||
+			 (hd->type == NGHTTP2_DATA &&
+			  (hd->length > 0 || hd->flags & NGHTTP2_FLAG_END_STREAM));
+	if (!is_useful)
+		h2_note_frame(c);
+	return 0;
+}
+
+static size_t text_bytes(const struct h2_conn *c)
+{
+	return ((size_t)c->base.limits->head_bytes + 7) & ~(size_t)7;
+}
+
+static int on_begin_headers(nghttp2_session *, const nghttp2_frame *frame, void *user)
+{
+	struct h2_conn *c = user;
+	size_t field_bytes = c->base.limits->field_count * sizeof(struct http_field);
+	if (!c->head_memory)
+		c->head_memory = malloc(text_bytes(c) + field_bytes);
+	if (!c->head_memory) {
+		count_unheard(c, COUNTER_http_memory_short);
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	}
+	c->head = (struct h2_head){
+		.stream = frame->hd.stream_id,
+		.fields = (void *)((char *)c->head_memory + text_bytes(c)),
+	};
+	arena_init(&c->head.arena, c->head_memory, text_bytes(c));
+	c->head.message.version = 20;
+	c->head.message.fields = c->head.fields;
+	return 0;
+}
+
+static void add_pseudo(struct http_message *m, struct slice name, struct slice value)
+{
+	uint64_t status = 0;
+	if (slice_equal(name, SLICE(":method"))) {
+		m->method_text = value;
+		m->method = http_method_of(value);
+	} else if (slice_equal(name, SLICE(":scheme"))) {
+		m->scheme = value;
+	} else if (slice_equal(name, SLICE(":authority"))) {
+		m->authority = value;
+	} else if (slice_equal(name, SLICE(":path"))) {
+		m->target = value;
+	} else if (slice_equal(name, SLICE(":status")) && http_number(value, &status)) {
+		m->status = (uint16_t)status; // nghttp2 let three digits through
+	}
+}
+
+static void add_field(struct h2_conn *c, struct slice name, struct slice value)
+{
+	struct h2_head *head = &c->head;
+	struct slice kept_name = arena_copy(&head->arena, name);
+	char *at = arena_alloc(&head->arena, value.bytes + 1);
+	CHECK(kept_name.at && at); // list_bytes counts 32 more a field than the arena needs
+	if (value.bytes)
+		memcpy(at, value.at, value.bytes);
+	struct slice kept = slice_of(at, value.bytes);
+	bool is_host = slice_equal(name, SLICE(":authority")) || slice_equal(name, SLICE("host"));
+	if (is_host)
+		http_lower(at, value.bytes);
+	if (name.bytes && name.at[0] == ':')
+		add_pseudo(&head->message, kept_name, kept);
+	else if (!http_is_value(kept))
+		head->fault = COUNTER_http_field_value_bad;
+	else if (head->message.field_count == c->base.limits->field_count)
+		head->fault = COUNTER_http_fields_too_many;
+	else
+		head->fields[head->message.field_count++] = (struct http_field){kept_name, kept};
+}
+
+static int on_header(nghttp2_session *, const nghttp2_frame *frame, const uint8_t *name,
+		     size_t name_bytes, const uint8_t *value, size_t value_bytes, uint8_t,
+		     void *user)
+{
+	struct h2_conn *c = user;
+	struct h2_head *head = &c->head;
+	if (head->stream != frame->hd.stream_id || head->fault)
+		return 0;
+	size_t bytes = head->list_bytes + name_bytes + value_bytes + 32;
+	if (bytes > c->base.limits->head_bytes) {
+		head->fault = COUNTER_http_head_too_large;
+		return 0;
+	}
+	head->list_bytes = (uint32_t)bytes;
+	add_field(c, slice_of(name, name_bytes), slice_of(value, value_bytes));
+	return 0;
+}
+
+// A name or value that nghttp2 would only skip: we refuse the message.
+static int on_invalid_header(nghttp2_session *, const nghttp2_frame *, const uint8_t *, size_t,
+			     const uint8_t *, size_t, uint8_t, void *user)
+{
+	((struct h2_conn *)user)->head.fault = COUNTER_http_h2_field_bad;
+	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+// RFC 9113 8.3.1, where nghttp2 leaves off.
+static int check_target(const struct h2_conn *c, struct http_message *m)
+{
+	struct http_uri uri;
+	if (m->method == HTTP_CONNECT)
+		return http_uri_parse(m->authority, HTTP_CONNECT, &uri) ? 0 : COUNTER_http_host_bad;
+	if (!http_is_token(m->method_text))
+		return COUNTER_http_method_bad;
+	if (m->target.bytes > c->base.limits->target_bytes)
+		return COUNTER_http_target_too_long;
+	if (!slice_equal(m->scheme, SLICE("http")) && !slice_equal(m->scheme, SLICE("https")))
+		return COUNTER_http_target_bad;
+	if (!http_uri_parse(m->target, m->method, &uri) || uri.form == HTTP_TARGET_ABSOLUTE)
+		return COUNTER_http_target_bad;
+	bool is_named = m->authority.bytes > 0;
+	return is_named && !http_authority_is_valid(m->authority) ? COUNTER_http_host_bad : 0;
+}
+
+static int check_request(struct h2_conn *c)
+{
+	struct http_hop hop;
+	int fault = c->head.fault;
+	if (!fault)
+		fault = check_target(c, &c->head.message);
+	return fault ? fault : http_rules_apply(&c->head.message, &hop);
+}
+
+static void on_request(struct h2_conn *c, int32_t id, bool is_end)
+{
+	const struct http_message *m = &c->head.message;
+	int fault = check_request(c);
+	if (fault) {
+		h2_refuse(c, id, fault);
+		return;
+	}
+	struct h2_stream *stream = h2_stream_new(c, (uint32_t)id);
+	if (!stream) {
+		count_unheard(c, COUNTER_http_h2_streams_full);
+		nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id,
+					  NGHTTP2_REFUSED_STREAM);
+		h2_note_reset(c);
+		return;
+	}
+	nghttp2_session_set_stream_user_data(c->session, id, stream);
+	stream->is_head_request = m->method == HTTP_HEAD;
+	stream->content_length = m->content_length;
+	stream->is_recv_ended = is_end;
+	c->base.events->head(c->base.user, stream->id, stream->user, m, is_end);
+}
+
+static int check_response(struct h2_conn *c)
+{
+	struct http_message *m = &c->head.message;
+	struct http_hop hop;
+	if (c->head.fault)
+		return c->head.fault;
+	if (m->status < 100 || m->status > 599)
+		return COUNTER_http_status_bad;
+	return http_rules_apply(m, &hop);
+}
+
+static void on_response(struct h2_conn *c, struct h2_stream *stream, bool is_end)
+{
+	const struct http_message *m = &c->head.message;
+	int fault = check_response(c);
+	if (fault) {
+		nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, (int32_t)stream->id,
+					  NGHTTP2_PROTOCOL_ERROR);
+		h2_stream_fail(c, stream, http_fault_of(fault, true));
+		return;
+	}
+	stream->content_length = stream->is_head_request ? HTTP_LENGTH_NONE : m->content_length;
+	stream->is_recv_ended = is_end;
+	c->base.events->head(c->base.user, stream->id, stream->user, m, is_end);
+}
+
+static void on_trailers(struct h2_conn *c, struct h2_stream *stream)
+{
+	struct h2_head *head = &c->head;
+	if (head->fault) {
+		struct http_fault fault = http_fault_of(head->fault, !c->base.is_server);
+		nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, (int32_t)stream->id,
+					  NGHTTP2_PROTOCOL_ERROR);
+		h2_stream_fail(c, stream, fault);
+		h2_note_reset(c);
+		return;
+	}
+	uint32_t count = http_rules_trailers(head->fields, head->message.field_count);
+	stream->is_recv_ended = true;
+	c->base.events->end(c->base.user, stream->id, stream->user, head->fields, count);
+}
+
+static void on_headers(struct h2_conn *c, const nghttp2_frame *frame)
+{
+	bool is_end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+	struct h2_stream *stream = h2_stream_get(c, (uint32_t)frame->hd.stream_id);
+	if (c->base.is_server && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+		on_request(c, frame->hd.stream_id, is_end);
+	else if (stream && c->head.message.status)
+		on_response(c, stream, is_end);
+	else if (stream)
+		on_trailers(c, stream);
+	c->head.stream = 0;
+}
+
+static void on_end(struct h2_conn *c, int32_t id)
+{
+	struct h2_stream *stream = h2_stream_get(c, (uint32_t)id);
+	if (!stream)
+		return;
+	stream->is_recv_ended = true;
+	c->base.events->end(c->base.user, stream->id, stream->user, NULL, 0);
+}
+
+static void on_goaway(struct h2_conn *c, const nghttp2_goaway *goaway)
+{
+	c->is_goaway_received = true;
+	if (goaway->error_code == NGHTTP2_NO_ERROR) {
+		http_tell_closed(&c->base, (struct http_fault){0});
+		return;
+	}
+	for (uint32_t i = 0; !c->base.is_server && i < c->slot_count; i++)
+		if (c->streams[i].id > (uint32_t)goaway->last_stream_id)
+			h2_stream_fail(c, &c->streams[i],
+				       (struct http_fault){COUNTER_http_h2_refused_by_peer, 503});
+	h2_end_streams(c, http_fault_of(COUNTER_http_h2_goaway_by_peer, false));
+}
+
+static void on_ping_ack(struct h2_conn *c)
+{
+	if (!c->is_shutdown || c->is_notice_acked)
+		return;
+	c->is_notice_acked = true;
+	nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
+			      nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR,
+			      NULL, 0);
+}
+
+static int on_frame_recv(nghttp2_session *, const nghttp2_frame *frame, void *user)
+{
+	struct h2_conn *c = user;
+	if (c->is_dead)
+		return 0;
+	struct h2_stream *stream;
+	switch (frame->hd.type) {
+	case NGHTTP2_HEADERS: on_headers(c, frame); break;
+	case NGHTTP2_DATA:
+		if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+			on_end(c, frame->hd.stream_id);
+		break;
+	case NGHTTP2_RST_STREAM:
+		stream = h2_stream_get(c, (uint32_t)frame->hd.stream_id);
+		if (stream)
+			stream->is_reset_by_peer = true;
+		h2_note_reset(c);
+		break;
+	case NGHTTP2_GOAWAY: on_goaway(c, &frame->goaway); break;
+	case NGHTTP2_PING:
+		if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+			on_ping_ack(c);
+		break;
+	default: break;
+	}
+	return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t, int32_t id, const uint8_t *bytes,
+		   size_t count, void *user)
+{
+	struct h2_conn *c = user;
+	struct h2_stream *stream = h2_stream_get(c, (uint32_t)id);
+	h2_note_moved(c, count);
+	if (!stream) {
+		nghttp2_session_consume(session, id, count);
+		return 0;
+	}
+	stream->unconsumed_bytes += (uint32_t)count;
+	stream->received_bytes += count;
+	c->base.events->body(c->base.user, stream->id, stream->user, slice_of(bytes, count));
+	return 0;
+}
+
+// nghttp2 refuses one message (its stream is reset), or the connection (GOAWAY follows).
+static int on_invalid_frame(nghttp2_session *, const nghttp2_frame *frame, int error, void *user)
+{
+	struct h2_conn *c = user;
+	bool is_stream_error = error == NGHTTP2_ERR_HTTP_HEADER ||
+			       error == NGHTTP2_ERR_HTTP_MESSAGING ||
+			       error == NGHTTP2_ERR_REFUSED_STREAM;
+	if (c->is_dead || !is_stream_error)
+		return 0;
+	int counter = COUNTER_http_h2_malformed;
+	if (error == NGHTTP2_ERR_REFUSED_STREAM)
+		counter = COUNTER_http_h2_streams_full;
+	else if (c->head.stream == frame->hd.stream_id &&
+		 c->head.fault == COUNTER_http_h2_field_bad)
+		counter = COUNTER_http_h2_field_bad;
+	c->head.stream = 0;
+	struct h2_stream *stream = h2_stream_get(c, (uint32_t)frame->hd.stream_id);
+	if (stream)
+		h2_stream_fail(c, stream, http_fault_of(counter, !c->base.is_server));
+	else
+		count_unheard(c, counter);
+	h2_note_reset(c);
+	return 0;
+}
+
+static struct http_fault fault_of_close(const struct h2_conn *c, const struct h2_stream *stream,
+					uint32_t error)
+{
+	bool is_length_known = stream->content_length != HTTP_LENGTH_NONE;
+	if (error == NGHTTP2_REFUSED_STREAM)
+		return (struct http_fault){COUNTER_http_h2_refused_by_peer, 503};
+	if (stream->is_reset_by_peer)
+		return http_fault_of(COUNTER_http_h2_reset_by_peer, !c->base.is_server);
+	if (is_length_known && stream->received_bytes != stream->content_length)
+		return http_fault_of(COUNTER_http_length_mismatch, !c->base.is_server);
+	return http_fault_of(COUNTER_http_h2_malformed, !c->base.is_server);
+}
+
+static int on_stream_close(nghttp2_session *, int32_t id, uint32_t error, void *user)
+{
+	struct h2_conn *c = user;
+	struct h2_stream *stream = h2_stream_get(c, (uint32_t)id);
+	if (!stream)
+		return 0;
+	if (stream->is_recv_ended && stream->is_sent) {
+		c->resets -= c->resets > 0;
+		h2_note_moved(c, 8192);
+		h2_stream_free(c, stream);
+		return 0;
+	}
+	// RFC 9113 8.1: a server that answered may stop the request; the answer counts.
+	if (!c->base.is_server && stream->is_recv_ended && error == NGHTTP2_NO_ERROR) {
+		void *stream_user = stream->user;
+		h2_stream_free(c, stream);
+		c->base.events->sent(c->base.user, (uint32_t)id, stream_user);
+		return 0;
+	}
+	if (!stream->is_reset_by_peer)
+		h2_note_reset(c);
+	if (stream->id == (uint32_t)id) // unless that ended the connection
+		h2_stream_fail(c, stream, fault_of_close(c, stream, error));
+	return 0;
+}
+
+void h2_set_read_callbacks(nghttp2_session_callbacks *callbacks)
+{
+	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// The writing side of an HTTP/2 connection: heads to nghttp2, bodies pulled straight into the
+// owner's buffer behind the frame head that nghttp2 wrote.
+#include "h2_priv.h"
+
+#include "http_field.h"
+
+#include <errno.h>
+
+#define FRAME_HEAD_BYTES 9u
+#define ROOM_MIN         64u // less room is left for the next call
+#define HEAD_FIELDS_MAX  (HTTP_FIELDS_MAX + 32u)
+
+// A head on its way to nghttp2, which copies it.
+struct head_out {
+	nghttp2_nv fields[HEAD_FIELDS_MAX];
+	size_t count;
+	char length_text[20];
+	bool is_full; // something did not fit
+};
+
+static void add(struct head_out *head, struct slice name, struct slice value)
+{
+	if (head->count == HEAD_FIELDS_MAX) {
+		head->is_full = true;
+		return;
+	}
+	// nghttp2 takes uint8_t * and does not write
+	head->fields[head->count++] = (nghttp2_nv){
+		(uint8_t *)(uintptr_t)name.at,
+		(uint8_t *)(uintptr_t)value.at,
+		name.bytes,
+		value.bytes,
+		NGHTTP2_NV_FLAG_NONE,
+	};
+}
+
+static void add_fields(struct head_out *head, const struct http_field *fields, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		enum http_field_kind kind = http_field_kind_of(fields[i].name);
+		bool is_te = kind == HTTP_FIELD_TE &&
+			     slice_equal_nocase(fields[i].value, SLICE("trailers"));
+		if (kind == HTTP_FIELD_PLAIN || is_te)
+			add(head, fields[i].name, fields[i].value);
+	}
+}
+
+static void add_length(struct head_out *head, uint64_t length)
+{
+	size_t at = sizeof(head->length_text);
+	do {
+		head->length_text[--at] = (char)('0' + length % 10);
+		length /= 10;
+	} while (length);
+	add(head, SLICE("content-length"),
+	    slice_of(head->length_text + at, sizeof(head->length_text) - at));
+}
+
+static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *, size_t length,
+		       uint32_t *flags, nghttp2_data_source *, void *user)
+{
+	struct h2_conn *c = user;
+	struct h2_stream *stream = h2_stream_get(c, (uint32_t)id);
+	size_t room = c->out_room - c->out_used;
+	if (!stream || room <= FRAME_HEAD_BYTES)
+		return NGHTTP2_ERR_DEFERRED;
+	bool is_end = false;
+	const struct http_field *trailers = NULL;
+	uint32_t trailer_count = 0;
+	size_t max = MIN(length, room - FRAME_HEAD_BYTES);
+	c->pulled = c->base.events->pull(c->base.user, stream->id, stream->user, max, &is_end,
+					 &trailers, &trailer_count);
+	CHECK(c->pulled.bytes <= max);
+	stream = h2_stream_get(c, (uint32_t)id); // pull may have reset it
+	if (!stream || (c->pulled.bytes == 0 && !is_end)) {
+		if (stream)
+			stream->is_deferred = true;
+		return NGHTTP2_ERR_DEFERRED;
+	}
+	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+	if (!is_end)
+		return (ssize_t)c->pulled.bytes;
+	*flags |= NGHTTP2_DATA_FLAG_EOF;
+	struct head_out head = {0};
+	add_fields(&head, trailers, trailer_count);
+	if (head.count && nghttp2_submit_trailer(session, id, head.fields, head.count) == 0)
+		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+	return (ssize_t)c->pulled.bytes;
+}
+
+static int on_send_data(nghttp2_session *, nghttp2_frame *frame, const uint8_t *frame_head,
+			size_t length, nghttp2_data_source *, void *user)
+{
+	struct h2_conn *c = user;
+	CHECK(frame->data.padlen == 0 && length == c->pulled.bytes);
+	CHECK(c->out_room - c->out_used >= FRAME_HEAD_BYTES + length);
+	memcpy(c->out + c->out_used, frame_head, FRAME_HEAD_BYTES);
+	if (length)
+		memcpy(c->out + c->out_used + FRAME_HEAD_BYTES, c->pulled.at, length);
+	c->out_used += FRAME_HEAD_BYTES + length;
+	c->pulled = (struct slice){0};
+	return NGHTTP2_ERR_PAUSE; // one frame a call: the next one may find no room
+}
+
+// The last frame of a message has left.
+static void on_last_frame(struct h2_conn *c, int32_t id)
+{
+	struct h2_stream *stream = h2_stream_get(c, (uint32_t)id);
+	if (stream) {
+		stream->is_sent = true;
+		c->base.events->sent(c->base.user, stream->id, stream->user);
+		return;
+	}
+	// Refused by ourselves (h2_refuse): the rest of the request is not wanted.
+	if (c->base.is_server && nghttp2_session_get_stream_remote_close(c->session, id) == 0)
+		nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+}
+
+static int on_frame_send(nghttp2_session *, const nghttp2_frame *frame, void *user)
+{
+	struct h2_conn *c = user;
+	if (frame->hd.type == NGHTTP2_DATA)
+		h2_note_moved(c, frame->hd.length);
+	bool is_message = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+	if (is_message && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+		on_last_frame(c, frame->hd.stream_id);
+	bool is_fatal =
+		frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR;
+	if (is_fatal && !c->is_dead)
+		h2_end_streams(c, http_fault_of(COUNTER_http_h2_protocol, false));
+	return 0;
+}
+
+// A request that could not be sent any more, after GOAWAY.
+static int on_frame_not_send(nghttp2_session *, const nghttp2_frame *frame, int, void *user)
+{
+	struct h2_conn *c = user;
+	if (frame->hd.type != NGHTTP2_HEADERS || c->base.is_server)
+		return 0;
+	struct h2_stream *stream = h2_stream_get(c, (uint32_t)frame->hd.stream_id);
+	if (stream)
+		h2_stream_fail(c, stream,
+			       (struct http_fault){COUNTER_http_h2_refused_by_peer, 503});
+	return 0;
+}
+
+void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks)
+{
+	nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
+	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
+	nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_send);
+}
+
+int h2_request(struct http_conn *conn, const struct http_message *m, bool has_body,
+	       void *stream_user, uint32_t *id)
+{
+	struct h2_conn *c = h2_of(conn);
+	if (c->is_dead || c->is_shutdown || c->is_goaway_received)
+		return EPIPE;
+	if (!http_can_request(conn))
+		return EBUSY;
+	struct head_out head = {0};
+	add(&head, SLICE(":method"), m->method_text);
+	if (m->method != HTTP_CONNECT) {
+		add(&head, SLICE(":scheme"), m->scheme.bytes ? m->scheme : SLICE("https"));
+		add(&head, SLICE(":path"), m->target);
+	}
+	add(&head, SLICE(":authority"), m->authority);
+	add_fields(&head, m->fields, m->field_count);
+	if (m->expects_continue)
+		add(&head, SLICE("expect"), SLICE("100-continue"));
+	if (has_body && m->content_length != HTTP_LENGTH_NONE)
+		add_length(&head, m->content_length);
+	uint32_t next = nghttp2_session_get_next_stream_id(c->session);
+	struct h2_stream *stream = head.is_full ? NULL : h2_stream_new(c, next);
+	if (!stream)
+		return EBUSY;
+	stream->user = stream_user;
+	stream->is_head_request = m->method == HTTP_HEAD;
+	nghttp2_data_provider body = {.read_callback = on_read};
+	int32_t taken = nghttp2_submit_request(c->session, NULL, head.fields, head.count,
+					       has_body ? &body : NULL, stream);
+	if (taken != (int32_t)next) {
+		h2_stream_free(c, stream);
+		return EPIPE;
+	}
+	*id = next;
+	return 0;
+}
+
+static void add_status(struct head_out *head, char text[3], uint16_t status)
+{
+	text[0] = (char)('0' + status / 100);
+	text[1] = (char)('0' + status / 10 % 10);
+	text[2] = (char)('0' + status % 10);
+	add(head, SLICE(":status"), slice_of(text, 3));
+}
+
+// What a final response says of its length: HEAD and 304 tell that of the body they have not.
+static bool has_length(const struct h2_stream *stream, const struct http_message *m, bool has_body)
+{
+	bool is_told =
+		has_body || stream->is_head_request || m->status == 304 || m->content_length == 0;
+	return is_told && m->content_length != HTTP_LENGTH_NONE && m->status != 204;
+}
+
+int h2_respond(struct http_conn *conn, uint32_t id, const struct http_message *m, bool has_body)
+{
+	struct h2_conn *c = h2_of(conn);
+	struct h2_stream *stream = h2_stream_get(c, id);
+	if (!stream || stream->is_answered)
+		return ESRCH;
+	struct head_out head = {0};
+	char status[3];
+	add_status(&head, status, m->status);
+	add_fields(&head, m->fields, m->field_count);
+	int error;
+	if (m->status < 200) {
+		error = nghttp2_submit_headers(c->session, NGHTTP2_FLAG_NONE, (int32_t)id, NULL,
+					       head.fields, head.count, NULL);
+		return error ? ESRCH : 0;
+	}
+	if (stream->is_head_request || m->status == 204 || m->status == 304)
+		has_body = false;
+	if (has_length(stream, m, has_body))
+		add_length(&head, m->content_length);
+	nghttp2_data_provider body = {.read_callback = on_read};
+	error = nghttp2_submit_response(c->session, (int32_t)id, head.fields, head.count,
+					has_body ? &body : NULL);
+	stream->is_answered = error == 0;
+	return error || head.is_full ? ESRCH : 0;
+}
+
+// Moves what fits of the frame that nghttp2 lent.
+static void put_rest(struct h2_conn *c)
+{
+	size_t bytes = MIN(c->rest_bytes, c->out_room - c->out_used);
+	if (bytes == 0)
+		return;
+	memcpy(c->out + c->out_used, c->rest, bytes);
+	c->out_used += bytes;
+	c->rest += bytes;
+	c->rest_bytes -= bytes;
+}
+
+// Asks nghttp2 for one frame; false when it has none.
+static bool send_frame(struct h2_conn *c)
+{
+	size_t before = c->out_used;
+	ssize_t bytes = nghttp2_session_mem_send(c->session, &c->rest);
+	if (bytes < 0) {
+		c->is_broken = true;
+		if (!c->is_dead)
+			h2_end_streams(c, http_fault_of(COUNTER_http_memory_short, false));
+		return false;
+	}
+	c->rest_bytes = (size_t)bytes;
+	put_rest(c);
+	return c->out_used > before;
+}
+
+size_t h2_produce(struct http_conn *conn, uint8_t *out, size_t room)
+{
+	struct h2_conn *c = h2_of(conn);
+	if (c->is_inside || c->is_broken)
+		return 0;
+	c->is_inside = true;
+	c->out = out;
+	c->out_room = room;
+	c->out_used = 0;
+	put_rest(c);
+	while (c->rest_bytes == 0 && room - c->out_used >= ROOM_MIN && send_frame(c)) {
+	}
+	c->out = NULL;
+	c->is_inside = false;
+	return c->out_used;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The exchanges of an HTTP/2 connection: slots, found by nghttp2's user data, freed exactly once.
+#include "h2_priv.h"
+
+struct h2_stream *h2_stream_get(const struct h2_conn *c, uint32_t id)
+{
+	struct h2_stream *stream = nghttp2_session_get_stream_user_data(c->session, (int32_t)id);
+	if (stream)
+		return stream;
+	// A request that was not sent yet is no stream of nghttp2's.
+	for (uint32_t i = 0; id && !c->base.is_server && i < c->slot_count; i++)
+		if (c->streams[i].id == id)
+			return &c->streams[i];
+	return NULL;
+}
+
+struct h2_stream *h2_stream_new(struct h2_conn *c, uint32_t id)
+{
+	if (c->free_slot == c->slot_count)
+		return NULL;
+	struct h2_stream *stream = &c->streams[c->free_slot];
+	c->free_slot = stream->next_free;
+	c->stream_count++;
+	*stream = (struct h2_stream){.id = id, .content_length = HTTP_LENGTH_NONE};
+	return stream;
+}
+
+void h2_stream_free(struct h2_conn *c, struct h2_stream *stream)
+{
+	nghttp2_session_set_stream_user_data(c->session, (int32_t)stream->id, NULL);
+	if (stream->unconsumed_bytes && !c->is_broken)
+		nghttp2_session_consume_connection(c->session, stream->unconsumed_bytes);
+	stream->id = 0;
+	stream->next_free = c->free_slot;
+	c->free_slot = (uint32_t)(stream - c->streams);
+	c->stream_count--;
+}
+
+void h2_stream_fail(struct h2_conn *c, struct h2_stream *stream, struct http_fault fault)
+{
+	uint32_t id = stream->id;
+	void *user = stream->user;
+	h2_stream_free(c, stream);
+	c->base.events->reset(c->base.user, id, user, fault);
+}
+
+void h2_refuse(struct h2_conn *c, int32_t id, int counter)
+{
+	struct http_fault fault = http_fault_of(counter, false);
+	char status[] = {(char)('0' + fault.status / 100), (char)('0' + fault.status / 10 % 10),
+			 (char)('0' + fault.status % 10)};
+	nghttp2_nv fields[] = {
+		{(uint8_t *)":status", (uint8_t *)status, 7, 3, NGHTTP2_NV_FLAG_NONE},
+		{(uint8_t *)"content-length", (uint8_t *)"0", 14, 1, NGHTTP2_NV_FLAG_NONE},
+	};
+	nghttp2_submit_response(c->session, id, fields, ARRAY_LEN(fields), NULL);
+	if (c->base.limits->counters)
+		counter_inc(c->base.limits->counters, (enum counter)counter);
+	h2_note_reset(c);
+}

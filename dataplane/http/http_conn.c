@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The connection facade of http.h: picks the version, then every call goes through its table.
+#include "http_priv.h"
+
+struct http_conn *http_conn_new(enum http_version version, bool is_server,
+				const struct http_limits *limits, const struct http_events *events,
+				void *user)
+{
+	CHECK(limits->field_count <= HTTP_FIELDS_MAX && limits->head_bytes >= 64);
+	struct http_conn *conn =
+		version == HTTP_VERSION_2 ? h2_conn_new(is_server, limits) : h1_conn_new();
+	if (!conn)
+		return NULL;
+	conn->limits = limits;
+	conn->events = events;
+	conn->user = user;
+	conn->version = version;
+	conn->is_server = is_server;
+	return conn;
+}
+
+void http_conn_free(struct http_conn *conn)
+{
+	if (conn)
+		conn->ops->free(conn);
+}
+
+size_t http_receive(struct http_conn *conn, struct slice bytes)
+{
+	return conn->ops->receive(conn, bytes);
+}
+
+void http_receive_end(struct http_conn *conn)
+{
+	conn->ops->receive_end(conn);
+}
+
+size_t http_produce(struct http_conn *conn, uint8_t *out, size_t room)
+{
+	return conn->ops->produce(conn, out, room);
+}
+
+bool http_wants_to_send(const struct http_conn *conn)
+{
+	return conn->ops->wants_to_send(conn);
+}
+
+int http_request(struct http_conn *conn, const struct http_message *message, bool has_body,
+		 void *stream_user, uint32_t *stream)
+{
+	CHECK(!conn->is_server);
+	return conn->ops->request(conn, message, has_body, stream_user, stream);
+}
+
+int http_respond(struct http_conn *conn, uint32_t stream, const struct http_message *message,
+		 bool has_body)
+{
+	CHECK(conn->is_server && message->status >= 100 && message->status != 101);
+	return conn->ops->respond(conn, stream, message, has_body);
+}
+
+void http_resume(struct http_conn *conn, uint32_t stream)
+{
+	conn->ops->resume(conn, stream);
+}
+
+void http_consume(struct http_conn *conn, uint32_t stream, size_t bytes)
+{
+	conn->ops->consume(conn, stream, bytes);
+}
+
+void http_reset(struct http_conn *conn, uint32_t stream)
+{
+	conn->ops->reset(conn, stream);
+}
+
+void http_set_stream_user(struct http_conn *conn, uint32_t stream, void *stream_user)
+{
+	conn->ops->set_stream_user(conn, stream, stream_user);
+}
+
+void http_shutdown(struct http_conn *conn)
+{
+	conn->ops->shutdown(conn);
+}
+
+bool http_is_done(const struct http_conn *conn)
+{
+	return conn->ops->is_done(conn);
+}
+
+uint32_t http_stream_count(const struct http_conn *conn)
+{
+	return conn->ops->stream_count(conn);
+}
+
+bool http_can_request(const struct http_conn *conn)
+{
+	return conn->ops->can_request(conn);
+}
+
+enum http_version http_version_of(const struct http_conn *conn)
+{
+	return conn->version;
+}

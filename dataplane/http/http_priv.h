@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What both versions of a connection share: the vtable behind http.h, and telling events once.
+#pragma once
+
+#include "check.h"
+#include "counter.h"
+#include "http.h"
+
+// http_conn_ops is one version's side of http.h; same contracts.
+struct http_conn_ops {
+	void (*free)(struct http_conn *conn);
+	size_t (*receive)(struct http_conn *conn, struct slice bytes);
+	void (*receive_end)(struct http_conn *conn);
+	size_t (*produce)(struct http_conn *conn, uint8_t *out, size_t room);
+	bool (*wants_to_send)(const struct http_conn *conn);
+	int (*request)(struct http_conn *conn, const struct http_message *message, bool has_body,
+		       void *stream_user, uint32_t *stream);
+	int (*respond)(struct http_conn *conn, uint32_t stream, const struct http_message *message,
+		       bool has_body);
+	void (*resume)(struct http_conn *conn, uint32_t stream);
+	void (*consume)(struct http_conn *conn, uint32_t stream, size_t bytes);
+	void (*reset)(struct http_conn *conn, uint32_t stream);
+	void (*set_stream_user)(struct http_conn *conn, uint32_t stream, void *stream_user);
+	void (*shutdown)(struct http_conn *conn);
+	bool (*is_done)(const struct http_conn *conn);
+	uint32_t (*stream_count)(const struct http_conn *conn);
+	bool (*can_request)(const struct http_conn *conn);
+};
+
+struct http_conn {
+	const struct http_conn_ops *ops;
+	const struct http_limits *limits; // borrowed
+	const struct http_events *events; // borrowed
+	void *user;
+	enum http_version version;
+	bool is_server;
+	bool is_closed_told; // the closed event was given, or is nobody's business any more
+};
+
+// http_tell_closed gives the closed event, the first time only.
+static inline void http_tell_closed(struct http_conn *conn, struct http_fault fault)
+{
+	if (conn->is_closed_told)
+		return;
+	conn->is_closed_told = true;
+	conn->events->closed(conn->user, fault);
+}
+
+// h1_conn_new and h2_conn_new make a connection of their version; NULL when memory is short.
+struct http_conn *h1_conn_new(void);
+struct http_conn *h2_conn_new(bool is_server, const struct http_limits *limits);

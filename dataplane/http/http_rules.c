@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// Framing, Host and hop-by-hop rules; see http_rules.h.
+#include "http_rules.h"
+
+#include "check.h"
+#include "counters.h"
+#include "http_field.h"
+#include "http_uri.h"
+
+#include <assert.h>
+
+static_assert(COUNTER_http_start_line_bad > 0, "counter 0 in a fault means no fault");
+
+// What the fields of one head said.
+struct findings {
+	struct slice host, length, coding, expect;
+	unsigned host_count, length_count, coding_count;
+	struct slice options[HTTP_CONNECTION_OPTIONS_MAX]; // named by Connection
+	unsigned option_count;
+	bool has_upgrade, has_expect, has_hop; // has_hop: anything that HTTP/2 forbids
+};
+
+static int note_options(struct findings *f, struct slice list)
+{
+	struct slice item;
+	while (http_next_item(&list, &item)) {
+		if (f->option_count == HTTP_CONNECTION_OPTIONS_MAX)
+			return COUNTER_http_connection_options_many;
+		f->options[f->option_count++] = item;
+	}
+	return 0;
+}
+
+static int note(struct findings *f, enum http_field_kind kind, struct slice value)
+{
+	switch (kind) {
+	case HTTP_FIELD_HOST:
+		f->host = value;
+		return ++f->host_count > 1 ? COUNTER_http_host_repeated : 0;
+	case HTTP_FIELD_LENGTH:
+		f->length = value;
+		return ++f->length_count > 1 ? COUNTER_http_length_repeated : 0;
+	case HTTP_FIELD_CODING:
+		f->coding = value;
+		f->has_hop = true;
+		return ++f->coding_count > 1 ? COUNTER_http_coding_bad : 0;
+	case HTTP_FIELD_CONNECTION: f->has_hop = true; return note_options(f, value);
+	case HTTP_FIELD_UPGRADE:
+		f->has_upgrade = true;
+		f->has_hop = true;
+		return 0;
+	case HTTP_FIELD_EXPECT:
+		f->expect = value;
+		f->has_expect = true;
+		return 0;
+	case HTTP_FIELD_HOP: f->has_hop = true; return 0;
+	case HTTP_FIELD_TE:
+	case HTTP_FIELD_PLAIN: return 0;
+	}
+	return 0;
+}
+
+static int collect(const struct http_message *m, struct findings *f)
+{
+	for (uint32_t i = 0; i < m->field_count; i++) {
+		enum http_field_kind kind = http_field_kind_of(m->fields[i].name);
+		int fault = note(f, kind, m->fields[i].value);
+		if (fault)
+			return fault;
+	}
+	return m->version == 20 && f->has_hop ? COUNTER_http_h2_malformed : 0;
+}
+
+// RFC 9112 3.2, RFC 9113 8.3.1: one Host, valid, and the same as the target's authority.
+static int check_host(struct http_message *m, const struct findings *f)
+{
+	if (f->host_count && !http_authority_is_valid(f->host))
+		return COUNTER_http_host_bad;
+	if (f->host_count && m->authority.bytes && !slice_equal(f->host, m->authority))
+		return COUNTER_http_host_differs;
+	if (m->authority.bytes == 0)
+		m->authority = f->host;
+	bool is_needed =
+		m->version == 20 ? m->authority.bytes == 0 : m->version == 11 && !f->host_count;
+	return is_needed ? COUNTER_http_host_missing : 0;
+}
+
+// The one coding we know is chunked, once. Anything else cannot be delimited, or not by everyone.
+static int check_coding(struct slice coding)
+{
+	struct slice item;
+	unsigned chunked = 0, other = 0;
+	while (http_next_item(&coding, &item)) {
+		if (slice_equal_nocase(item, SLICE("chunked")))
+			chunked++;
+		else
+			other++;
+	}
+	if (other)
+		return COUNTER_http_coding_unknown;
+	return chunked == 1 ? 0 : COUNTER_http_coding_bad;
+}
+
+// RFC 9112 6.1, 6.2, 6.3
+static int check_length(struct http_message *m, const struct findings *f)
+{
+	m->content_length = HTTP_LENGTH_NONE;
+	m->is_chunked = f->coding_count > 0;
+	if (f->coding_count) {
+		if (f->length_count)
+			return COUNTER_http_length_and_coding;
+		return m->version == 10 ? COUNTER_http_coding_in_http10 : check_coding(f->coding);
+	}
+	if (f->length_count && !http_number(f->length, &m->content_length))
+		return COUNTER_http_length_bad;
+	return 0;
+}
+
+static int check_expect(struct http_message *m, const struct findings *f)
+{
+	if (m->status || m->version == 10 || !f->has_expect)
+		return 0;
+	if (!slice_equal_nocase(f->expect, SLICE("100-continue")))
+		return COUNTER_http_expect_unknown;
+	m->expects_continue = true;
+	return 0;
+}
+
+static bool is_named(const struct findings *f, struct slice name)
+{
+	for (unsigned i = 0; i < f->option_count; i++)
+		if (slice_equal_nocase(f->options[i], name))
+			return true;
+	return false;
+}
+
+// A field goes on to the next hop: nothing of the connection, nothing that it names. HTTP/2 may say
+// "te: trailers", which gRPC servers want to see.
+static bool is_passed_on(const struct http_message *m, const struct findings *f,
+			 const struct http_field *field)
+{
+	enum http_field_kind kind = http_field_kind_of(field->name);
+	if (kind == HTTP_FIELD_TE)
+		return m->version == 20;
+	return kind == HTTP_FIELD_PLAIN && !is_named(f, field->name);
+}
+
+static void remove_hop_fields(struct http_message *m, const struct findings *f)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < m->field_count; i++)
+		if (is_passed_on(m, f, &m->fields[i]))
+			m->fields[kept++] = m->fields[i];
+	m->field_count = kept;
+}
+
+int http_rules_apply(struct http_message *m, struct http_hop *hop)
+{
+	struct findings f = {0};
+	int fault = collect(m, &f);
+	if (!fault && !m->status)
+		fault = check_host(m, &f);
+	if (!fault)
+		fault = check_length(m, &f);
+	if (!fault)
+		fault = check_expect(m, &f);
+	if (fault)
+		return fault;
+	hop->is_close = is_named(&f, SLICE("close"));
+	hop->is_keep_alive = is_named(&f, SLICE("keep-alive"));
+	m->has_upgrade = f.has_upgrade;
+	remove_hop_fields(m, &f);
+	return 0;
+}
+
+uint32_t http_rules_trailers(struct http_field *fields, uint32_t count)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < count; i++)
+		if (http_field_kind_of(fields[i].name) == HTTP_FIELD_PLAIN)
+			fields[kept++] = fields[i];
+	return kept;
+}
+
+// Counters whose status is not 400.
+static const struct http_fault statuses[] = {
+	{COUNTER_http_target_too_long, 414}, {COUNTER_http_version_unsupported, 505},
+	{COUNTER_http_head_too_large, 431},  {COUNTER_http_fields_too_many, 431},
+	{COUNTER_http_coding_unknown, 501},  {COUNTER_http_expect_unknown, 417},
+	{COUNTER_http_memory_short, 503},    {COUNTER_http_h2_streams_full, 503},
+	{COUNTER_http_body_length_wrong, 0}, {COUNTER_http_truncated, 0},
+	{COUNTER_http_conn_lost, 0},         {COUNTER_http_h2_reset_by_peer, 0},
+	{COUNTER_http_h2_protocol, 0},       {COUNTER_http_h2_preface_bad, 0},
+	{COUNTER_http_h2_flooded, 0},        {COUNTER_http_h2_resets_many, 0},
+	{COUNTER_http_h2_goaway_by_peer, 0},
+};
+
+struct http_fault http_fault_of(int counter, bool is_response)
+{
+	if (is_response)
+		return (struct http_fault){counter, 502};
+	for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+		if (statuses[i].counter == counter)
+			return statuses[i];
+	return (struct http_fault){counter, 400};
+}

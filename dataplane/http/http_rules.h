@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What makes a head a message: where it ends, whom it is for, and which fields stay on this hop
+// (RFC 9112 3.2, 6.3, 9.6; RFC 9110 7.6.1; RFC 9113 8.2, 8.3). Everything ambiguous is refused;
+// where an RFC lets a recipient repair, we refuse too, because the next hop might repair
+// differently.
+#pragma once
+
+#include "http.h"
+
+#define HTTP_CONNECTION_OPTIONS_MAX 16u
+
+// What a head says about its connection.
+struct http_hop {
+	bool is_close;      // Connection: close
+	bool is_keep_alive; // Connection: keep-alive
+};
+
+// http_rules_apply looks at message, whose fields are all that came (names lower case), checks
+// them, sets authority (when only Host gave it), content_length, is_chunked, has_upgrade and
+// expects_continue, and takes Host, framing and hop-by-hop fields out. Returns 0, or the counter
+// (REASON) of the first rule broken.
+int http_rules_apply(struct http_message *message, struct http_hop *hop);
+
+// http_rules_trailers takes out of count trailer fields those that only a head may hold; returns
+// how many are left.
+uint32_t http_rules_trailers(struct http_field *fields, uint32_t count);
+
+// http_fault_of is a counter with the status that a server answers to it: 502 when the message was
+// a response.
+struct http_fault http_fault_of(int counter, bool is_response);
