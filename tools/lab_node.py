@@ -49,6 +49,11 @@ def _location(plan, host):
     return EDGE_LOCATION if host == 'edge' else CORE_LOCATION
 
 
+def token_words(plan, host):
+    """The arguments of `millrace` that admit a node."""
+    return ['node', 'token', id_of(host), '--role', host, '--location', _location(plan, host)]
+
+
 def signer_of(plan):
     """The node whose control signs for the mesh."""
     return 'edge' if plan['topology'] == 'single' else 'gateway'
