@@ -56,7 +56,8 @@ bool keyfile_write(const char *dir, const char *name, const char *text, mode_t m
 	int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0)
 		return false;
-	bool is_done = write_all(fd, text);
+	// Whatever the umask says: what is for everybody must be readable.
+	bool is_done = fchmod(fd, mode) == 0 && write_all(fd, text);
 	close(fd);
 	if (is_done && rename(fresh, path) == 0)
 		return true;

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// location set | list, node list | token | drain | remove, purge.
+#include "admin_command.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PURGES_KEPT 1000u
+
+json_t *admin_location_set(const struct admin_options *admin, const json_t *request)
+{
+	struct row_location row = {0};
+	uint64_t revision = 0;
+	const char *name = admin_text(request, "name", "");
+	const json_t *cost = json_object_get(request, "cost_us");
+	const json_t *drain = json_object_get(request, "drain");
+	if (!admin_name_is_good(name))
+		return admin_error("location name '%.64s': lower-case letters, digits, '-' and '.'", name);
+	if (cost && (!json_is_integer(cost) || json_integer_value(cost) < 0))
+		return admin_error("cost: a time is wanted, such as 12ms");
+	if (store_read(admin->registry_store, STORE_location, name, &row, &revision) == STORE_BROKEN)
+		return admin_store_error(admin, STORE_BROKEN);
+	row_copy_text(row.name, sizeof(row.name), name);
+	if (cost)
+		row.cost_us = (uint64_t)json_integer_value(cost);
+	if (json_is_boolean(drain))
+		row.is_draining = json_is_true(drain);
+	enum store_result result =
+		store_put(admin->registry_store, STORE_location, name, &row, revision);
+	return result == STORE_OK ? admin_ok(NULL) : admin_store_error(admin, result);
+}
+
+json_t *admin_location_list(const struct admin_options *admin, const json_t *)
+{
+	struct model_rows locations = model_all(admin->registry, STORE_location);
+	json_t *list = json_array();
+	for (size_t i = 0; i < locations.count; i++) {
+		const struct row_location *row = locations.rows[i]->row;
+		json_array_append_new(list, json_pack("{s:s, s:I, s:b, s:b}", "name", row->name,
+						      "cost_us", (json_int_t)row->cost_us, "draining",
+						      row->is_draining, "gateway",
+						      compile_has_gateway(admin->registry, row->name)));
+	}
+	return admin_ok(json_pack("{s:o}", "locations", list));
+}
+
+json_t *admin_node_list(const struct admin_options *admin, const json_t *)
+{
+	struct model_rows nodes = model_all(admin->registry, STORE_node);
+	json_t *list = json_array();
+	uint64_t now_s = (uint64_t)time(NULL);
+	for (size_t i = 0; i < nodes.count; i++) {
+		const struct row_node *row = nodes.rows[i]->row;
+		uint64_t age_s = now_s > row->heartbeat_s ? now_s - row->heartbeat_s : 0;
+		const char *state = age_s > 15 ? "silent" : row->is_down ? "down" : "up";
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:s}", "node",
+					row->node, "role", row->role, "location", row->location,
+					"mesh_address", row->mesh_address, "state", state, "draining",
+					row->is_draining, "heartbeat_age_s", (json_int_t)age_s,
+					"identity_end_s", (json_int_t)row->identity_end_s, "version",
+					row->version));
+	}
+	return admin_ok(json_pack("{s:o}", "nodes", list));
+}
+
+json_t *admin_node_token(const struct admin_options *admin, const json_t *request)
+{
+	struct row_member member = {0};
+	char text[TOKEN_TEXT_BYTES];
+	const char *node = admin_text(request, "node", "");
+	const char *role = admin_text(request, "role", "");
+	const char *location = admin_text(request, "location", "");
+	json_int_t life_s = json_integer_value(json_object_get(request, "life_s"));
+	if (!admin->authority)
+		return admin_error("this node is not the CA: ask the control process of the node whose "
+				   "configuration says identity.ca = true");
+	if (!admin_name_is_good(node) || !admin_name_is_good(location))
+		return admin_error("node and --location are names of lower-case letters, digits, '-' "
+				   "and '.'");
+	if (strcmp(role, "edge") != 0 && strcmp(role, "gateway") != 0 && strcmp(role, "sidecar") != 0)
+		return admin_error("--role '%.32s': edge, gateway or sidecar", role);
+	row_copy_text(member.node, sizeof(member.node), node);
+	row_copy_text(member.role, sizeof(member.role), role);
+	row_copy_text(member.location, sizeof(member.location), location);
+	uint64_t end_s = (uint64_t)time(NULL) + (life_s > 0 ? (uint64_t)life_s : TOKEN_LIFE_S);
+	enum store_result result = authority_token(admin->authority, &member, end_s, text);
+	if (result != STORE_OK)
+		return admin_store_error(admin, result);
+	json_t *reply = admin_ok(json_pack("{s:s, s:s, s:I}", "token", text, "node", node, "end_s",
+					   (json_int_t)end_s));
+	explicit_bzero(text, sizeof(text));
+	return reply;
+}
+
+json_t *admin_node_drain(const struct admin_options *admin, const json_t *request)
+{
+	struct row_node row;
+	uint64_t revision;
+	const char *node = admin_text(request, "node", "");
+	enum store_result result = store_read(admin->registry_store, STORE_node, node, &row, &revision);
+	if (result == STORE_ABSENT)
+		return admin_error("no node '%.64s'", node);
+	row.is_draining = !json_is_false(json_object_get(request, "drain"));
+	if (result == STORE_OK)
+		result = store_put(admin->registry_store, STORE_node, node, &row, revision);
+	return result == STORE_OK ? admin_ok(NULL) : admin_store_error(admin, result);
+}
+
+json_t *admin_node_remove(const struct admin_options *admin, const json_t *request)
+{
+	const char *node = admin_text(request, "node", "");
+	if (!model_find(admin->registry, STORE_node, node) &&
+	    !model_find(admin->registry, STORE_member, node))
+		return admin_error("no node '%.64s'", node);
+	struct store_write writes[] = {
+		{STORE_node, node, NULL, STORE_ANY},
+		{STORE_member, node, NULL, STORE_ANY}, // its identity is not renewed any more
+	};
+	enum store_result result = store_write(admin->registry_store, writes, 2);
+	return result == STORE_OK ? admin_ok(NULL) : admin_store_error(admin, result);
+}
+
+// is_url is true for http(s)://host/...
+static bool is_url(const char *url)
+{
+	const char *rest = strncmp(url, "https://", 8) == 0  ? url + 8
+			   : strncmp(url, "http://", 7) == 0 ? url + 7
+							     : NULL;
+	if (!rest || rest[0] == '/' || !strchr(rest, '/'))
+		return false;
+	for (; *url; url++)
+		if (*url <= ' ' || *url > '~')
+			return false;
+	return true;
+}
+
+json_t *admin_purge(const struct admin_options *admin, const json_t *request)
+{
+	struct row_purge row = {.made_s = (uint64_t)time(NULL)};
+	struct model_rows purges = model_all(admin->registry, STORE_purge);
+	uint64_t newest = purges.count ? strtoull(purges.rows[purges.count - 1]->key, NULL, 10) : 0;
+	char key[24];
+	const char *url = admin_text(request, "url", "");
+	bool is_all = json_is_true(json_object_get(request, "all"));
+	if (is_all == (url[0] != 0))
+		return admin_error("purge URL, or purge --all");
+	if (!is_all && !is_url(url))
+		return admin_error("'%.200s': https://host/path is wanted", url);
+	if (!row_copy_text(row.url, sizeof(row.url), url))
+		return admin_error("the URL is longer than %zu bytes", sizeof(row.url) - 1);
+	enum store_result result = STORE_CONFLICT;
+	for (unsigned i = 0; i < 64 && result == STORE_CONFLICT; i++) {
+		snprintf(key, sizeof(key), "%020" PRIu64, ++newest);
+		result = store_put(admin->registry_store, STORE_purge, key, &row, STORE_NONE);
+	}
+	if (result != STORE_OK)
+		return admin_store_error(admin, result);
+	for (size_t i = 0; i + PURGES_KEPT < purges.count; i++)
+		store_remove(admin->registry_store, STORE_purge, purges.rows[i]->key);
+	return admin_ok(json_pack("{s:I}", "sequence", (json_int_t)newest));
+}

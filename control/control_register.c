@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this node writes and reads for all: its own row, its location, purges.
+#include "control.h"
+
+#include "log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REGISTER_VERSION "0.1.0"
+#define DOWN_GRACE_S     2u // a data plane that was replaced is back by then
+
+// make_location adds our location to the registry unless it is known.
+static void make_location(struct control *control)
+{
+	struct row_location row = {0};
+	if (model_get(control->registry, STORE_location, control->self.location))
+		return;
+	row_copy_text(row.name, sizeof(row.name), control->self.location);
+	store_put(control->registry_store, STORE_location, row.name, &row, STORE_NONE);
+}
+
+static bool is_node_equal(const struct row_node *a, const struct row_node *b)
+{
+	struct row_node x = *a;
+	x.heartbeat_s = b->heartbeat_s;
+	return memcmp(&x, b, sizeof(x)) == 0;
+}
+
+void control_register(struct control *control, uint64_t now_s, bool is_now)
+{
+	const struct row_secret *identity = model_get(control->local, STORE_secret, "node");
+	const struct row_trust *trust = model_get(control->registry, STORE_trust, "bundle");
+	struct row_node known;
+	struct row_node row;
+	uint64_t revision = 0;
+	// Other nodes send here only once this node can prove its name.
+	if (!identity || !identity->chain[0])
+		return;
+	make_location(control);
+	if (attach_is_attached(control->attach))
+		control->seen_s = now_s;
+	if (store_read(control->registry_store, STORE_node, control->self.node, &known, &revision) ==
+	    STORE_BROKEN)
+		return;
+	memset(&row, 0, sizeof(row));
+	row_copy_text(row.node, sizeof(row.node), control->self.node);
+	row_copy_text(row.role, sizeof(row.role), conf_role_name(control->self.role));
+	row_copy_text(row.location, sizeof(row.location), control->self.location);
+	row_copy_text(row.mesh_address, sizeof(row.mesh_address), control->mesh_address);
+	row_copy_text(row.version, sizeof(row.version), REGISTER_VERSION);
+	row.trust_epoch = trust ? trust->epoch : 0;
+	row.identity_end_s = identity->end_s;
+	row.is_down = now_s >= control->seen_s + DOWN_GRACE_S;
+	row.is_draining = known.is_draining; // the operator's, not ours
+	row.heartbeat_s = now_s;
+	if (!is_now && is_node_equal(&row, &known) &&
+	    now_s < control->heartbeat_s + CONTROL_HEARTBEAT_S)
+		return;
+	if (store_put(control->registry_store, STORE_node, row.node, &row, revision) == STORE_OK)
+		control->heartbeat_s = now_s;
+}
+
+static void send_purge(struct control *control, uint64_t sequence, const char *url)
+{
+	struct record_purge_row row = {
+		.sequence = sequence,
+		.kind = url[0] ? RECORD_PURGE_URL : RECORD_PURGE_ALL,
+		.url_bytes = (uint32_t)strlen(url),
+	};
+	publish_once(control->publish, PUBLISH_ALL,
+		     &(struct rowset_row){RECORD_PURGE, sequence, sizeof(row), &row},
+		     url[0] ? url : NULL);
+}
+
+static void keep_purge_sequence(struct control *control, uint64_t sequence)
+{
+	struct row_memory row = {.value = sequence};
+	control->purge_sequence = sequence;
+	control->has_purge_sequence = true;
+	store_put(control->local_store, STORE_memory, "purge", &row, STORE_ANY);
+}
+
+// read_purge_sequence finds out where this node stood. A node without a memory has cached nothing yet.
+static void read_purge_sequence(struct control *control, uint64_t newest)
+{
+	struct row_memory row;
+	if (control->has_purge_sequence)
+		return;
+	if (store_read(control->local_store, STORE_memory, "purge", &row, NULL) == STORE_OK) {
+		control->purge_sequence = row.value;
+		control->has_purge_sequence = true;
+	} else {
+		keep_purge_sequence(control, newest);
+	}
+}
+
+void control_purge(struct control *control, bool is_again)
+{
+	struct model_rows purges = model_all(control->registry, STORE_purge);
+	uint64_t oldest = purges.count ? strtoull(purges.rows[0]->key, NULL, 10) : 0;
+	uint64_t newest = purges.count ? strtoull(purges.rows[purges.count - 1]->key, NULL, 10) : 0;
+	uint64_t now_s = control_now_s();
+	read_purge_sequence(control, newest);
+	if (!attach_is_attached(control->attach))
+		return; // those that come meanwhile are sent when it is back
+	if (control->purge_sequence + 1 < oldest && control->purge_sequence < newest) {
+		// Part of the list is gone: what we missed may have been anything.
+		send_purge(control, newest, "");
+		keep_purge_sequence(control, newest);
+	}
+	for (size_t i = 0; i < purges.count; i++) {
+		const struct row_purge *purge = purges.rows[i]->row;
+		uint64_t sequence = strtoull(purges.rows[i]->key, NULL, 10);
+		bool is_recent = is_again && now_s < purge->made_s + 60;
+		if (sequence > control->purge_sequence || is_recent)
+			send_purge(control, sequence, purge->url);
+	}
+	if (newest > control->purge_sequence)
+		keep_purge_sequence(control, newest);
+	attach_flush(control->attach);
+}
