@@ -164,6 +164,8 @@ def fuzz_one(target, seconds):
     tally = tap.read_exit(f'fuzz/{name}', status)
     say(f'  fuzz/{name}: {executed[1] if executed else "?"} inputs')
     if tally.failures:
+        # Without the fuzzer's own progress.
+        output = re.sub(r'^#\d+\s.*\n', '', output, flags=re.M)
         tell(f'fuzz/{name}', tally, output, time.monotonic() - begin)
     return tally
 
