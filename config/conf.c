@@ -32,7 +32,8 @@ static void full_name(const char *path, const char *name, char out[PATH_BYTES])
 
 static unsigned line_of(const config_setting_t *setting)
 {
-	return setting ? config_setting_source_line(setting) : 1;
+	unsigned line = setting ? config_setting_source_line(setting) : 0;
+	return line ? line : 1; // the root has none
 }
 
 static const char *type_of(const config_setting_t *setting)
