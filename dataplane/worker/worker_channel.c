@@ -167,6 +167,11 @@ static void attach(struct channel *channel, struct channel_region *region, uint6
 	channel->resync_due_us = now_us + CHANNEL_PATIENCE_US;
 	counter_inc(counters_of(channel), COUNTER_channel_attaches);
 	set_state(channel, CHANNEL_WAITING);
+	for (unsigned i = 0; i < CHANNEL_ASKED; i++) {
+		struct channel_question *question = &channel->asked[i];
+		if (question->hash && now_us - question->asked_us < CHANNEL_STALE_US)
+			send(channel, question->type, question->host, sizeof(question->host));
+	}
 }
 
 static const char *apply_purge(struct worker *worker, const struct record *record)
@@ -393,11 +398,13 @@ static bool was_asked(struct channel *channel, enum event_type type, const char 
 {
 	static const struct siphash_key key = {{0x6c6f6f6b, 0x7570}};
 	uint64_t hash = siphash(&key, host, RECORD_HOST_BYTES) + type;
-	uint32_t index = (uint32_t)(hash % CHANNEL_ASKED);
-	if (channel->asked[index].hash == hash && now_us < channel->asked[index].until_us)
+	struct channel_question *question = &channel->asked[hash % CHANNEL_ASKED];
+	if (question->hash == hash && now_us - question->asked_us < CHANNEL_AGAIN_US)
 		return true;
-	channel->asked[index].hash = hash;
-	channel->asked[index].until_us = now_us + CHANNEL_AGAIN_US;
+	question->hash = hash;
+	question->asked_us = now_us;
+	question->type = type;
+	memcpy(question->host, host, RECORD_HOST_BYTES);
 	return false;
 }
 

@@ -19,6 +19,7 @@ struct worker;
 #define CHANNEL_BUDGET      32u      // records a loop
 #define CHANNEL_ASKED       64u      // hosts asked lately; they are not asked again at once
 #define CHANNEL_AGAIN_US    500000u  // before the same host is asked again
+#define CHANNEL_STALE_US    3000000u // a question older than this is nobody's any more
 #define CHANNEL_RESYNC_US   1000000u // before a full set is asked for again
 #define CHANNEL_PATIENCE_US 5000000u // for the first full set of a region
 #define CHANNEL_ALIVE_US    1000000u // between ALIVE events
@@ -40,6 +41,15 @@ enum channel_state {
 	CHANNEL_STATE_COUNT
 };
 
+// A question about a host, asked of control lately. One that control died over is asked again of
+// the next.
+struct channel_question {
+	uint64_t hash;
+	uint64_t asked_us;
+	enum event_type type;
+	char host[RECORD_HOST_BYTES];
+};
+
 struct channel {
 	struct worker *worker; // borrowed
 	uint32_t worker_index;
@@ -58,10 +68,7 @@ struct channel {
 	uint64_t resync_due_us; // when a full set is asked for again
 	uint64_t alive_due_us;
 	enum counter trouble; // why the channel is WAITING
-	struct {
-		uint64_t hash;
-		uint64_t until_us;
-	} asked[CHANNEL_ASKED];
+	struct channel_question asked[CHANNEL_ASKED];
 	_Alignas(8) uint8_t payload[RECORD_MAX_BYTES];
 };
 

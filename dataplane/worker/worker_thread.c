@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// The thread around a worker; see worker_thread.h. Here, and only here, the clock is read: once a
+// loop.
+#include "worker_thread.h"
+
+#include <rte_cycles.h>
+
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t clock_us(clockid_t clock)
+{
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+int worker_thread_init(struct worker_thread *thread, struct worker *worker, const int *port_fds)
+{
+	thread->worker = worker;
+	atomic_init(&thread->is_stopping, false);
+	atomic_init(&thread->query, NULL);
+	int error = idle_init(&thread->idle, port_fds, worker->port_count,
+			      worker->conf->dataplane.idle == CONF_IDLE_POLL, &worker->counters);
+	if (!error && worker->handoff)
+		worker->handoff->peers[worker->index].wake_fd = thread->idle.wake_fd;
+	return error;
+}
+
+void worker_thread_fini(struct worker_thread *thread)
+{
+	if (thread->worker->handoff)
+		thread->worker->handoff->peers[thread->worker->index].wake_fd = -1;
+	idle_fini(&thread->idle);
+}
+
+// set_asleep tells other workers that they must wake this one.
+static void set_asleep(struct worker *worker, bool is_asleep)
+{
+	if (!worker->handoff)
+		return;
+	// seq_cst fence: see handoff_wake.
+	atomic_store_explicit(&worker->handoff->peers[worker->index].is_asleep, is_asleep,
+			      memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+static void sleep_on(struct worker_thread *thread)
+{
+	struct worker *worker = thread->worker;
+	uint64_t attached =
+		worker->channel.attached ? worker->counters.value[COUNTER_channel_attaches] : 0;
+	idle_watch_control(&thread->idle, channel_wake_fd(&worker->channel), attached);
+	set_asleep(worker, true);
+	uint64_t now_us = clock_us(CLOCK_MONOTONIC);
+	uint64_t next_us = worker_next_us(worker);
+	if (next_us > now_us && !worker_has_input(worker))
+		idle_sleep(&thread->idle, next_us - now_us);
+	set_asleep(worker, false);
+}
+
+static void answer(struct worker_thread *thread)
+{
+	// acquire: the question's fields were written before it was asked.
+	struct worker_query *query =
+		atomic_exchange_explicit(&thread->query, NULL, memory_order_acquire);
+	if (!query)
+		return;
+	query->run(thread->worker, query->user);
+	// release: the answer is complete for whoever sees this.
+	atomic_store_explicit(&query->is_done, true, memory_order_release);
+}
+
+static void turn(struct worker_thread *thread, uint64_t *cycles)
+{
+	struct worker *worker = thread->worker;
+	uint64_t now_us = clock_us(CLOCK_MONOTONIC);
+	uint64_t wall_us = clock_us(CLOCK_REALTIME_COARSE);
+	bool is_busy = worker_step(worker, now_us, wall_us / 1000000);
+	uint64_t end = rte_rdtsc();
+	counter_add(&worker->counters,
+		    is_busy ? COUNTER_worker_cycles_busy : COUNTER_worker_cycles_idle,
+		    end - *cycles);
+	*cycles = end;
+	if (atomic_load_explicit(&thread->query, memory_order_relaxed))
+		answer(thread);
+	if (is_busy) {
+		idle_reset(&thread->idle);
+	} else if (idle_should_sleep(&thread->idle, now_us)) {
+		sleep_on(thread);
+		*cycles = rte_rdtsc();
+	}
+}
+
+int worker_thread_run(void *user)
+{
+	struct worker_thread *thread = user;
+	uint64_t cycles = rte_rdtsc();
+	// Naps of 20 µs must not become 70 µs by the kernel's timer slack.
+	prctl(PR_SET_TIMERSLACK, 1);
+	while (!atomic_load_explicit(&thread->is_stopping, memory_order_relaxed))
+		turn(thread, &cycles);
+	return 0;
+}
+
+void worker_thread_wake(struct worker_thread *thread)
+{
+	handover_wake(thread->idle.wake_fd);
+}
+
+void worker_thread_stop(struct worker_thread *thread)
+{
+	atomic_store_explicit(&thread->is_stopping, true, memory_order_relaxed);
+	worker_thread_wake(thread);
+}
+
+bool worker_thread_ask(struct worker_thread *thread, struct worker_query *query,
+		       uint64_t timeout_us)
+{
+	struct worker_query *none = NULL;
+	atomic_store_explicit(&query->is_done, false, memory_order_relaxed);
+	// release: the worker sees the whole question.
+	if (!atomic_compare_exchange_strong_explicit(&thread->query, &none, query,
+						     memory_order_release, memory_order_relaxed))
+		return false;
+	worker_thread_wake(thread);
+	uint64_t deadline_us = clock_us(CLOCK_MONOTONIC) + timeout_us;
+	while (!atomic_load_explicit(&query->is_done, memory_order_acquire)) {
+		struct worker_query *mine = query;
+		if (clock_us(CLOCK_MONOTONIC) > deadline_us &&
+		    atomic_compare_exchange_strong_explicit(&thread->query, &mine, NULL,
+							    memory_order_relaxed,
+							    memory_order_relaxed))
+			return false;
+		// Past the deadline but taken: the worker is in it now.
+		usleep(50);
+	}
+	return true;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker on its core: steps it, counts its cycles, lets it sleep, and answers questions that
+// other threads may not answer by looking into it.
+#pragma once
+
+#include "worker.h"
+#include "worker_idle.h"
+
+// A question: run is called by the worker between two loops.
+struct worker_query {
+	void (*run)(struct worker *worker, void *user);
+	void *user;
+	_Atomic bool is_done; // W: worker
+};
+
+struct worker_thread {
+	struct worker *worker; // borrowed
+	struct idle idle;
+	_Atomic bool is_stopping;             // W: main thread
+	_Atomic(struct worker_query *) query; // W: asker sets, worker clears
+};
+
+// worker_thread_init prepares the thread of a worker whose ports have the descriptors port_fds (-1
+// for none). Returns 0 or an errno.
+int worker_thread_init(struct worker_thread *thread, struct worker *worker, const int *port_fds);
+
+// worker_thread_fini closes descriptors. The worker lives on.
+void worker_thread_fini(struct worker_thread *thread);
+
+// worker_thread_run is the thread: it returns 0 after worker_thread_stop. thread is a struct
+// worker_thread.
+int worker_thread_run(void *thread);
+
+// worker_thread_stop asks the thread to end and wakes it; does not wait.
+void worker_thread_stop(struct worker_thread *thread);
+
+// worker_thread_wake wakes the thread when it sleeps.
+void worker_thread_wake(struct worker_thread *thread);
+
+// worker_thread_ask runs query in the worker and waits for it, at most timeout_us. False: it was
+// not run and will not be, because another question is being asked or the worker did not come to
+// it.
+bool worker_thread_ask(struct worker_thread *thread, struct worker_query *query,
+		       uint64_t timeout_us);
