@@ -100,7 +100,7 @@ uint32_t tcp_conn_mss(const struct tcp_conn *conn)
 void tcp_conn_reset(struct tcp_conn *conn)
 {
 	struct tcp_segment reset = {
-		.seq = conn->nxt,
+		.seq = conn->max, // what the peer expects next, when nothing was lost
 		.ack = conn->rcv_nxt,
 		.flags = TCP_RST | TCP_ACK,
 	};

@@ -13,7 +13,7 @@ void tcp_challenge(struct tcp_conn *conn)
 	}
 	conn->challenged_us = tcp->now_us;
 	tcp_count(tcp, COUNTER_tcp_challenge_acks);
-	tcp_output_ack(conn, conn->nxt);
+	tcp_output_ack(conn);
 }
 
 // refuse answers an unacceptable segment with an ACK: freely when it carried something, since its
@@ -25,7 +25,7 @@ static void refuse(struct tcp_conn *conn, const struct tcp_segment *segment)
 	if (tcp_segment_length(segment) == 0)
 		tcp_challenge(conn);
 	else if (conn->state == TCP_SYN_RECEIVED)
-		tcp_output_ack(conn, conn->nxt);
+		tcp_output_ack(conn);
 	else {
 		conn->is_ack_due = true;
 		tcp_conn_notify(conn, 0);
@@ -58,20 +58,27 @@ static bool is_acceptable(const struct tcp_conn *conn, const struct tcp_segment 
 	       seq_before(conn->rcv_nxt, tcp_segment_end(segment));
 }
 
+// may_go_on is what an unacceptable segment may still do: at a closed window its ACK, RST and window
+// count (3.4), and of an old one a newer ACK does, or two ends that both go back to their last
+// acknowledged byte would refuse each other's ACKs for ever.
+static bool may_go_on(const struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	if (seq_equal(segment->seq, conn->rcv_nxt) && seq_equal(conn->rcv_nxt, conn->rcv_edge))
+		return true;
+	return seq_before(segment->seq, conn->rcv_nxt) && seq_before(conn->una, segment->ack) &&
+	       (segment->flags & (TCP_ACK | TCP_RST | TCP_SYN)) == TCP_ACK;
+}
+
 // check_sequence is step 1; it also cuts what lies beyond the window.
 static bool check_sequence(struct tcp_conn *conn, struct tcp_segment *segment)
 {
 	if (!is_acceptable(conn, segment)) {
-		bool is_at_closed_window = seq_equal(conn->rcv_nxt, conn->rcv_edge) &&
-					   seq_equal(segment->seq, conn->rcv_nxt);
 		bool is_old = seq_before(segment->seq, conn->rcv_nxt);
 		tcp_count(conn->tcp, is_old ? COUNTER_tcp_duplicates : COUNTER_tcp_out_of_window);
 		refuse(conn, segment);
-		if (!is_at_closed_window)
-			return false;
-		segment->payload_bytes = 0; // its ACK, RST and window still count
+		segment->payload_bytes = 0;
 		segment->flags &= (uint8_t)~TCP_FIN;
-		return true;
+		return may_go_on(conn, segment);
 	}
 	if (seq_before(conn->rcv_edge, tcp_segment_end(segment))) {
 		uint32_t room = seq_distance(segment->seq, conn->rcv_edge);

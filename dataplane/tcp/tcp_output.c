@@ -195,7 +195,7 @@ void tcp_output(struct tcp_conn *conn)
 	else if (sent == TCP_OUTPUT_BURST)
 		tcp_conn_notify(conn, 0);
 	if (conn->is_ack_due)
-		tcp_output_ack(conn, conn->nxt);
+		tcp_output_ack(conn);
 	tcp_timer_update(conn);
 }
 
@@ -230,11 +230,24 @@ static void send_header(struct tcp *tcp, const struct tcp_tuple *tuple, struct t
 	transmit(tcp, tuple, mbuf, &tx);
 }
 
-void tcp_output_ack(struct tcp_conn *conn, struct tcp_seq seq)
+static void send_ack(struct tcp_conn *conn, struct tcp_seq seq)
 {
 	struct tcp_segment ack = {.seq = seq, .flags = TCP_ACK};
 	fill_header(conn, &ack);
 	send_header(conn->tcp, &conn->tuple, &ack);
+}
+
+void tcp_output_ack(struct tcp_conn *conn)
+{
+	// the highest byte ever sent, since what lies before it may be old to the peer, but not
+	// beyond its window: a probe went there
+	struct tcp_seq right = seq_plus(conn->una, conn->window);
+	send_ack(conn, seq_later(conn->nxt, seq_earlier(conn->max, right)));
+}
+
+void tcp_output_keepalive(struct tcp_conn *conn)
+{
+	send_ack(conn, seq_minus(conn->una, 1));
 }
 
 void tcp_output_bare(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_segment *segment)

@@ -400,8 +400,10 @@ bool tcp_snd_has_more(const struct tcp_conn *conn);
 // tcp_output sends what may be sent, then an ACK when one is due and did not ride along.
 void tcp_output(struct tcp_conn *conn);
 
-// tcp_output_ack sends a bare ACK now; seq is SND.NXT, or one less for a keepalive probe.
-void tcp_output_ack(struct tcp_conn *conn, struct tcp_seq seq);
+// tcp_output_ack sends a bare ACK now; tcp_output_keepalive one with an old sequence number, which
+// asks for an ACK (RFC 9293 3.8.4).
+void tcp_output_ack(struct tcp_conn *conn);
+void tcp_output_keepalive(struct tcp_conn *conn);
 
 // tcp_output_probe sends the first byte beyond a closed window.
 void tcp_output_probe(struct tcp_conn *conn);

@@ -25,7 +25,7 @@ static void acknowledge_gap(struct tcp_conn *conn)
 	conn->is_ack_due = true;
 	tcp_conn_notify(conn, 0);
 	if (!conn->agreed.has_sack)
-		tcp_output_ack(conn, conn->nxt);
+		tcp_output_ack(conn);
 }
 
 // may_take refuses text that nobody can read or that would pin too much memory.

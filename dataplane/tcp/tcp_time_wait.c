@@ -66,7 +66,7 @@ static struct tcp_time_wait *take(struct tcp *tcp)
 void tcp_time_wait_enter(struct tcp_conn *conn)
 {
 	struct tcp *tcp = conn->tcp;
-	tcp_output_ack(conn, conn->nxt);
+	tcp_output_ack(conn);
 	struct tcp_time_wait *wait = take(tcp);
 	if (wait) {
 		list_init(&wait->link);

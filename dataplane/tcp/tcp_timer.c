@@ -77,7 +77,7 @@ static void expire_keepalive(struct tcp_conn *conn)
 	}
 	conn->probes++;
 	tcp_count(tcp, COUNTER_tcp_keepalive_probes);
-	tcp_output_ack(conn, seq_minus(conn->nxt, 1)); // RFC 9293 3.8.4
+	tcp_output_keepalive(conn);
 	tcp_timer_set(conn, TCP_TIMER_KEEPALIVE,
 		      tcp->now_us + limits->keepalive_interval_ms * 1000ull);
 }
