@@ -3,6 +3,7 @@
 // decides, lets one exchange fetch for many waiters, and lends immutable, reference-counted objects.
 // Answers come by callback: at once when the shard is this worker's own, later by message when it is
 // another's (cache_channel). Pure but for its own memory; time comes in.
+// With several workers the owner of the loop carries messages: cache_send out, cache_message_received in.
 #pragma once
 
 #include "buf.h"
@@ -15,15 +16,21 @@
 #include <stdint.h>
 
 struct cache;
+struct cache_message; // cache_channel.h: fixed size, copied by value
+
+// cache_send carries one message to another worker, in order. False: no room now, try later. It must
+// not call into the cache.
+typedef bool (*cache_send)(void *owner, uint32_t to_worker, const struct cache_message *message);
 
 struct cache_limits {
-	uint64_t memory_bytes;  // of this shard, all of it taken at start
+	uint64_t memory_bytes;  // of this shard's objects and their bodies, all of it taken at start
 	uint32_t object_count;
 	uint64_t object_bytes;  // largest response stored; larger ones pass through
 	uint32_t waiter_count;  // requests that wait for another's fetch
 	uint32_t wait_ms;       // then a waiter fetches for itself
 	uint32_t worker_index, worker_count;
 	struct siphash_key key_secret; // the same on all workers: who owns a key
+	cache_send send; // may be NULL when worker_count is 1; its owner is cache_new's
 };
 
 // What became of a request; the words of Cache-Status (RFC 9211).
@@ -31,7 +38,8 @@ enum cache_verdict {
 	CACHE_HIT,          // object is lent; Age is in age_s
 	CACHE_NOT_MODIFIED, // the client's condition holds: answer 304 from object
 	CACHE_FETCH,        // you fetch: fill is yours, begin or abandon it
-	CACHE_PASS,         // do not use the cache (fwd reason in forward)
+	CACHE_PASS,         // do not use the cache (fwd reason in forward); with CACHE_FORWARD_NONE the
+			    // client wants nothing but a stored response: answer 504
 	CACHE_VERDICT_COUNT
 };
 
@@ -51,6 +59,7 @@ struct cache_answer {
 	struct cache_fill *fill;     // FETCH: yours
 	uint64_t age_s;
 	int64_t ttl_s; // freshness left
+	bool is_collapsed; // it waited for another request's fetch (RFC 9211 2.6)
 };
 
 // cache_answered is how an answer reaches the asker; asker is what was given to cache_ask.
@@ -64,7 +73,8 @@ void cache_free(struct cache *cache);
 // cache_set_time tells the time; wall_s is Unix time.
 void cache_set_time(struct cache *cache, uint64_t now_us, uint64_t wall_s);
 
-// cache_ask looks up a request. Exactly one answer follows, maybe before it returns.
+// cache_ask looks up a request, which is borrowed for the call. Exactly one answer follows, maybe before
+// it returns. An asker asks one thing at a time.
 void cache_ask(struct cache *cache, const struct http_message *request, struct pool_id asker);
 
 // cache_cancel: the asker is gone; a waiter is forgotten, and no answer follows.
@@ -72,14 +82,15 @@ void cache_cancel(struct cache *cache, struct pool_id asker);
 
 // cache_fill_begin tells the response head of a fetch. True: it is stored, give the body with
 // cache_fill_write. False: not storable, fill is gone, waiters were told to fetch for themselves;
-// *why is a counter of cache.def.
+// *why is a counter of cache.def, which the caller counts.
 bool cache_fill_begin(struct cache_fill *fill, const struct http_message *request,
 		      const struct http_message *response, enum counter *why);
 
 // cache_fill_write adds body bytes (copied). False: too large or memory short; fill is gone.
 bool cache_fill_write(struct cache_fill *fill, struct slice bytes);
 
-// cache_fill_end: the response is complete; it is stored, waiters get it, fill is gone.
+// cache_fill_end: the response is complete; it is stored, waiters get it, fill is gone. A body shorter
+// than its content-length is not stored.
 void cache_fill_end(struct cache_fill *fill);
 
 // cache_fill_abandon: the fetch failed or was not begun; one waiter becomes the fetcher. fill is gone.
@@ -90,6 +101,7 @@ const struct http_message *cache_object_head(const struct cache_object *object);
 
 // cache_object_bytes is the body's size; cache_object_read borrows a run of it at offset, at most max.
 uint64_t cache_object_bytes(const struct cache_object *object);
+// (shorter at the end of a chunk of memory; empty at the end of the body).
 struct slice cache_object_read(const struct cache_object *object, uint64_t offset, size_t max);
 
 // cache_release gives a lent object back.
@@ -106,3 +118,11 @@ void cache_invalidate(struct cache *cache, const struct http_message *request);
 
 // cache_run ends waits that took too long, and eviction's leftover work; once a loop.
 void cache_run(struct cache *cache);
+
+// cache_message_received takes a message that another worker's cache sent to this one.
+void cache_message_received(struct cache *cache, uint32_t from_worker,
+			    const struct cache_message *message);
+
+// cache_in_flight counts what is out: waits, fills, loans, messages that the channel had no room for.
+// 0 when nothing leaks and every asker is done.
+uint32_t cache_in_flight(const struct cache *cache);

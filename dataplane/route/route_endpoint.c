@@ -40,7 +40,7 @@ struct route_endpoint *route_group_at(const struct route_table *table,
 		if (endpoint->group == group_row && endpoint->position == position)
 			return endpoint;
 	}
-	CHECK(!"a group has no holes");
+	CHECK(row != HASH_INDEX_NONE); // a group has no holes
 	return NULL;
 }
 

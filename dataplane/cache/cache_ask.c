@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a request gets: a stored response, a fetch of its own, a place among those who wait for one,
+// or nothing of the cache (RFC 9111 4). Decided on the worker that owns the key.
+#include "cache_priv.h"
+
+#include "check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int cache_ask_init(struct cache *cache)
+{
+	// Twice: requests that wait here, and requests that wait for other workers.
+	uint32_t errands = cache->limits.waiter_count * 2;
+	uint32_t waiters = cache->limits.waiter_count * cache->limits.worker_count;
+	uint32_t fills = errands + waiters;
+	list_init(&cache->waiting);
+	cache->errand_bytes = malloc((size_t)MAX(errands, 1u) * CACHE_ERRAND_BYTES);
+	cache->passes = calloc(CACHE_PASS_MARKS, sizeof(struct cache_pass_mark));
+	if (!cache->errand_bytes || !cache->passes)
+		return ENOMEM;
+	if (pool_init(&cache->errands, errands, sizeof(struct cache_errand)) ||
+	    hash_index_init(&cache->errand_by_asker, errands) ||
+	    pool_init(&cache->waiters, waiters, sizeof(struct cache_waiter)) ||
+	    hash_index_init(&cache->waiter_by_errand, waiters))
+		return ENOMEM;
+	if (pool_init(&cache->fills, fills, sizeof(struct cache_fill)) ||
+	    hash_index_init(&cache->fill_by_key, fills))
+		return ENOMEM;
+	return 0;
+}
+
+void cache_ask_fini(struct cache *cache)
+{
+	free(cache->errand_bytes);
+	free(cache->passes);
+	pool_fini(&cache->errands);
+	hash_index_fini(&cache->errand_by_asker);
+	pool_fini(&cache->waiters);
+	hash_index_fini(&cache->waiter_by_errand);
+	pool_fini(&cache->fills);
+	hash_index_fini(&cache->fill_by_key);
+}
+
+// Errands.
+
+static uint64_t asker_hash(const struct cache *cache, struct pool_id asker)
+{
+	return siphash(&cache->limits.key_secret, &asker, sizeof(asker));
+}
+
+struct cache_errand *cache_errand_new(struct cache *cache, const struct http_message *request,
+				      struct pool_id asker, uint32_t to_worker)
+{
+	struct pool_id id;
+	struct arena arena;
+	struct cache_errand *errand = pool_new(&cache->errands, &id);
+	if (!errand)
+		return NULL;
+	errand->asker = asker;
+	errand->to_worker = to_worker;
+	arena_init(&arena, cache->errand_bytes + (size_t)id.index * CACHE_ERRAND_BYTES,
+		   CACHE_ERRAND_BYTES);
+	if (http_message_copy(&errand->request, request, &arena) != 0) {
+		pool_free(&cache->errands, errand);
+		return NULL;
+	}
+	hash_index_add(&cache->errand_by_asker, id.index, asker_hash(cache, asker));
+	return errand;
+}
+
+void cache_errand_hide(struct cache *cache, struct cache_errand *errand)
+{
+	errand->is_cancelled = true;
+	hash_index_remove(&cache->errand_by_asker, pool_id_of(&cache->errands, errand).index);
+}
+
+void cache_errand_free(struct cache *cache, struct cache_errand *errand)
+{
+	if (!errand->is_cancelled)
+		cache_errand_hide(cache, errand);
+	pool_free(&cache->errands, errand);
+}
+
+static struct cache_errand *find_errand(const struct cache *cache, struct pool_id asker)
+{
+	uint32_t row = hash_index_first(&cache->errand_by_asker, asker_hash(cache, asker));
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&cache->errand_by_asker, row)) {
+		struct cache_errand *errand = pool_at(&cache->errands, row);
+		if (pool_id_equal(errand->asker, asker))
+			return errand;
+	}
+	return NULL;
+}
+
+// Waiters.
+
+static uint64_t errand_hash(const struct cache *cache, const void *errand)
+{
+	return siphash(&cache->limits.key_secret, &errand, sizeof(errand));
+}
+
+struct cache_waiter *cache_waiter_find(const struct cache *cache, uint32_t from_worker,
+				       const void *errand)
+{
+	uint32_t row = hash_index_first(&cache->waiter_by_errand, errand_hash(cache, errand));
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&cache->waiter_by_errand, row)) {
+		struct cache_waiter *waiter = pool_at(&cache->waiters, row);
+		if (waiter->errand == errand && waiter->from_worker == from_worker)
+			return waiter;
+	}
+	return NULL;
+}
+
+static struct cache_waiter *waiter_new(struct cache *cache, const struct cache_question *question)
+{
+	struct pool_id id;
+	struct cache_waiter *waiter = pool_new(&cache->waiters, &id);
+	if (!waiter)
+		return NULL;
+	waiter->from_worker = question->from_worker;
+	waiter->errand = question->errand;
+	waiter->request = question->request;
+	waiter->due_us = cache->now_us + cache->limits.wait_ms * 1000ull;
+	list_init(&waiter->link);
+	list_init(&waiter->order);
+	list_append(&cache->waiting, &waiter->order);
+	hash_index_add(&cache->waiter_by_errand, id.index, errand_hash(cache, waiter->errand));
+	return waiter;
+}
+
+void cache_waiter_drop(struct cache *cache, struct cache_waiter *waiter)
+{
+	list_remove(&waiter->link);
+	list_remove(&waiter->order);
+	hash_index_remove(&cache->waiter_by_errand, pool_id_of(&cache->waiters, waiter).index);
+	pool_free(&cache->waiters, waiter);
+}
+
+// Answers.
+
+void cache_ask_tell(struct cache *cache, struct pool_id asker, const struct cache_answer *answer)
+{
+	static const enum counter counted[CACHE_VERDICT_COUNT] = {
+		[CACHE_HIT] = COUNTER_cache_hit,
+		[CACHE_NOT_MODIFIED] = COUNTER_cache_not_modified,
+		[CACHE_FETCH] = COUNTER_cache_fetch,
+		[CACHE_PASS] = COUNTER_cache_pass,
+	};
+	counter_inc(cache->counters, counted[answer->verdict]);
+	counter_add(cache->counters, COUNTER_cache_collapsed, answer->is_collapsed);
+	cache->loans += answer->object != NULL;
+	cache->answered(cache->owner, asker, answer);
+}
+
+void cache_ask_tell_errand(struct cache *cache, uint32_t from_worker, void *errand,
+			   const struct cache_answer *answer)
+{
+	if (from_worker != cache->limits.worker_index) {
+		struct cache_message message = {
+			.kind = CACHE_MESSAGE_ANSWER, .errand = errand, .answer = *answer};
+		cache_channel_send(cache, from_worker, &message);
+		return;
+	}
+	struct cache_errand *own = errand;
+	struct pool_id asker = own->asker;
+	cache_errand_free(cache, own);
+	cache_ask_tell(cache, asker, answer);
+}
+
+static void tell(struct cache *cache, const struct cache_question *question,
+		 struct cache_answer *answer)
+{
+	answer->is_collapsed =
+		question->is_collapsed && answer->verdict != CACHE_FETCH && answer->object;
+	if (question->errand)
+		cache_ask_tell_errand(cache, question->from_worker, question->errand, answer);
+	else
+		cache_ask_tell(cache, question->asker, answer);
+}
+
+static void tell_pass(struct cache *cache, const struct cache_question *question,
+		      enum cache_forward forward, enum counter why)
+{
+
+	if (question->policy.only_if_cached)
+		forward = CACHE_FORWARD_NONE;
+	counter_inc(cache->counters, why);
+	tell(cache, question, &(struct cache_answer){.verdict = CACHE_PASS, .forward = forward});
+}
+
+// why_not tells why this object may not answer the request, NONE when it may (RFC 9111 4).
+static enum cache_forward why_not(const struct cache_object *object,
+				  const struct cache_request_policy *policy,
+				  const struct cache_answer *answer)
+{
+	if (answer->ttl_s <= 0)
+		return CACHE_FORWARD_STALE;
+	if (policy->is_reload || (policy->is_authorized && !object->is_shared))
+		return CACHE_FORWARD_REQUEST;
+	if (policy->max_age_s >= 0 && answer->age_s > (uint64_t)policy->max_age_s)
+		return CACHE_FORWARD_REQUEST;
+	if (policy->min_fresh_s >= 0 && answer->ttl_s < policy->min_fresh_s)
+		return CACHE_FORWARD_REQUEST;
+	return CACHE_FORWARD_NONE;
+}
+
+// try_hit fills answer with a stored response, or with why there is none.
+static bool try_hit(struct cache *cache, const struct cache_question *question,
+		    struct cache_answer *answer)
+{
+	bool is_other;
+	struct cache_object *object =
+		cache_store_find(cache, &question->key, question->request, &is_other);
+	*answer = (struct cache_answer){.forward = is_other ? CACHE_FORWARD_VARY_MISS
+							    : CACHE_FORWARD_URI_MISS};
+	if (!object)
+		return false;
+	answer->age_s = cache_age_s(&object->freshness, cache->wall_s);
+	answer->ttl_s = cache_ttl_s(&object->freshness, cache->wall_s);
+	answer->forward = why_not(object, &question->policy, answer);
+	if (answer->forward != CACHE_FORWARD_NONE)
+		return false;
+	bool has_it = cache_condition_holds(question->request, &object->head,
+					    object->freshness.received_s);
+	answer->verdict = has_it ? CACHE_NOT_MODIFIED : CACHE_HIT;
+	answer->object = object;
+	object->references++;
+	cache_evict_touch(cache, object);
+	return true;
+}
+
+// fetch makes the asker the one who fetches.
+static void fetch(struct cache *cache, struct cache_question *question, enum cache_forward forward)
+{
+	struct cache_fill *fill = cache_fill_new(cache, &question->key, question->from_worker);
+	if (!fill) {
+		tell_pass(cache, question, forward, COUNTER_cache_pass_memory);
+		return;
+	}
+	tell(cache, question,
+	     &(struct cache_answer){.verdict = CACHE_FETCH, .forward = forward, .fill = fill});
+}
+
+// wait puts the asker into the queue of a running fetch. A local one is copied into an errand
+// first.
+static void wait(struct cache *cache, struct cache_question *question, struct cache_fill *fill,
+		 enum cache_forward forward)
+{
+	if (!question->errand) {
+		struct cache_errand *errand = cache_errand_new(
+			cache, question->request, question->asker, cache->limits.worker_index);
+		if (!errand) {
+			tell_pass(cache, question, forward, COUNTER_cache_pass_waiters);
+			return;
+		}
+		question->errand = errand;
+		question->request = &errand->request;
+	}
+	struct cache_waiter *waiter = waiter_new(cache, question);
+	if (!waiter) {
+		tell_pass(cache, question, forward, COUNTER_cache_pass_waiters);
+		return;
+	}
+	list_append(&fill->waiters, &waiter->link);
+}
+
+void cache_ask_decide(struct cache *cache, struct cache_question *question)
+{
+	struct cache_answer answer;
+	const struct cache_request_policy *policy = &question->policy;
+	if (try_hit(cache, question, &answer)) {
+		tell(cache, question, &answer);
+		return;
+	}
+	struct cache_fill *fill = cache_fill_find(cache, &question->key);
+	if (policy->only_if_cached)
+		tell_pass(cache, question, CACHE_FORWARD_NONE, COUNTER_cache_only_if_cached);
+	else if (!policy->can_fill)
+		tell_pass(cache, question, answer.forward, COUNTER_cache_pass_cannot_fill);
+	else if (cache_pass_is_marked(cache, question->key.hash))
+		tell_pass(cache, question, answer.forward, COUNTER_cache_pass_marked);
+	else if (!fill)
+		fetch(cache, question, answer.forward);
+	// The running fetch began before a reload asked, and its response may not be for one with
+	// Authorization.
+	else if (policy->is_reload || policy->is_authorized)
+		tell_pass(cache, question, answer.forward, COUNTER_cache_pass_alone);
+	else
+		wait(cache, question, fill, answer.forward);
+}
+
+void cache_ask(struct cache *cache, const struct http_message *request, struct pool_id asker)
+{
+	struct cache_question question = {
+		.request = request, .from_worker = cache->limits.worker_index, .asker = asker};
+	cache_policy_request(request, &question.policy);
+	if (!question.policy.is_usable)
+		tell_pass(cache, &question, question.policy.forward, question.policy.why);
+	else if (!cache_key_make(cache, request, &question.key))
+		tell_pass(cache, &question, CACHE_FORWARD_BYPASS, COUNTER_cache_pass_key_large);
+	else if (cache_key_owner(cache, question.key.hash) == cache->limits.worker_index)
+		cache_ask_decide(cache, &question);
+	else
+		cache_channel_ask(cache, &question);
+}
+
+// question_of makes the question of a waiter, which is forgotten; its errand lives on.
+static struct cache_question question_of(struct cache *cache, struct cache_waiter *waiter)
+{
+	struct cache_question question = {.request = waiter->request,
+					  .from_worker = waiter->from_worker,
+					  .errand = waiter->errand,
+					  .is_collapsed = true};
+	cache_waiter_drop(cache, waiter);
+	cache_policy_request(question.request, &question.policy);
+
+	bool is_made = cache_key_make(cache, question.request, &question.key);
+	CHECK(is_made); // it was once
+	return question;
+}
+
+void cache_ask_again(struct cache *cache, struct list *waiters)
+{
+	while (!list_is_empty(waiters)) {
+		struct cache_question question =
+			question_of(cache, container_of(waiters->next, struct cache_waiter, link));
+		cache_ask_decide(cache, &question);
+	}
+}
+
+void cache_ask_pass(struct cache *cache, struct list *waiters)
+{
+	while (!list_is_empty(waiters)) {
+		struct cache_question question =
+			question_of(cache, container_of(waiters->next, struct cache_waiter, link));
+		tell_pass(cache, &question, CACHE_FORWARD_URI_MISS, COUNTER_cache_pass_released);
+	}
+}
+
+void cache_cancel(struct cache *cache, struct pool_id asker)
+{
+	struct cache_errand *errand = find_errand(cache, asker);
+	if (!errand)
+		return;
+	if (errand->to_worker != cache->limits.worker_index) {
+		cache_errand_hide(cache, errand);
+		// Only a hint: its answer comes in any case.
+		struct cache_message message = {.kind = CACHE_MESSAGE_CANCEL, .errand = errand};
+		cache_channel_try(cache, errand->to_worker, &message);
+		return;
+	}
+	struct cache_waiter *waiter = cache_waiter_find(cache, cache->limits.worker_index, errand);
+	CHECK(waiter);
+	cache_waiter_drop(cache, waiter);
+	cache_errand_free(cache, errand);
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// One fetch for many waiters. A fetch has one fetcher (an asker here or on another worker) and one
+// record on the key's owner; the object grows in the owner's memory and becomes findable when it is
+// complete. A fetch that loses its right to be stored is doomed: its record stays, without an
+// object, until the fetcher lets go.
+#include "cache_priv.h"
+
+#include "check.h"
+
+static struct cache_pass_mark *mark_of(const struct cache *cache, uint64_t key_hash)
+{
+	return &cache->passes[key_hash & (CACHE_PASS_MARKS - 1)];
+}
+
+bool cache_pass_is_marked(const struct cache *cache, uint64_t key_hash)
+{
+	const struct cache_pass_mark *mark = mark_of(cache, key_hash);
+	return mark->key_hash == key_hash && cache->now_us < mark->until_us;
+}
+
+void cache_pass_clear(struct cache *cache, uint64_t key_hash)
+{
+	if (mark_of(cache, key_hash)->key_hash == key_hash)
+		mark_of(cache, key_hash)->until_us = 0;
+}
+
+static void mark_pass(struct cache *cache, uint64_t key_hash)
+{
+	*mark_of(cache, key_hash) =
+		(struct cache_pass_mark){key_hash, cache->now_us + CACHE_PASS_US};
+}
+
+struct cache_fill *cache_fill_new(struct cache *cache, const struct cache_key *key, uint32_t worker)
+{
+	struct pool_id id;
+	struct cache_object *object = cache_store_new(cache, key);
+	if (!object)
+		return NULL;
+	struct cache_fill *fill = pool_new(&cache->fills, &id);
+	if (!fill) {
+		cache_store_unref(cache, object);
+		return NULL;
+	}
+	fill->cache = cache;
+	fill->worker = worker;
+	fill->asked_s = cache->wall_s;
+	fill->key_hash = key->hash;
+	fill->object = object;
+	fill->epoch = cache->epoch;
+	list_init(&fill->waiters);
+	hash_index_add(&cache->fill_by_key, id.index, key->hash);
+	return fill;
+}
+
+struct cache_fill *cache_fill_find(const struct cache *cache, const struct cache_key *key)
+{
+	uint32_t row = hash_index_first(&cache->fill_by_key, key->hash);
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&cache->fill_by_key, row)) {
+		struct cache_fill *fill = pool_at(&cache->fills, row);
+		if (slice_equal(fill->object->key.text, key->text))
+			return fill;
+	}
+	return NULL;
+}
+
+// detach makes the record unfindable and moves its waiters to the list at waiters.
+static void detach(struct cache *cache, struct cache_fill *fill, struct list *waiters)
+{
+	list_init(waiters);
+	if (fill->is_doomed)
+		return;
+	fill->is_doomed = true;
+	hash_index_remove(&cache->fill_by_key, pool_id_of(&cache->fills, fill).index);
+	while (!list_is_empty(&fill->waiters))
+		list_append(waiters, list_pop(&fill->waiters));
+}
+
+static void drop_object(struct cache *cache, struct cache_fill *fill)
+{
+	if (fill->object)
+		cache_store_unref(cache, fill->object);
+	fill->object = NULL;
+}
+
+void cache_fill_doom(struct cache *cache, struct cache_fill *fill)
+{
+	struct list waiters;
+	detach(cache, fill, &waiters);
+	drop_object(cache, fill);
+	counter_inc(cache->counters, COUNTER_cache_not_stored_purged);
+	cache_ask_again(cache, &waiters);
+}
+
+// hand_on makes the first waiter the fetcher of the same record; false when nobody waits.
+static bool hand_on(struct cache *cache, struct cache_fill *fill)
+{
+	if (fill->is_doomed || list_is_empty(&fill->waiters))
+		return false;
+	struct cache_waiter *waiter = container_of(fill->waiters.next, struct cache_waiter, link);
+	struct cache_answer answer = {
+		.verdict = CACHE_FETCH, .forward = CACHE_FORWARD_URI_MISS, .fill = fill};
+	uint32_t from_worker = waiter->from_worker;
+	void *errand = waiter->errand;
+	cache_waiter_drop(cache, waiter);
+	cache_store_reset(cache, fill->object);
+	fill->worker = from_worker;
+	fill->is_begun = false;
+	fill->body_bytes = 0;
+	fill->asked_s = cache->wall_s;
+	cache_ask_tell_errand(cache, from_worker, errand, &answer);
+	return true;
+}
+
+void cache_fill_refuse(struct cache *cache, struct cache_fill *fill, enum cache_refusal refusal)
+{
+	struct list waiters;
+	bool is_local = fill->worker == cache->limits.worker_index;
+	if (refusal == CACHE_REFUSAL_PERSONAL && hand_on(cache, fill))
+		return;
+	if (refusal == CACHE_REFUSAL_KEY && !fill->is_doomed)
+		mark_pass(cache, fill->key_hash);
+	detach(cache, fill, &waiters);
+	drop_object(cache, fill);
+	if (is_local)
+		pool_free(&cache->fills, fill);
+	cache_ask_pass(cache, &waiters);
+}
+
+bool cache_fill_judge(const struct cache_fill *fill, const struct http_message *request,
+		      const struct http_message *response, struct arena *arena,
+		      struct cache_judgement *judgement)
+{
+	const struct cache *cache = fill->cache;
+	struct cache_response_policy policy;
+	cache_policy_response(request, response, fill->asked_s, cache->wall_s, &policy);
+	judgement->why = policy.why;
+	judgement->refusal = policy.is_personal ? CACHE_REFUSAL_PERSONAL : CACHE_REFUSAL_KEY;
+	if (!policy.is_storable)
+		return false;
+	judgement->why = COUNTER_cache_not_stored_body_large;
+	if (response->content_length != HTTP_LENGTH_NONE &&
+	    response->content_length > cache->limits.object_bytes)
+		return false;
+	judgement->head.message = *response;
+	judgement->head.freshness = policy.freshness;
+	judgement->head.is_shared = policy.is_shared;
+	return cache_vary_gather(request, response, arena, &judgement->head.vary, &judgement->why);
+}
+
+bool cache_fill_take_head(struct cache_fill *fill, const struct cache_head *head,
+			  uint64_t content_length, enum counter *why)
+{
+	*why = COUNTER_cache_not_stored_purged;
+	if (fill->is_doomed)
+		return false;
+	if (!cache_store_head(fill->cache, fill->object, head, why))
+		return false;
+	fill->is_begun = true;
+	fill->content_length = content_length;
+	return true;
+}
+
+bool cache_fill_take_body(struct cache_fill *fill, struct slice bytes, enum counter *why)
+{
+	*why = COUNTER_cache_not_stored_purged;
+	if (fill->is_doomed)
+		return false;
+	*why = COUNTER_cache_not_stored_body_large;
+	if (bytes.bytes > fill->cache->limits.object_bytes - fill->body_bytes)
+		return false;
+	*why = COUNTER_cache_not_stored_memory;
+	if (!cache_store_append(fill->cache, fill->object, bytes))
+		return false;
+	fill->body_bytes += bytes.bytes;
+	return true;
+}
+
+// Stores a complete object, then decides for the waiters: they may want another variant of it.
+void cache_fill_finish(struct cache_fill *fill)
+{
+	struct cache *cache = fill->cache;
+	struct list waiters;
+	bool is_doomed = fill->is_doomed;
+	bool is_short = fill->content_length != HTTP_LENGTH_NONE &&
+			fill->content_length != fill->body_bytes;
+	if (!is_doomed && (is_short || !fill->is_begun)) {
+		counter_inc(cache->counters, COUNTER_cache_not_stored_length);
+		cache_fill_abandon(fill);
+		return;
+	}
+	detach(cache, fill, &waiters);
+	if (!is_doomed)
+		cache_store_insert(cache, fill->object);
+	pool_free(&cache->fills, fill);
+	cache_ask_again(cache, &waiters);
+}
+
+bool cache_fill_begin(struct cache_fill *fill, const struct http_message *request,
+		      const struct http_message *response, enum counter *why)
+{
+	struct cache *cache = fill->cache;
+	struct cache_judgement judgement;
+	struct arena arena;
+	if (fill->is_proxy)
+		return cache_proxy_begin(fill, request, response, why);
+	arena_init(&arena, cache->scratch, sizeof(cache->scratch));
+	if (cache_fill_judge(fill, request, response, &arena, &judgement)) {
+		judgement.refusal = CACHE_REFUSAL_ONCE;
+		if (cache_fill_take_head(fill, &judgement.head, response->content_length,
+					 &judgement.why))
+			return true;
+	}
+	*why = judgement.why;
+	cache_fill_refuse(cache, fill, judgement.refusal);
+	return false;
+}
+
+bool cache_fill_write(struct cache_fill *fill, struct slice bytes)
+{
+	struct cache *cache = fill->cache;
+	enum counter why;
+	if (fill->is_proxy)
+		return cache_proxy_write(fill, bytes);
+	if (cache_fill_take_body(fill, bytes, &why))
+		return true;
+	// A doom was counted when it came.
+	if (!fill->is_doomed)
+		counter_inc(cache->counters, why);
+	bool is_large = why == COUNTER_cache_not_stored_body_large;
+	cache_fill_refuse(cache, fill, is_large ? CACHE_REFUSAL_KEY : CACHE_REFUSAL_ONCE);
+	return false;
+}
+
+void cache_fill_end(struct cache_fill *fill)
+{
+	if (fill->is_proxy)
+		cache_proxy_end(fill);
+	else
+		cache_fill_finish(fill);
+}
+
+void cache_fill_abandon(struct cache_fill *fill)
+{
+	struct cache *cache = fill->cache;
+	struct list waiters;
+	if (fill->is_proxy) {
+		cache_proxy_abandon(fill);
+		return;
+	}
+	if (hand_on(cache, fill))
+		return;
+	detach(cache, fill, &waiters);
+	drop_object(cache, fill);
+	pool_free(&cache->fills, fill);
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+// One shard of the cache, and what the files of this room offer each other.
+//
+// An object's bytes live in chunks: key, then head (no string crosses a chunk), then body. Chunks
+// are named by number; the first few in the object, the others in chunks full of numbers.
+#pragma once
+
+#include "cache.h"
+#include "cache_channel.h"
+#include "cache_policy.h"
+#include "hash_index.h"
+#include "list.h"
+
+#define CACHE_CHUNK_BYTES  4096u
+#define CACHE_DIRECT       8u  // chunks named in the object itself
+#define CACHE_TABLES       16u // chunks of numbers
+#define CACHE_TABLE_ROWS   (CACHE_CHUNK_BYTES / 4u)
+#define CACHE_CHUNKS_MAX   (CACHE_DIRECT + CACHE_TABLES * CACHE_TABLE_ROWS) // 64 MiB
+#define CACHE_VARIANTS     16u                                              // objects of one key
+#define CACHE_ERRAND_BYTES 8192u  // a request that waits or travels
+#define CACHE_PARCEL_BYTES 16384u // a head, or a run of body, on its way to the owner
+#define CACHE_PARCELS      128u
+#define CACHE_LOANS        16384u   // of other shards' objects
+#define CACHE_PASS_MARKS   1024u    // a power of two
+#define CACHE_PASS_US      2000000u // how long a key stays marked
+#define CACHE_NONE         UINT32_MAX
+
+struct cache_key {
+	uint64_t hash;
+	struct slice text; // scheme://authority/path?query
+};
+
+struct cache_object {
+	struct list link;    // its segment; unlinked unless indexed
+	uint8_t *base;       // chunk 0 of the owner
+	uint32_t owner;      // worker
+	uint32_t references; // the index or the fill, and loans; only the owner's worker touches it
+	uint32_t epoch;
+	bool is_indexed;
+	bool is_protected;
+	bool is_shared; // may answer requests with Authorization
+	struct cache_key key;
+	struct cache_vary vary;
+	struct cache_freshness freshness;
+	struct http_message head;
+	uint64_t used_bytes; // of its chunks
+	uint64_t body_start; // in chunk bytes
+	uint64_t body_bytes;
+	uint32_t chunk_count;
+	uint32_t table_count;
+	uint32_t direct[CACHE_DIRECT];
+	uint32_t tables[CACHE_TABLES];
+};
+
+// What is copied from a response into an object, wherever it lies.
+struct cache_head {
+	struct http_message message;
+	struct cache_vary vary;
+	struct cache_freshness freshness;
+	bool is_shared;
+};
+
+// A request that waits for another's fetch here, or for another worker's answer.
+struct cache_errand {
+	struct pool_id asker;
+	uint32_t to_worker;
+	bool is_cancelled; // only of another worker's: the answer is still to come
+	struct http_message request;
+};
+
+// A place in a fill's queue, on the worker that owns the key.
+struct cache_waiter {
+	struct list link;  // fill.waiters
+	struct list order; // cache.waiting, by due_us
+	uint64_t due_us;
+	uint32_t from_worker;
+	void *errand;                       // from_worker's
+	const struct http_message *request; // in the errand
+};
+
+// A fetch. On the key's owner it is the record of it, whoever fetches; on another worker that
+// fetches it is a proxy, which only speaks to the owner's.
+struct cache_fill {
+	struct cache *cache; // whose pool it is of
+	bool is_proxy;
+	bool is_begun;
+	bool is_doomed;          // lost its right to be stored
+	uint32_t worker;         // who fetches; of a proxy: the owner
+	uint64_t asked_s;        // Unix time
+	uint64_t content_length; // HTTP_LENGTH_NONE when not given
+	uint64_t body_bytes;
+	// the owner's
+	uint64_t key_hash;
+	struct cache_object *object; // NULL when doomed
+	struct list waiters;
+	uint32_t epoch;
+	// a proxy's
+	void *remote;                // the owner's fill
+	struct cache_parcel *parcel; // being filled with body
+	uint32_t parcel_bytes;
+};
+
+struct cache_parcel {
+	struct cache_head head;
+	uint64_t content_length;
+	_Alignas(8) uint8_t bytes[CACHE_PARCEL_BYTES];
+};
+
+// Messages that the channel had no room for, in order.
+struct cache_outbox {
+	struct cache_message *messages; // owned: ring
+	uint32_t first, count, capacity;
+	bool wants_invalidate_all;
+};
+
+struct cache_pass_mark {
+	uint64_t key_hash;
+	uint64_t until_us;
+};
+
+// Who asks what, while it is being decided.
+struct cache_question {
+	const struct http_message *request;
+	struct cache_request_policy policy;
+	struct cache_key key;
+	uint32_t from_worker;
+	void *errand;         // NULL: a local asker that does not wait yet
+	struct pool_id asker; // when errand is NULL
+	bool is_collapsed;
+};
+
+struct cache {
+	struct cache_limits limits;
+	cache_answered answered;
+	void *owner;
+	struct counters *counters;
+	uint64_t now_us;
+	uint64_t wall_s;
+	uint32_t epoch;      // purge_all begins a new one
+	uint32_t sweep_left; // rows not yet looked at since then
+	// cache_store.c, cache_evict.c
+	uint8_t *chunks;       // owned
+	uint32_t *free_chunks; // owned: stack
+	uint32_t chunk_count, free_count;
+	struct pool objects;
+	struct hash_index by_key;
+	struct list probation, protected; // oldest first
+	uint32_t protected_chunks;
+	// cache_ask.c, cache_fill.c
+	struct pool errands;
+	uint8_t *errand_bytes; // owned: CACHE_ERRAND_BYTES each
+	struct hash_index errand_by_asker;
+	struct pool waiters;
+	struct hash_index waiter_by_errand;
+	struct list waiting;
+	struct pool fills; // records and proxies
+	struct hash_index fill_by_key;
+	struct cache_pass_mark *passes; // owned
+	// cache_channel.c
+	struct pool parcels;
+	struct cache_outbox *outboxes; // owned: one a worker
+	uint32_t loans;                // objects lent to askers here
+	uint32_t foreign_loans;        // of these, other shards'
+	char key_text[CACHE_CHUNK_BYTES];
+	_Alignas(8) uint8_t scratch[CACHE_CHUNK_BYTES];
+};
+
+// cache_key_make makes the key of a request in cache->key_text; false when it is too long. The key
+// is good until the next one is made.
+bool cache_key_make(struct cache *cache, const struct http_message *request, struct cache_key *key);
+
+// cache_key_parse makes the key of a URL; false when it is none or too long.
+bool cache_key_parse(struct cache *cache, struct slice url, struct cache_key *key);
+
+// cache_key_owner is the worker that a key belongs to.
+uint32_t cache_key_owner(const struct cache *cache, uint64_t key_hash);
+
+// cache_store_init takes the memory of objects and chunks; 0 or ENOMEM. cache_store_fini gives it
+// back.
+int cache_store_init(struct cache *cache);
+void cache_store_fini(struct cache *cache);
+
+// cache_store_new returns an empty object with its key and one reference, evicting as needed; NULL
+// when there is no memory.
+struct cache_object *cache_store_new(struct cache *cache, const struct cache_key *key);
+
+// cache_store_reset forgets head and body.
+void cache_store_reset(struct cache *cache, struct cache_object *object);
+
+// cache_store_head copies a head in, without Age and Cache-Status. False and *why when it does not
+// fit.
+bool cache_store_head(struct cache *cache, struct cache_object *object,
+		      const struct cache_head *head, enum counter *why);
+
+// cache_store_append copies body bytes in; false when there is no memory.
+bool cache_store_append(struct cache *cache, struct cache_object *object, struct slice bytes);
+
+// cache_store_insert makes a complete object findable, in place of the same variant; the index
+// takes over the reference.
+void cache_store_insert(struct cache *cache, struct cache_object *object);
+
+// cache_store_find returns the newest object of key whose variant request selects, or NULL;
+// *has_key tells whether there is another variant.
+struct cache_object *cache_store_find(struct cache *cache, const struct cache_key *key,
+				      const struct http_message *request, bool *has_key);
+
+// cache_store_forget takes an object out of the index; its memory goes with the last loan.
+void cache_store_forget(struct cache *cache, struct cache_object *object);
+
+// cache_store_unref gives one reference back.
+void cache_store_unref(struct cache *cache, struct cache_object *object);
+
+// cache_evict_touch tells that an object was used; cache_evict_link and cache_evict_unlink put it
+// into the order of use and take it out.
+void cache_evict_touch(struct cache *cache, struct cache_object *object);
+void cache_evict_link(struct cache *cache, struct cache_object *object);
+void cache_evict_unlink(struct cache *cache, struct cache_object *object);
+
+// cache_evict_one forgets the least useful object that is not lent; false when there is none.
+bool cache_evict_one(struct cache *cache);
+
+// cache_ask_init takes memory for errands, waiters, fills; 0 or ENOMEM. cache_ask_fini gives it
+// back.
+int cache_ask_init(struct cache *cache);
+void cache_ask_fini(struct cache *cache);
+
+// cache_ask_decide answers a question on the key's owner, or lets it wait.
+void cache_ask_decide(struct cache *cache, struct cache_question *question);
+
+// cache_ask_again decides for each waiter on the list anew, or passes them all on; the list is
+// empty afterwards.
+void cache_ask_again(struct cache *cache, struct list *waiters);
+void cache_ask_pass(struct cache *cache, struct list *waiters);
+
+// cache_ask_tell gives an answer to an asker of this worker.
+void cache_ask_tell(struct cache *cache, struct pool_id asker, const struct cache_answer *answer);
+
+// cache_ask_tell_errand gives an answer to errand of from_worker: by call and the errand is gone,
+// or by message.
+void cache_ask_tell_errand(struct cache *cache, uint32_t from_worker, void *errand,
+			   const struct cache_answer *answer);
+
+// cache_errand_new copies a request; NULL when there is no room. cache_errand_free ends it.
+struct cache_errand *cache_errand_new(struct cache *cache, const struct http_message *request,
+				      struct pool_id asker, uint32_t to_worker);
+void cache_errand_free(struct cache *cache, struct cache_errand *errand);
+
+// cache_errand_hide: the asker is gone, the errand is not found by it any more.
+void cache_errand_hide(struct cache *cache, struct cache_errand *errand);
+
+// cache_waiter_drop forgets a waiter without an answer.
+void cache_waiter_drop(struct cache *cache, struct cache_waiter *waiter);
+
+// cache_waiter_find returns the waiter of from_worker's errand, or NULL.
+struct cache_waiter *cache_waiter_find(const struct cache *cache, uint32_t from_worker,
+				       const void *errand);
+
+// cache_fill_new starts a fetch of key by worker; NULL when there is no memory.
+struct cache_fill *cache_fill_new(struct cache *cache, const struct cache_key *key,
+				  uint32_t worker);
+
+// cache_fill_find returns the running fetch of a key, or NULL.
+struct cache_fill *cache_fill_find(const struct cache *cache, const struct cache_key *key);
+
+// cache_fill_doom takes a running fetch's right to be stored; its waiters are decided anew.
+void cache_fill_doom(struct cache *cache, struct cache_fill *fill);
+
+// How a fetch ends without being stored.
+enum cache_refusal {
+	CACHE_REFUSAL_KEY,      // nobody's response will be storable: mark the key for a while
+	CACHE_REFUSAL_ONCE,     // no memory or room: waiters fetch for themselves
+	CACHE_REFUSAL_PERSONAL, // only this request's response was not: one waiter fetches
+};
+
+// cache_fill_refuse ends the owner's record accordingly. A local one is gone; one that another
+// worker fetches for is doomed until that one lets go.
+void cache_fill_refuse(struct cache *cache, struct cache_fill *fill, enum cache_refusal refusal);
+
+// cache_fill_judge decides whether a response may be stored and gathers what is to be copied.
+// False: *why and *refusal are set. The head's slices are the response's, the variant's lie in
+// arena.
+struct cache_judgement {
+	struct cache_head head;
+	enum counter why;
+	enum cache_refusal refusal;
+};
+bool cache_fill_judge(const struct cache_fill *fill, const struct http_message *request,
+		      const struct http_message *response, struct arena *arena,
+		      struct cache_judgement *judgement);
+
+// cache_fill_take_head and cache_fill_take_body and cache_fill_finish are the owner's half of
+// begin, write and end. False: *why is set and nothing else has changed.
+bool cache_fill_take_head(struct cache_fill *fill, const struct cache_head *head,
+			  uint64_t content_length, enum counter *why);
+bool cache_fill_take_body(struct cache_fill *fill, struct slice bytes, enum counter *why);
+void cache_fill_finish(struct cache_fill *fill);
+
+// cache_pass_is_marked is true while a key is known not to be storable. cache_pass_clear forgets
+// it.
+bool cache_pass_is_marked(const struct cache *cache, uint64_t key_hash);
+void cache_pass_clear(struct cache *cache, uint64_t key_hash);
+
+// cache_purge_hash forgets all objects under a hash and dooms its fetch; returns how many objects.
+uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash);
+
+// cache_purge_sweep goes on with a purge of everything, a bounded step.
+void cache_purge_sweep(struct cache *cache);
+
+// cache_channel_init takes memory for parcels and outboxes when there are several workers; 0 or
+// ENOMEM.
+int cache_channel_init(struct cache *cache);
+void cache_channel_fini(struct cache *cache);
+
+// cache_channel_send sends a message, now or when there is room. cache_channel_try sends it now or
+// not at all.
+void cache_channel_send(struct cache *cache, uint32_t to_worker,
+			const struct cache_message *message);
+bool cache_channel_try(struct cache *cache, uint32_t to_worker,
+		       const struct cache_message *message);
+
+// cache_channel_run sends what waits.
+void cache_channel_run(struct cache *cache);
+
+// cache_channel_ask takes a question to the key's owner, or answers PASS.
+void cache_channel_ask(struct cache *cache, const struct cache_question *question);
+
+// cache_channel_invalidate has another worker forget a key.
+void cache_channel_invalidate(struct cache *cache, uint32_t to_worker, uint64_t key_hash);
+
+// The proxy's half of cache_fill_begin, _write, _end, _abandon.
+bool cache_proxy_begin(struct cache_fill *fill, const struct http_message *request,
+		       const struct http_message *response, enum counter *why);
+bool cache_proxy_write(struct cache_fill *fill, struct slice bytes);
+void cache_proxy_end(struct cache_fill *fill);
+void cache_proxy_abandon(struct cache_fill *fill);

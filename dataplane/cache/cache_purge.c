@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Forgetting: by URL, everything, and what an unsafe request has changed (RFC 9111 4.4). A purge
+// also takes the right to be stored from fetches that began before it: their response may be the
+// old one.
+#include "cache_priv.h"
+
+#define SWEEP_ROWS 64u // looked at in one cache_run
+
+uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash)
+{
+	uint32_t count = 0;
+	uint32_t row;
+	while ((row = hash_index_first(&cache->by_key, key_hash)) != HASH_INDEX_NONE) {
+		cache_store_forget(cache, pool_at(&cache->objects, row));
+		count++;
+	}
+	counter_add(cache->counters, COUNTER_cache_purged, count);
+	cache_pass_clear(cache, key_hash);
+	// At most one runs for a key; its waiters may start another, which is newer than the purge.
+	row = hash_index_first(&cache->fill_by_key, key_hash);
+	if (row != HASH_INDEX_NONE)
+		cache_fill_doom(cache, pool_at(&cache->fills, row));
+	return count;
+}
+
+uint32_t cache_purge_url(struct cache *cache, struct slice url)
+{
+	struct cache_key key;
+	return cache_key_parse(cache, url, &key) ? cache_purge_hash(cache, key.hash) : 0;
+}
+
+static bool is_outdated(const struct cache *cache, const struct cache_fill *fill)
+{
+	return fill && !fill->is_proxy && !fill->is_doomed && fill->epoch != cache->epoch;
+}
+
+void cache_purge_all(struct cache *cache)
+{
+	cache->epoch++;
+	cache->sweep_left = cache->objects.capacity;
+	memset(cache->passes, 0, CACHE_PASS_MARKS * sizeof(cache->passes[0]));
+	for (uint32_t i = 0; i < cache->fills.capacity; i++) {
+		struct cache_fill *fill = pool_at(&cache->fills, i);
+		if (is_outdated(cache, fill))
+			cache_fill_doom(cache, fill);
+	}
+}
+
+void cache_purge_sweep(struct cache *cache)
+{
+	for (uint32_t i = 0; i < SWEEP_ROWS && cache->sweep_left; i++) {
+		struct cache_object *object = pool_at(&cache->objects, --cache->sweep_left);
+		if (!object || !object->is_indexed || object->epoch == cache->epoch)
+			continue;
+		counter_inc(cache->counters, COUNTER_cache_purged);
+		cache_store_forget(cache, object);
+	}
+}
+
+void cache_invalidate(struct cache *cache, const struct http_message *request)
+{
+	struct cache_key key;
+	if (!cache_key_make(cache, request, &key))
+		return;
+	uint32_t owner = cache_key_owner(cache, key.hash);
+	counter_inc(cache->counters, COUNTER_cache_invalidated);
+	if (owner == cache->limits.worker_index)
+		cache_purge_hash(cache, key.hash);
+	else
+		cache_channel_invalidate(cache, owner, key.hash);
+}
