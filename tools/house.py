@@ -14,8 +14,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 def files(*suffixes):
     """Our files with one of the suffixes (all without), as paths below the root, sorted."""
-    out = subprocess.run(['git', '-C', ROOT, 'ls-files', '-co', '--exclude-standard', '-z'],
-                         check=True, capture_output=True).stdout.decode()
+    git = ['git', '-c', 'safe.directory=*', '-C', ROOT]
+    out = subprocess.run(git + ['ls-files', '-co', '--exclude-standard', '-z'], check=True,
+                         capture_output=True).stdout.decode()
     names = sorted(set(n for n in out.split('\0') if n))
     return [n for n in names if os.path.isfile(os.path.join(ROOT, n))
             and (not suffixes or n.endswith(suffixes))]

@@ -10,6 +10,7 @@
 A node's kernel has no address on its links: every packet is the data plane's.
 """
 import os
+import shutil
 import subprocess
 
 KERNEL_ONLY = ('client', 'origin', 'workload')
@@ -116,6 +117,23 @@ def build(lab_id, topology, kind):
                 _prepare_kernel_end(space, interface, ip4, ip6, kind)
             else:
                 _prepare_node_end(space, topology, host, interface, kind)
+
+
+def write_hosts(space, names, addresses):
+    """Names that resolve in a namespace: `ip netns exec` shows this file as /etc/hosts."""
+    directory = f'/etc/netns/{space}'
+    os.makedirs(directory, exist_ok=True)
+    with open(f'{directory}/hosts', 'w', encoding='ascii') as file:
+        file.write('127.0.0.1 localhost\n::1 localhost\n')
+        file.writelines(f'{address} {" ".join(names)}\n' for address in addresses)
+
+
+def remove(space):
+    """Removes a namespace and what belongs to it."""
+    run('ip', 'netns', 'del', space)
+    shutil.rmtree(f'/etc/netns/{space}', ignore_errors=True)
+    if os.path.isdir('/etc/netns') and not os.listdir('/etc/netns'):
+        os.rmdir('/etc/netns')
 
 
 def spaces_of(lab_id):

@@ -8,6 +8,7 @@ import lab_net
 
 MESH = 'mesh.example'
 HOST = 'shop.example'
+NAMES = [HOST, 'www.shop.example', 'api.example']  # resolve on the client
 EDGE_LOCATION, CORE_LOCATION = 'par', 'fra'
 # Files of the journey's workload.
 SIZES = {'empty': 0, 'one': 1, '1k': 1024, '100k': 100 << 10, '1m': 1 << 20, '10m': 10 << 20}
