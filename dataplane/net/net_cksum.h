@@ -39,9 +39,9 @@ static inline uint16_t net_cksum_pseudo(const struct addr *source, const struct 
 	return net_cksum_fold(sum);
 }
 
-// net_cksum_l4 is the sum (not inverted) of l4_bytes bytes from offset of mbuf and the pseudo header:
-// 0xffff for a packet whose checksum is right. offset + l4_bytes must lie within mbuf. (DPDK 22.11's
-// rte_raw_cksum_mbuf loses a carry in segments that start at an odd place.)
+// net_cksum_l4 is the sum (not inverted) of l4_bytes bytes from offset of mbuf and the pseudo
+// header: 0xffff for a packet whose checksum is right. offset + l4_bytes must lie within mbuf.
+// (DPDK 22.11's rte_raw_cksum_mbuf loses a carry in segments that start at an odd place.)
 static inline uint16_t net_cksum_l4(const struct rte_mbuf *mbuf, uint32_t offset, uint32_t l4_bytes,
 				    uint16_t pseudo)
 {

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What port_ethdev.c (bursts) and port_open.c (configuration) share.
+#pragma once
+
+#include "port_ethdev.h"
+
+#include <rte_ethdev.h>
+#include <rte_ring.h>
+
+#define PORT_RING_FRAMES 1024u // that wait for worker 0 to send them
+#define PORT_WHY_BYTES   256u
+
+// One worker's view of a device.
+struct port_queue {
+	struct port port; // first: struct port_ops get it
+	struct port_ethdev *device;
+	struct counters *counters;
+	uint32_t stall_count; // calls of tx in a row that sent nothing
+	bool has_put;         // frames went on the ring since port_ethdev_take_wake
+};
+
+struct port_ethdev {
+	uint16_t id;          // DPDK's port number
+	uint16_t queue_count; // 1, or one a worker
+	uint32_t worker_count;
+	uint32_t stall_max; // a head that was refused so often is dropped
+	bool is_tap;
+	bool has_interrupts;
+	bool is_started;
+	struct rte_ring *ring;     // owned: frames for worker 0 to send; NULL when nobody shares
+	struct port_queue *queues; // owned: worker_count
+};
+
+extern const struct port_ops port_queue_ops; // of a worker with a queue of its own
+extern const struct port_ops port_ring_ops;  // of a worker that sends through worker 0
