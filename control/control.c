@@ -78,7 +78,8 @@ static uint32_t follow_registry(struct control *control)
 		model_follow(control->registry, control->registry_store, &changed);
 	bool is_broken = result == STORE_BROKEN;
 	if (is_broken && !control->is_registry_broken)
-		log_error("registry: %s; the last state is kept", store_error(control->registry_store));
+		log_error("registry: %s; the last state is kept",
+			  store_error(control->registry_store));
 	if (!is_broken && control->is_registry_broken)
 		log_info("registry: back");
 	control->is_registry_broken = is_broken;
@@ -96,8 +97,7 @@ void control_follow(struct control *control)
 		control_compile_soon(control);
 	if (changed & BIT(purge))
 		control_purge(control, false);
-	if ((changed & (BIT(svid) | BIT(instance))) ||
-	    (control->authority && (changed & BIT(csr))))
+	if ((changed & (BIT(svid) | BIT(instance))) || (control->authority && (changed & BIT(csr))))
 		control_identity_run(control, control_now_s());
 }
 
@@ -174,6 +174,38 @@ static void find_mesh_address(struct control *control)
 	}
 }
 
+// make_dirs makes a directory and those above it, mode 0700. False: errno tells.
+static bool make_dirs(const char *path)
+{
+	char part[512];
+	if (!row_copy_text(part, sizeof(part), path))
+		return false;
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		if (mkdir(part, 0755) != 0 && errno != EEXIST)
+			return false;
+		*slash = '/';
+	}
+	return mkdir(part, 0700) == 0 || errno == EEXIST;
+}
+
+// make_all_dirs makes those that conf names. False: told.
+static bool make_all_dirs(const struct conf *conf)
+{
+	char registry[512];
+	row_copy_text(registry, sizeof(registry), conf->registry.path);
+	char *slash = strrchr(registry, '/');
+	if (slash)
+		*slash = 0;
+	const char *dirs[] = {conf->run_dir, conf->identity.state_dir, slash ? registry : "."};
+	for (unsigned i = 0; i < 3; i++)
+		if (!make_dirs(dirs[i])) {
+			log_error("%s: %s", dirs[i], strerror(errno));
+			return false;
+		}
+	return true;
+}
+
 // open_stores opens registry and state. False: told.
 static bool open_stores(struct control *control)
 {
@@ -181,16 +213,12 @@ static bool open_stores(struct control *control)
 	char path[512];
 	uint32_t base = 0;
 	const char *dir = control->conf.identity.state_dir;
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-		log_error("identity.state_dir %s: %s", dir, strerror(errno));
-		return false;
-	}
 	// Rows of a lost state must not come back under numbers that mean something else now.
 	if (getrandom(&base, sizeof(base), 0) != sizeof(base))
 		base = (uint32_t)control->started_s;
 	snprintf(path, sizeof(path), "%s/state.db", dir);
-	struct store_options local = {.path = path, .is_local = true,
-				      .id_base = (base & 0x3fffffffu) | 0x10000u};
+	struct store_options local = {
+		.path = path, .is_local = true, .id_base = (base & 0x3fffffffu) | 0x10000u};
 	struct store_options registry = {.path = control->conf.registry.path};
 	control->local_store = store_open(&local, error);
 	if (control->local_store)
@@ -209,7 +237,8 @@ static bool open_parts(struct control *control)
 	clock_gettime(CLOCK_REALTIME, &now);
 	control->registry = model_new();
 	control->local = model_new();
-	control->publish = publish_new((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+	control->publish =
+		publish_new((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 	if (!control->registry || !control->local || !control->publish || !open_stores(control))
 		return false;
 	if (model_follow(control->registry, control->registry_store, &changed) != STORE_OK ||
@@ -285,8 +314,7 @@ struct control *control_start(const struct conf *conf)
 	};
 	compile_slot_name(&control->self, "node", control->name);
 	find_mesh_address(control);
-	if ((mkdir(conf->run_dir, 0700) != 0 && errno != EEXIST) || !open_parts(control) ||
-	    !open_loop(control)) {
+	if (!make_all_dirs(conf) || !open_parts(control) || !open_loop(control)) {
 		control_end(control);
 		return NULL;
 	}

@@ -13,9 +13,9 @@
 
 #include <uv.h>
 
-#define CONTROL_POLL_MS      25u  // how often the registry is looked at for others' changes
-#define CONTROL_HEARTBEAT_S  5u   // how often a node writes that it is there
-#define CONTROL_INTEREST_S   300u // a host nobody asked for that long is forgotten
+#define CONTROL_POLL_MS      25u   // how often the registry is looked at for others' changes
+#define CONTROL_HEARTBEAT_S  5u    // how often a node writes that it is there
+#define CONTROL_INTEREST_S   300u  // a host nobody asked for that long is forgotten
 #define CONTROL_ABSENT_COUNT 1024u // hosts without a service that are told when they get one
 #define CONTROL_LOG_KEPT     100000u
 

@@ -149,7 +149,8 @@ static void keep_development_ca(struct control *control)
 {
 	const struct row_trust *trust = model_get(control->registry, STORE_trust, "bundle");
 	const char *dir = control->conf.identity.state_dir;
-	if (!trust || !trust->development[0] || control->authority || !control->conf.is_development_ca)
+	if (!trust || !trust->development[0] || control->authority ||
+	    !control->conf.is_development_ca)
 		return;
 	char *known = keyfile_read(dir, "development-ca.pem");
 	bool is_same = known && strncmp(known, trust->development, strlen(known)) == 0 && known[0];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was asked for: hosts and certificates. An edge knows only the hosts that its workers asked for;
-// they are kept in the node's state, so that the first full set after a restart names them all and a
-// sweep forgets none.
+// What was asked for: hosts and certificates. An edge knows only the hosts that its workers asked
+// for; they are kept in the node's state, so that the first full set after a restart names them all
+// and a sweep forgets none.
 #include "control.h"
 
 #include "log.h"
@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// interest_max bounds the hosts an edge keeps: each has a route at least, the workers' table is finite.
+// interest_max bounds the hosts an edge keeps: each has a route at least, the workers' table is
+// finite.
 static size_t interest_max(const struct control *control)
 {
 	size_t half = control->conf.route.routes / 2;
@@ -73,7 +74,8 @@ static bool note(struct control *control, const char *host, bool is_cert_wanted)
 		make_room(control);
 	row_copy_text(row.host, sizeof(row.host), host);
 	if (store_put(control->local_store, STORE_interest, host, &row, STORE_ANY) != STORE_OK)
-		log_error("interest in %s cannot be kept: %s", host, store_error(control->local_store));
+		log_error("interest in %s cannot be kept: %s", host,
+			  store_error(control->local_store));
 	model_follow(control->local, control->local_store, &changed);
 	return is_new;
 }
@@ -99,7 +101,8 @@ static void send_cert_absent(struct control *control, uint32_t worker, const cha
 }
 
 // wire_route_id tells under which id a route of host is in the set.
-static uint64_t wire_route_id(struct control *control, const char *host, const struct model_row *route)
+static uint64_t wire_route_id(struct control *control, const char *host,
+			      const struct model_row *route)
 {
 	const struct row_route *row = route->row;
 	if (control->self.role != CONF_ROLE_EDGE)
@@ -107,8 +110,8 @@ static uint64_t wire_route_id(struct control *control, const char *host, const s
 	return control_number_route(control, host, row->path);
 }
 
-// send_again repeats what the set says of host to the one worker that asked: its row grew old. False:
-// the set says nothing.
+// send_again repeats what the set says of host to the one worker that asked: its row grew old.
+// False: the set says nothing.
 static bool send_again(struct control *control, uint32_t worker, const char *host)
 {
 	const struct rowset *latest = publish_latest(control->publish);
@@ -124,8 +127,8 @@ static bool send_again(struct control *control, uint32_t worker, const char *hos
 	return is_sent;
 }
 
-// remember_absent keeps a host without a service, so that its service is told when it comes. Bounded;
-// the oldest makes room.
+// remember_absent keeps a host without a service, so that its service is told when it comes.
+// Bounded; the oldest makes room.
 static void remember_absent(struct control *control, const char *host)
 {
 	for (uint32_t i = 0; i < CONTROL_ABSENT_COUNT; i++)
@@ -178,8 +181,8 @@ static void cert_wanted(struct control *control, uint32_t worker, const char *ho
 {
 	char slot[RECORD_HOST_BYTES + 8];
 	snprintf(slot, sizeof(slot), "dns/%s", host);
-	bool can_be_issued = control->self.role == CONF_ROLE_EDGE && control->conf.is_development_ca &&
-			     !strpbrk(host, ":[]") &&
+	bool can_be_issued = control->self.role == CONF_ROLE_EDGE &&
+			     control->conf.is_development_ca && !strpbrk(host, ":[]") &&
 			     compile_routes_of(control->registry, host).count > 0;
 	if (!can_be_issued) {
 		send_cert_absent(control, worker, host);
@@ -214,8 +217,8 @@ void control_interest_expire(struct control *control, uint64_t now_s)
 	// While control was dead nobody could ask: age counts from our start at the earliest.
 	for (size_t i = 0; i < hosts.count; i++) {
 		const struct row_interest *row = hosts.rows[i]->row;
-		uint64_t asked_s = row->asked_s > control->started_s ? row->asked_s
-								     : control->started_s;
+		uint64_t asked_s =
+			row->asked_s > control->started_s ? row->asked_s : control->started_s;
 		if (now_s < asked_s + CONTROL_INTEREST_S)
 			continue;
 		forget(control, row->host);

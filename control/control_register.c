@@ -42,8 +42,8 @@ void control_register(struct control *control, uint64_t now_s, bool is_now)
 	make_location(control);
 	if (attach_is_attached(control->attach))
 		control->seen_s = now_s;
-	if (store_read(control->registry_store, STORE_node, control->self.node, &known, &revision) ==
-	    STORE_BROKEN)
+	if (store_read(control->registry_store, STORE_node, control->self.node, &known,
+		       &revision) == STORE_BROKEN)
 		return;
 	memset(&row, 0, sizeof(row));
 	row_copy_text(row.node, sizeof(row.node), control->self.node);
@@ -83,7 +83,8 @@ static void keep_purge_sequence(struct control *control, uint64_t sequence)
 	store_put(control->local_store, STORE_memory, "purge", &row, STORE_ANY);
 }
 
-// read_purge_sequence finds out where this node stood. A node without a memory has cached nothing yet.
+// read_purge_sequence finds out where this node stood. A node without a memory has cached nothing
+// yet.
 static void read_purge_sequence(struct control *control, uint64_t newest)
 {
 	struct row_memory row;

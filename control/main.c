@@ -22,7 +22,8 @@ static const char usage[] =
 	"  millrace-control --print-reference      every key with its type, range and meaning\n"
 	"  millrace-control --version\n"
 	"\n"
-	"The registry file is shared by the nodes of one machine; give each its own state_dir and run_dir.\n";
+	"The registry file is shared by the nodes of one machine; give each its own state_dir and "
+	"run_dir.\n";
 
 enum { OPTION_CONF = 'c', OPTION_CHECK = 256, OPTION_DEFAULTS, OPTION_REFERENCE, OPTION_VERSION };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operator's socket: <run_dir>/control.sock, one JSON object a line in, one out.
 //   {"command": "service-set", "name": "shop", ...}  ->  {"ok": true, "data": ...}
-//                                                        {"ok": false, "error": "what, and the cure"}
+//                                                        {"ok": false, "error": "what, and the
+//                                                        cure"}
 #pragma once
 
 #include "attach.h"
@@ -10,9 +11,9 @@
 
 #include <uv.h>
 
-#define ADMIN_LINE_BYTES   65536u
-#define ADMIN_CLIENTS_MAX  32u
-#define ADMIN_SOCKET_NAME  "control.sock"
+#define ADMIN_LINE_BYTES  65536u
+#define ADMIN_CLIENTS_MAX 32u
+#define ADMIN_SOCKET_NAME "control.sock"
 
 struct admin;
 

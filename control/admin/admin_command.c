@@ -41,7 +41,8 @@ json_t *admin_error(const char *format, ...)
 	va_end(arguments);
 	json_t *reply = json_pack("{s:b, s:s}", "ok", 0, "error", text);
 	// The text may quote what is not UTF-8.
-	return reply ? reply : json_pack("{s:b, s:s}", "ok", 0, "error", "the request is not UTF-8");
+	return reply ? reply
+		     : json_pack("{s:b, s:s}", "ok", 0, "error", "the request is not UTF-8");
 }
 
 json_t *admin_store_error(const struct admin_options *admin, enum store_result result)

@@ -18,10 +18,12 @@ json_t *admin_location_set(const struct admin_options *admin, const json_t *requ
 	const json_t *cost = json_object_get(request, "cost_us");
 	const json_t *drain = json_object_get(request, "drain");
 	if (!admin_name_is_good(name))
-		return admin_error("location name '%.64s': lower-case letters, digits, '-' and '.'", name);
+		return admin_error("location name '%.64s': lower-case letters, digits, '-' and '.'",
+				   name);
 	if (cost && (!json_is_integer(cost) || json_integer_value(cost) < 0))
 		return admin_error("cost: a time is wanted, such as 12ms");
-	if (store_read(admin->registry_store, STORE_location, name, &row, &revision) == STORE_BROKEN)
+	if (store_read(admin->registry_store, STORE_location, name, &row, &revision) ==
+	    STORE_BROKEN)
 		return admin_store_error(admin, STORE_BROKEN);
 	row_copy_text(row.name, sizeof(row.name), name);
 	if (cost)
@@ -39,10 +41,11 @@ json_t *admin_location_list(const struct admin_options *admin, const json_t *)
 	json_t *list = json_array();
 	for (size_t i = 0; i < locations.count; i++) {
 		const struct row_location *row = locations.rows[i]->row;
-		json_array_append_new(list, json_pack("{s:s, s:I, s:b, s:b}", "name", row->name,
-						      "cost_us", (json_int_t)row->cost_us, "draining",
-						      row->is_draining, "gateway",
-						      compile_has_gateway(admin->registry, row->name)));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:I, s:b, s:b}", "name", row->name,
+						"cost_us", (json_int_t)row->cost_us, "draining",
+						row->is_draining, "gateway",
+						compile_has_gateway(admin->registry, row->name)));
 	}
 	return admin_ok(json_pack("{s:o}", "locations", list));
 }
@@ -59,10 +62,10 @@ json_t *admin_node_list(const struct admin_options *admin, const json_t *)
 		json_array_append_new(
 			list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:s}", "node",
 					row->node, "role", row->role, "location", row->location,
-					"mesh_address", row->mesh_address, "state", state, "draining",
-					row->is_draining, "heartbeat_age_s", (json_int_t)age_s,
-					"identity_end_s", (json_int_t)row->identity_end_s, "version",
-					row->version));
+					"mesh_address", row->mesh_address, "state", state,
+					"draining", row->is_draining, "heartbeat_age_s",
+					(json_int_t)age_s, "identity_end_s",
+					(json_int_t)row->identity_end_s, "version", row->version));
 	}
 	return admin_ok(json_pack("{s:o}", "nodes", list));
 }
@@ -76,12 +79,15 @@ json_t *admin_node_token(const struct admin_options *admin, const json_t *reques
 	const char *location = admin_text(request, "location", "");
 	json_int_t life_s = json_integer_value(json_object_get(request, "life_s"));
 	if (!admin->authority)
-		return admin_error("this node is not the CA: ask the control process of the node whose "
-				   "configuration says identity.ca = true");
+		return admin_error(
+			"this node is not the CA: ask the control process of the node whose "
+			"configuration says identity.ca = true");
 	if (!admin_name_is_good(node) || !admin_name_is_good(location))
-		return admin_error("node and --location are names of lower-case letters, digits, '-' "
-				   "and '.'");
-	if (strcmp(role, "edge") != 0 && strcmp(role, "gateway") != 0 && strcmp(role, "sidecar") != 0)
+		return admin_error(
+			"node and --location are names of lower-case letters, digits, '-' "
+			"and '.'");
+	if (strcmp(role, "edge") != 0 && strcmp(role, "gateway") != 0 &&
+	    strcmp(role, "sidecar") != 0)
 		return admin_error("--role '%.32s': edge, gateway or sidecar", role);
 	row_copy_text(member.node, sizeof(member.node), node);
 	row_copy_text(member.role, sizeof(member.role), role);
@@ -101,7 +107,8 @@ json_t *admin_node_drain(const struct admin_options *admin, const json_t *reques
 	struct row_node row;
 	uint64_t revision;
 	const char *node = admin_text(request, "node", "");
-	enum store_result result = store_read(admin->registry_store, STORE_node, node, &row, &revision);
+	enum store_result result =
+		store_read(admin->registry_store, STORE_node, node, &row, &revision);
 	if (result == STORE_ABSENT)
 		return admin_error("no node '%.64s'", node);
 	row.is_draining = !json_is_false(json_object_get(request, "drain"));

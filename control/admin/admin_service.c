@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// service set | list | remove. `set` is declarative: the service's routes become those given (without
+// service set | list | remove. `set` is declarative: the service's routes become those given
+// (without
 // --host they stay), its instances in that location and on that node become those given.
 #include "admin_command.h"
 
@@ -18,8 +19,8 @@ struct change {
 };
 
 // change_put adds a row; change_remove takes one out. Bounded: is_full tells.
-static void change_put(struct change *change, enum store_kind kind, const char *key, const void *row,
-		       uint64_t expect)
+static void change_put(struct change *change, enum store_kind kind, const char *key,
+		       const void *row, uint64_t expect)
 {
 	char *value = row ? row_encode(kind, row) : NULL;
 	char *copy = strdup(key);
@@ -47,8 +48,8 @@ static json_t *change_commit(struct change *change)
 	if (change->is_full)
 		refusal = admin_error("more than %u rows at once: split it", ADMIN_WRITES_MAX);
 	if (!refusal) {
-		enum store_result result = store_write(change->admin->registry_store, change->writes,
-						       change->write_count);
+		enum store_result result = store_write(change->admin->registry_store,
+						       change->writes, change->write_count);
 		if (result != STORE_OK)
 			refusal = admin_store_error(change->admin, result);
 	}
@@ -81,7 +82,8 @@ static json_t *set_route(struct change *change, const char *service, const char 
 	char key[STORE_KEY_BYTES];
 	if (!read_host(host_text, row.host))
 		return admin_error("host '%.200s': a name, '*.name' or '*' is wanted", host_text);
-	if (path[0] != '/' || strpbrk(path, " ?#") || !row_copy_text(row.path, sizeof(row.path), path))
+	if (path[0] != '/' || strpbrk(path, " ?#") ||
+	    !row_copy_text(row.path, sizeof(row.path), path))
 		return admin_error("path '%.200s': must begin with '/', without query", path);
 	row_copy_text(row.service, sizeof(row.service), service);
 	snprintf(key, sizeof(key), "%s %s", row.host, row.path);
@@ -118,8 +120,8 @@ static json_t *set_routes(struct change *change, const json_t *request, const ch
 	json_t *host;
 	json_array_foreach(hosts, index, host)
 	{
-		json_t *refusal = set_route(change, service,
-					    json_is_string(host) ? json_string_value(host) : "", path);
+		json_t *refusal = set_route(
+			change, service, json_is_string(host) ? json_string_value(host) : "", path);
 		if (refusal)
 			return refusal;
 	}
@@ -148,7 +150,8 @@ static json_t *set_instance(struct change *change, const struct row_instance *te
 }
 
 // drop_instances takes out those of the same location and node that were not given now.
-static void drop_instances(struct change *change, const struct row_instance *template, unsigned first)
+static void drop_instances(struct change *change, const struct row_instance *template,
+			   unsigned first)
 {
 	char prefix[80];
 	snprintf(prefix, sizeof(prefix), "%s/", template->service);
@@ -205,7 +208,8 @@ static json_t *notes(const struct admin_options *admin, const json_t *request)
 	char text[256];
 	if (node[0] && !model_find(admin->registry, STORE_node, node)) {
 		snprintf(text, sizeof(text),
-			 "node '%.64s' has not registered yet: its instances are reached once it has",
+			 "node '%.64s' has not registered yet: its instances are reached once it "
+			 "has",
 			 node);
 		json_array_append_new(list, json_string(text));
 	}
@@ -220,7 +224,8 @@ json_t *admin_service_set(const struct admin_options *admin, const json_t *reque
 	const char *protocol = admin_text(request, "protocol", "");
 	const struct row_service *known = model_get(admin->registry, STORE_service, name);
 	if (!admin_name_is_good(name))
-		return admin_error("service name '%.64s': lower-case letters, digits, '-' and '.'", name);
+		return admin_error("service name '%.64s': lower-case letters, digits, '-' and '.'",
+				   name);
 	if (!protocol[0])
 		protocol = known ? known->protocol : "http1";
 	if (strcmp(protocol, "http1") != 0 && strcmp(protocol, "h2c") != 0)
@@ -251,8 +256,8 @@ static json_t *routes_of(const struct admin_options *admin, const char *service)
 	for (size_t i = 0; i < routes.count; i++) {
 		const struct row_route *row = routes.rows[i]->row;
 		if (strcmp(row->service, service) == 0)
-			json_array_append_new(
-				list, json_pack("{s:s, s:s}", "host", row->host, "path", row->path));
+			json_array_append_new(list, json_pack("{s:s, s:s}", "host", row->host,
+							      "path", row->path));
 	}
 	return list;
 }

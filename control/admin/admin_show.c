@@ -12,17 +12,17 @@ static json_t *workers(const struct admin_options *admin)
 	for (uint32_t i = 0; i < publish_worker_count(admin->publish); i++) {
 		struct publish_status status;
 		publish_read_status(admin->publish, i, uv_now(admin->loop) * 1000, &status);
-		json_array_append_new(
-			list,
-			json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sent",
-				  (json_int_t)status.sent_generation, "applied",
-				  (json_int_t)status.applied_generation, "lag_us",
-				  (json_int_t)status.lag_us, "rows", (json_int_t)status.row_count,
-				  "full_sets", (json_int_t)status.full_count, "deltas",
-				  (json_int_t)status.delta_count, "waiting",
-				  (json_int_t)status.waiting_count, "dropped",
-				  (json_int_t)status.dropped_count, "refused",
-				  (json_int_t)status.refused_count));
+		json_array_append_new(list,
+				      json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+						"sent", (json_int_t)status.sent_generation,
+						"applied", (json_int_t)status.applied_generation,
+						"lag_us", (json_int_t)status.lag_us, "rows",
+						(json_int_t)status.row_count, "full_sets",
+						(json_int_t)status.full_count, "deltas",
+						(json_int_t)status.delta_count, "waiting",
+						(json_int_t)status.waiting_count, "dropped",
+						(json_int_t)status.dropped_count, "refused",
+						(json_int_t)status.refused_count));
 	}
 	return list;
 }
@@ -41,17 +41,17 @@ static json_t *identity(const struct admin_options *admin)
 
 json_t *admin_status(const struct admin_options *admin, const json_t *)
 {
-	return admin_ok(json_pack(
-		"{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "node",
-		admin->self.node, "role", conf_role_name(admin->self.role), "location",
-		admin->self.location, "mesh", admin->self.mesh, "attached",
-		attach_is_attached(admin->attach), "workers", workers(admin), "identity",
-		identity(admin), "services",
-		(json_int_t)model_all(admin->registry, STORE_service).count, "instances",
-		(json_int_t)model_all(admin->registry, STORE_instance).count, "nodes",
-		(json_int_t)model_all(admin->registry, STORE_node).count, "interest",
-		(json_int_t)model_all(admin->local, STORE_interest).count, "events_refused",
-		(json_int_t)attach_refused_count(admin->attach)));
+	return admin_ok(
+		json_pack("{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "node",
+			  admin->self.node, "role", conf_role_name(admin->self.role), "location",
+			  admin->self.location, "mesh", admin->self.mesh, "attached",
+			  attach_is_attached(admin->attach), "workers", workers(admin), "identity",
+			  identity(admin), "services",
+			  (json_int_t)model_all(admin->registry, STORE_service).count, "instances",
+			  (json_int_t)model_all(admin->registry, STORE_instance).count, "nodes",
+			  (json_int_t)model_all(admin->registry, STORE_node).count, "interest",
+			  (json_int_t)model_all(admin->local, STORE_interest).count,
+			  "events_refused", (json_int_t)attach_refused_count(admin->attach)));
 }
 
 static const char *service_name(const struct rowset *set, uint32_t id)
@@ -69,8 +69,8 @@ static json_t *show_endpoint(const struct rowset *set, const struct record_endpo
 			 endpoint_addr_text(&row->to, text), "hop", hops[row->hop], "service",
 			 row->service_id ? service_name(set, row->service_id) : "*", "location",
 			 location ? ((const struct record_location *)location->payload)->name : "",
-			 "peer", row->peer, "healthy", row->is_healthy, "draining", row->is_draining,
-			 "weight", (int)row->weight);
+			 "peer", row->peer, "healthy", row->is_healthy, "draining",
+			 row->is_draining, "weight", (int)row->weight);
 }
 
 json_t *admin_routes(const struct admin_options *admin, const json_t *)
@@ -81,10 +81,10 @@ json_t *admin_routes(const struct admin_options *admin, const json_t *)
 	for (uint32_t i = 0; set && i < set->count; i++) {
 		const struct record_route *route = set->rows[i].payload;
 		if (set->rows[i].type == RECORD_ROUTE)
-			json_array_append_new(
-				routes, json_pack("{s:s, s:s, s:s}", "host", route->host, "path",
-						  route->path, "service",
-						  service_name(set, route->service_id)));
+			json_array_append_new(routes,
+					      json_pack("{s:s, s:s, s:s}", "host", route->host,
+							"path", route->path, "service",
+							service_name(set, route->service_id)));
 		else if (set->rows[i].type == RECORD_ENDPOINT)
 			json_array_append_new(endpoints, show_endpoint(set, set->rows[i].payload));
 	}
@@ -124,7 +124,9 @@ static void why_instance(const struct admin_options *admin, json_t *steps,
 	const char *here = admin->self.location;
 	bool is_here = strcmp(row->location, here) == 0;
 	const struct row_node *node = model_get(admin->registry, STORE_node, row->node);
-	const char *state = row->is_unhealthy ? "unhealthy" : row->is_draining ? "draining" : "healthy";
+	const char *state = row->is_unhealthy  ? "unhealthy"
+			    : row->is_draining ? "draining"
+					       : "healthy";
 	say(steps, "instance %s in %s%s%s: %s", row->address, row->location,
 	    row->node[0] ? " behind " : "", row->node, state);
 	if (admin->self.role == CONF_ROLE_EDGE) {
@@ -146,9 +148,10 @@ static void why_instance(const struct admin_options *admin, json_t *steps,
 			say(steps, "  reached %s",
 			    node ? "through its sidecar" : "directly: it has no sidecar");
 	} else {
-		say(steps, "  %s", strcmp(row->node, admin->self.node) == 0
-					   ? "reached directly"
-					   : "NOT reached: it is on another node");
+		say(steps, "  %s",
+		    strcmp(row->node, admin->self.node) == 0
+			    ? "reached directly"
+			    : "NOT reached: it is on another node");
 	}
 }
 
@@ -184,6 +187,6 @@ json_t *admin_why(const struct admin_options *admin, const json_t *request)
 	if (admin->self.role == CONF_ROLE_EDGE && !model_find(admin->local, STORE_interest, host))
 		say(steps, "no request asked for this host yet: the first one looks it up");
 	why_instances(admin, steps, route->service);
-	return admin_ok(
-		json_pack("{s:b, s:s, s:o}", "served", 1, "service", route->service, "steps", steps));
+	return admin_ok(json_pack("{s:b, s:s, s:o}", "served", 1, "service", route->service,
+				  "steps", steps));
 }

@@ -145,7 +145,8 @@ static const char *offer(struct attach *attach, const struct handover_welcome *w
 		.down_bytes = attach->options.down_bytes,
 		.up_bytes = attach->options.up_bytes,
 	};
-	if (region_create(&attach->region, &shape, publish_generation(attach->options.publish)) != 0)
+	if (region_create(&attach->region, &shape, publish_generation(attach->options.publish)) !=
+	    0)
 		return "no region can be made";
 	if (handover_fds_make(&attach->fds, welcome->worker_count) != 0)
 		return "no eventfds can be made";
@@ -248,7 +249,8 @@ struct attach *attach_new(const struct attach_options *options)
 	attach->socket = -1;
 	attach->region.fd = -1;
 	handover_fds_init(&attach->fds);
-	snprintf(attach->path, sizeof(attach->path), "%s/%s", options->run_dir, HANDOVER_SOCKET_NAME);
+	snprintf(attach->path, sizeof(attach->path), "%s/%s", options->run_dir,
+		 HANDOVER_SOCKET_NAME);
 	uv_timer_init(options->loop, &attach->retry);
 	uv_timer_init(options->loop, &attach->flush);
 	attach->retry.data = attach;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Control's end of the channel: finds the data plane's socket, hands it a fresh region (handover.h),
-// then reads events and writes records until either side goes. Tries again every 100 ms.
+// Control's end of the channel: finds the data plane's socket, hands it a fresh region
+// (handover.h), then reads events and writes records until either side goes. Tries again every 100
+// ms.
 #pragma once
 
 #include "event.h"

@@ -14,8 +14,8 @@ struct certs *certs_open(const struct conf *conf, char error[CERTS_ERROR_BYTES])
 // certs_close wipes and frees; NULL is fine.
 void certs_close(struct certs *certs);
 
-// certs_reload reads what changed on disk since; a pair that is broken now keeps its old content and
-// is told in the log. True when anything is new.
+// certs_reload reads what changed on disk since; a pair that is broken now keeps its old content
+// and is told in the log. True when anything is new.
 bool certs_reload(struct certs *certs);
 
 // certs_rows borrows the pairs until the next certs_reload.

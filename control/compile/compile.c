@@ -47,8 +47,10 @@ static void add_ticket_keys(struct rowset *set, const struct model *registry)
 		if (read_hex(key->name, row.name, sizeof(row.name)) &&
 		    read_hex(key->aes_key, row.aes_key, sizeof(row.aes_key)) &&
 		    read_hex(key->mac_key, row.mac_key, sizeof(row.mac_key)))
-			rowset_add(set, &(struct rowset_row){RECORD_TICKET_KEY, row.id, sizeof(row), &row},
-				   NULL, NULL);
+			rowset_add(
+				set,
+				&(struct rowset_row){RECORD_TICKET_KEY, row.id, sizeof(row), &row},
+				NULL, NULL);
 		explicit_bzero(&row, sizeof(row));
 	}
 }

@@ -38,11 +38,12 @@ struct compile_input {
 	void *user;
 };
 
-// compile_run makes the sealed set for a data plane; the caller drops it. NULL when memory is short.
+// compile_run makes the sealed set for a data plane; the caller drops it. NULL when memory is
+// short.
 struct rowset *compile_run(const struct compile_input *input);
 
-// compile_routes_of returns the routes that serve host: its own, else its wildcard's ("*.rest"), else
-// those of "*". Empty: nobody serves it.
+// compile_routes_of returns the routes that serve host: its own, else its wildcard's ("*.rest"),
+// else those of "*". Empty: nobody serves it.
 struct model_rows compile_routes_of(const struct model *registry, const char *host);
 
 // compile_has_gateway is true when a gateway of location has told its mesh address.

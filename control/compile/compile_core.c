@@ -39,7 +39,8 @@ bool compile_has_gateway(const struct model *registry, const char *location)
 	return false;
 }
 
-uint32_t compile_add_service(const struct compile_input *input, struct rowset *set, const char *name)
+uint32_t compile_add_service(const struct compile_input *input, struct rowset *set,
+			     const char *name)
 {
 	const struct model_row *service = model_find(input->registry, STORE_service, name);
 	struct record_service row;
@@ -48,7 +49,8 @@ uint32_t compile_add_service(const struct compile_input *input, struct rowset *s
 	memset(&row, 0, sizeof(row));
 	row.id = (uint32_t)service->id;
 	row_copy_text(row.name, sizeof(row.name), name);
-	rowset_add(set, &(struct rowset_row){RECORD_SERVICE, row.id, sizeof(row), &row}, NULL, NULL);
+	rowset_add(set, &(struct rowset_row){RECORD_SERVICE, row.id, sizeof(row), &row}, NULL,
+		   NULL);
 	return row.id;
 }
 
@@ -57,7 +59,8 @@ static bool begin_endpoint(const struct compile_input *input, const struct model
 			   struct record_endpoint *row)
 {
 	const struct row_instance *instance = from->row;
-	const struct model_row *service = model_find(input->registry, STORE_service, instance->service);
+	const struct model_row *service =
+		model_find(input->registry, STORE_service, instance->service);
 	memset(row, 0, sizeof(*row));
 	if (!service || from->id > UINT32_MAX)
 		return false;
@@ -81,13 +84,14 @@ void compile_add_workload(const struct compile_input *input, struct rowset *set,
 	    endpoint_addr_parse(instance->address, &row.to) != 0)
 		return;
 	row.hop = RECORD_HOP_WORKLOAD;
-	row.protocol = strcmp(service->protocol, "h2c") == 0 ? RECORD_PROTOCOL_H2C
-							     : RECORD_PROTOCOL_HTTP1;
-	rowset_add(set, &(struct rowset_row){RECORD_ENDPOINT, row.id, sizeof(row), &row}, NULL, NULL);
+	row.protocol =
+		strcmp(service->protocol, "h2c") == 0 ? RECORD_PROTOCOL_H2C : RECORD_PROTOCOL_HTTP1;
+	rowset_add(set, &(struct rowset_row){RECORD_ENDPOINT, row.id, sizeof(row), &row}, NULL,
+		   NULL);
 }
 
-// add_sidecar adds the way to an instance behind a sidecar: one endpoint a service and node, under the
-// id of the first such instance; the sidecar balances over the others.
+// add_sidecar adds the way to an instance behind a sidecar: one endpoint a service and node, under
+// the id of the first such instance; the sidecar balances over the others.
 static void add_sidecar(const struct compile_input *input, struct rowset *set,
 			struct model_rows instances, size_t index)
 {
@@ -111,7 +115,8 @@ static void add_sidecar(const struct compile_input *input, struct rowset *set,
 	row.is_draining |= node->is_draining;
 	snprintf(row.peer, sizeof(row.peer), "spiffe://%s/svc/%s", input->self.mesh,
 		 instance->service);
-	rowset_add(set, &(struct rowset_row){RECORD_ENDPOINT, row.id, sizeof(row), &row}, NULL, NULL);
+	rowset_add(set, &(struct rowset_row){RECORD_ENDPOINT, row.id, sizeof(row), &row}, NULL,
+		   NULL);
 }
 
 void compile_add_all_routes(const struct compile_input *input, struct rowset *set,
@@ -129,7 +134,8 @@ void compile_add_all_routes(const struct compile_input *input, struct rowset *se
 		row_copy_text(row.host, sizeof(row.host), route->host);
 		row_copy_text(row.path, sizeof(row.path), route->path);
 		if (row.service_id)
-			rowset_add(set, &(struct rowset_row){RECORD_ROUTE, row.id, sizeof(row), &row},
+			rowset_add(set,
+				   &(struct rowset_row){RECORD_ROUTE, row.id, sizeof(row), &row},
 				   NULL, NULL);
 	}
 }
@@ -139,7 +145,8 @@ void compile_gateway(const struct compile_input *input, struct rowset *set)
 	compile_add_all_routes(input, set, NULL);
 	struct model_rows services = model_all(input->registry, STORE_service);
 	for (size_t s = 0; s < services.count; s++) {
-		struct model_rows instances = compile_instances(input->registry, services.rows[s]->key);
+		struct model_rows instances =
+			compile_instances(input->registry, services.rows[s]->key);
 		for (size_t i = 0; i < instances.count; i++) {
 			const struct row_instance *instance = instances.rows[i]->row;
 			if (strcmp(instance->location, input->self.location) != 0)

@@ -37,8 +37,8 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-// add_host adds the routes of one host that was asked for, under its own name: a wildcard never goes
-// to an edge, where it would hide the hosts nobody asked for yet.
+// add_host adds the routes of one host that was asked for, under its own name: a wildcard never
+// goes to an edge, where it would hide the hosts nobody asked for yet.
 static void add_host(const struct compile_input *input, struct rowset *set, const char *host,
 		     struct wanted *wanted)
 {
@@ -70,7 +70,8 @@ static void add_location(const struct compile_input *input, struct rowset *set,
 	row.id = (uint32_t)location->id;
 	row.cost_us = solve_cost_us(input->self.location, from);
 	row_copy_text(row.name, sizeof(row.name), from->name);
-	rowset_add(set, &(struct rowset_row){RECORD_LOCATION, row.id, sizeof(row), &row}, NULL, NULL);
+	rowset_add(set, &(struct rowset_row){RECORD_LOCATION, row.id, sizeof(row), &row}, NULL,
+		   NULL);
 }
 
 static void add_gateways(const struct compile_input *input, struct rowset *set)
@@ -161,8 +162,8 @@ void compile_edge(const struct compile_input *input, struct rowset *set)
 		if (i == 0 || strcmp(wanted.names[i - 1], wanted.names[i]) != 0)
 			add_service_locations(input, set, wanted.names[i]);
 	free(wanted.names);
-	// Gateways are added for the locations that are in the set now; endpoints sort behind locations,
-	// so that finding those goes on while they are added.
+	// Gateways are added for the locations that are in the set now; endpoints sort behind
+	// locations, so that finding those goes on while they are added.
 	if (rowset_seal(set))
 		add_gateways(input, set);
 }

@@ -9,9 +9,9 @@
 
 struct rowset_row {
 	enum record_type type;
-	uint64_t id;          // unique in its type; PRESENCE: service << 32 | location
-	uint32_t bytes;       // of the payload
-	const void *payload;  // struct of the type, and its tail
+	uint64_t id;         // unique in its type; PRESENCE: service << 32 | location
+	uint32_t bytes;      // of the payload
+	const void *payload; // struct of the type, and its tail
 };
 
 struct rowset {
@@ -25,11 +25,13 @@ struct rowset {
 // rowset_new makes an empty set with one reference; NULL when memory is short.
 struct rowset *rowset_new(void);
 
-// rowset_hold takes a reference and returns set; rowset_drop gives one back, wiping at the last one.
+// rowset_hold takes a reference and returns set; rowset_drop gives one back, wiping at the last
+// one.
 struct rowset *rowset_hold(struct rowset *set);
 void rowset_drop(struct rowset *set);
 
-// rowset_add copies a row (payload of bytes bytes, then the pieces of its tail, either may be NULL).
+// rowset_add copies a row (payload of bytes bytes, then the pieces of its tail, either may be
+// NULL).
 void rowset_add(struct rowset *set, const struct rowset_row *row, const char *tail,
 		const char *second_tail);
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// publish_trust writes our certificates into the trust row unless they are there. Those of an earlier
-// CA stay in the bundle, so that its identities are accepted until they are renewed.
+// publish_trust writes our certificates into the trust row unless they are there. Those of an
+// earlier CA stay in the bundle, so that its identities are accepted until they are renewed.
 static enum store_result publish_trust(struct authority *authority)
 {
 	struct row_trust row;
@@ -39,7 +39,8 @@ out:
 	return result;
 }
 
-struct authority *authority_open(const struct authority_options *options, uint64_t now_s, char *error)
+struct authority *authority_open(const struct authority_options *options, uint64_t now_s,
+				 char *error)
 {
 	struct authority *authority = calloc(1, sizeof(*authority));
 	if (!authority) {
@@ -118,40 +119,38 @@ static void answer(struct authority *authority, const struct row_csr *csr, uint6
 		   uint64_t now_s)
 {
 	struct row_svid svid = {0};
-	struct row_join_token token;
 	struct row_member member = {0};
-	uint64_t token_revision = 0;
-	char *chain = NULL;
+	struct authority_verdict verdict;
 	char key[STORE_KEY_BYTES];
-	const char *why = authority_judge(authority, csr, now_s, &chain, &token, &token_revision);
+	authority_judge(authority, csr, now_s, &verdict);
 	memcpy(svid.node, csr->node, sizeof(svid.node));
 	memcpy(svid.slot, csr->slot, sizeof(svid.slot));
-	row_copy_text(svid.refusal, sizeof(svid.refusal), why ? why : "");
-	if (chain)
-		row_copy_text(svid.chain, sizeof(svid.chain), chain);
+	row_copy_text(svid.refusal, sizeof(svid.refusal), verdict.why ? verdict.why : "");
+	if (verdict.chain)
+		row_copy_text(svid.chain, sizeof(svid.chain), verdict.chain);
 	snprintf(key, sizeof(key), "%s/%s", csr->node, csr->slot);
-	memcpy(member.node, token.node, sizeof(member.node));
-	memcpy(member.role, token.role, sizeof(member.role));
-	memcpy(member.location, token.location, sizeof(member.location));
-	token.used_s = now_s;
+	memcpy(member.node, verdict.token.node, sizeof(member.node));
+	memcpy(member.role, verdict.token.role, sizeof(member.role));
+	memcpy(member.location, verdict.token.location, sizeof(member.location));
+	verdict.token.used_s = now_s;
 	char *svid_text = row_encode(STORE_svid, &svid);
-	char *token_value = row_encode(STORE_join_token, &token);
+	char *token_text = row_encode(STORE_join_token, &verdict.token);
 	char *member_text = row_encode(STORE_member, &member);
 	struct store_write writes[] = {
 		{STORE_csr, key, NULL, revision},
 		{STORE_svid, key, svid_text, STORE_ANY},
-		{STORE_join_token, token.id, token_value, token_revision},
+		{STORE_join_token, verdict.token.id, token_text, verdict.token_revision},
 		{STORE_member, member.node, member_text, STORE_ANY},
 	};
-	bool is_joining = !why && token.id[0];
-	if (svid_text && token_value && member_text &&
+	bool is_joining = !verdict.why && verdict.token.id[0];
+	if (svid_text && token_text && member_text &&
 	    store_write(authority->options.registry, writes, is_joining ? 4 : 2) == STORE_OK)
-		log_line(why ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "identity %s %s: %s", csr->node,
-			 csr->slot, why ? why : "issued");
+		log_line(verdict.why ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "identity %s %s: %s",
+			 csr->node, csr->slot, verdict.why ? verdict.why : "issued");
 	free(svid_text);
-	free(token_value);
+	free(token_text);
 	free(member_text);
-	free(chain);
+	free(verdict.chain);
 }
 
 void authority_run(struct authority *authority, uint64_t now_s)

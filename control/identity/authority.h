@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CA role: one control process of the mesh has it (identity.ca). Signs requests that come through
-// the store, from the CA's own record of each node, never from names in the request. Also makes the
-// session ticket keys. Keys lie in the state directory, mode 0600, and never go into the store.
+// The CA role: one control process of the mesh has it (identity.ca). Signs requests that come
+// through the store, from the CA's own record of each node, never from names in the request. Also
+// makes the session ticket keys. Keys lie in the state directory, mode 0600, and never go into the
+// store.
 #pragma once
 
 #include "pki.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// May this request be signed, and for which name? The name comes from the token or from the record of
-// the member; a request only brings a key and a proof.
+// May this request be signed, and for which name? The name comes from the token or from the record
+// of the member; a request only brings a key and a proof.
 #include "authority_priv.h"
 
 #include <openssl/crypto.h>
@@ -84,7 +84,8 @@ static const char *judge_slot(struct authority *authority, const struct row_memb
 	if (strncmp(slot, "dns/", 4) == 0) {
 		if (strcmp(member->role, "edge") != 0)
 			return "host: only an edge may have its name";
-		return options->is_served(options->user, slot + 4) ? NULL : "host: nobody serves it";
+		return options->is_served(options->user, slot + 4) ? NULL
+								   : "host: nobody serves it";
 	}
 	return "no such kind of name";
 }
@@ -104,8 +105,8 @@ static char *sign(struct authority *authority, const struct row_csr *csr,
 	if (!is_host && !authority_name(authority->mesh, member, csr->slot, uri))
 		return NULL;
 	EVP_PKEY *key = pki_csr_key(csr->csr);
-	X509 *cert = key ? pki_issue(is_host ? &authority->development_ca : &authority->mesh_ca, key,
-				     &leaf)
+	X509 *cert = key ? pki_issue(is_host ? &authority->development_ca : &authority->mesh_ca,
+				     key, &leaf)
 			 : NULL;
 	char *chain = cert ? pki_cert_text(cert) : NULL;
 	X509_free(cert);
@@ -113,27 +114,28 @@ static char *sign(struct authority *authority, const struct row_csr *csr,
 	return chain;
 }
 
-const char *authority_judge(struct authority *authority, const struct row_csr *csr, uint64_t now_s,
-			    char **chain, struct row_join_token *token, uint64_t *token_revision)
+void authority_judge(struct authority *authority, const struct row_csr *csr, uint64_t now_s,
+		     struct authority_verdict *verdict)
 {
 	struct row_member member = {0};
-	const char *why;
-	memset(token, 0, sizeof(*token));
+	struct row_join_token *token = &verdict->token;
+	memset(verdict, 0, sizeof(*verdict));
 	if (csr->token_id[0]) {
-		why = judge_token(authority, csr, now_s, token, token_revision);
+		verdict->why = judge_token(authority, csr, now_s, token, &verdict->token_revision);
 		memcpy(member.node, token->node, sizeof(member.node));
 		memcpy(member.role, token->role, sizeof(member.role));
 		memcpy(member.location, token->location, sizeof(member.location));
-	} else if (store_read(authority->options.registry, STORE_member, csr->node, &member, NULL) !=
-		   STORE_OK) {
-		why = "the node never joined";
+	} else if (store_read(authority->options.registry, STORE_member, csr->node, &member,
+			      NULL) != STORE_OK) {
+		verdict->why = "the node never joined";
 	} else {
-		why = judge_identity(authority, csr, &member, now_s);
+		verdict->why = judge_identity(authority, csr, &member, now_s);
 	}
-	if (!why)
-		why = judge_slot(authority, &member, csr->slot);
-	if (why)
-		return why;
-	*chain = sign(authority, csr, &member, now_s);
-	return *chain ? NULL : "the request is broken: P-256, signed by its own key, is wanted";
+	if (!verdict->why)
+		verdict->why = judge_slot(authority, &member, csr->slot);
+	if (verdict->why)
+		return;
+	verdict->chain = sign(authority, csr, &member, now_s);
+	if (!verdict->chain)
+		verdict->why = "the request is broken: P-256, signed by its own key, is wanted";
 }

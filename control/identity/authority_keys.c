@@ -44,8 +44,8 @@ static bool save_ca(const struct authority *authority, const char *name, const s
 }
 
 // ready_ca loads a CA or makes it. Half a CA is an error: making another would lock everyone out.
-static bool ready_ca(struct authority *authority, const char *name, struct pki_ca *ca, const char *uri,
-		     uint64_t now_s)
+static bool ready_ca(struct authority *authority, const char *name, struct pki_ca *ca,
+		     const char *uri, uint64_t now_s)
 {
 	char title[128];
 	bool is_absent;
@@ -54,8 +54,10 @@ static bool ready_ca(struct authority *authority, const char *name, struct pki_c
 	pki_ca_free(ca);
 	if (!is_absent)
 		return false;
-	snprintf(title, sizeof(title), "millrace %s %s", uri ? "mesh" : "development", authority->mesh);
-	return pki_ca_new(ca, title, uri, now_s, AUTHORITY_CA_LIFE_S) && save_ca(authority, name, ca);
+	snprintf(title, sizeof(title), "millrace %s %s", uri ? "mesh" : "development",
+		 authority->mesh);
+	return pki_ca_new(ca, title, uri, now_s, AUTHORITY_CA_LIFE_S) &&
+	       save_ca(authority, name, ca);
 }
 
 static bool ready_secret(struct authority *authority)

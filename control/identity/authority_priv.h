@@ -8,18 +8,25 @@ struct authority {
 	struct authority_options options;
 	char mesh[64];
 	struct pki_ca mesh_ca;        // signs names between nodes
-	struct pki_ca development_ca; // signs public hosts; a different one, so that it can be trusted
-				      // by clients without giving it a say between nodes
+	struct pki_ca development_ca; // signs public hosts; a different one, so that it can be
+				      // trusted by clients without giving it a say between nodes
 	char secret[65];              // makes join tokens
 };
 
 // authority_keys_load loads or makes what lies in the state directory. False: error says why.
 bool authority_keys_load(struct authority *authority, uint64_t now_s, char *error);
 
-// authority_judge decides on one request. Returns NULL and the chain (PEM, the caller frees it), or
-// why it is refused; *token and *token_revision are set when a token was spent (id not empty).
-const char *authority_judge(struct authority *authority, const struct row_csr *csr, uint64_t now_s,
-			    char **chain, struct row_join_token *token, uint64_t *token_revision);
+// What the CA decided on one request.
+struct authority_verdict {
+	const char *why;             // NULL: granted
+	char *chain;                 // PEM when granted; the caller frees it
+	struct row_join_token token; // the token spent, when its id is not empty
+	uint64_t token_revision;
+};
+
+// authority_judge decides on one request at now_s. It writes nothing.
+void authority_judge(struct authority *authority, const struct row_csr *csr, uint64_t now_s,
+		     struct authority_verdict *verdict);
 
 // authority_rotate_tickets makes a new ticket key when one is due and forgets the oldest.
 void authority_rotate_tickets(struct authority *authority, uint64_t now_s);

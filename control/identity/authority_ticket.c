@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Session ticket keys (RFC 5077 4): made by the CA role, plain in the registry's file (mode 0600), three
-// kept so that a ticket outlives one rotation.
+// Session ticket keys (RFC 5077 4): made by the CA role, plain in the registry's file (mode 0600),
+// three kept so that a ticket outlives one rotation.
 #include "authority_priv.h"
 
 #include "log.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A node's own side of identity; see member.h. A request under way is kept beside the present key, so
-// that a killed process goes on where it was.
+// A node's own side of identity; see member.h. A request under way is kept beside the present key,
+// so that a killed process goes on where it was.
 #include "member.h"
 
 #include "keyfile.h"
@@ -49,8 +49,8 @@ static void postpone(struct seeking *seeking)
 // prove_by_token fills the request's proof from the join token. False: there is none.
 static bool prove_by_token(const struct member_options *options, struct row_csr *csr)
 {
-	char *text = options->token ? strdup(options->token)
-				    : keyfile_read(NULL, options->token_path);
+	char *text =
+		options->token ? strdup(options->token) : keyfile_read(NULL, options->token_path);
 	bool is_done = text && token_id(text, csr->token_id, sizeof(csr->token_id));
 	if (is_done)
 		token_prove(text, csr->csr, csr->proof);
@@ -58,8 +58,8 @@ static bool prove_by_token(const struct member_options *options, struct row_csr 
 	return is_done;
 }
 
-// prove_by_identity signs the request with the node's present identity. False: there is none, it has
-// expired, or it is of another name than this node has now.
+// prove_by_identity signs the request with the node's present identity. False: there is none, it
+// has expired, or it is of another name than this node has now.
 static bool prove_by_identity(const struct seeking *seeking, struct row_csr *csr)
 {
 	struct row_secret node;
@@ -193,8 +193,8 @@ static bool is_due(const struct seeking *seeking)
 	if (strcmp(seeking->slot, "node") != 0)
 		return false;
 	X509 *cert = pki_cert_read(secret->chain);
-	bool is_other = !cert || !pki_uri(cert, name) ||
-			strcmp(name, seeking->options->node_name) != 0;
+	bool is_other =
+		!cert || !pki_uri(cert, name) || strcmp(name, seeking->options->node_name) != 0;
 	X509_free(cert);
 	return is_other;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A node's own side of identity: makes keys, asks the CA through the store, keeps what it gets in the
-// node's state, renews at half-life. Slots: "node", "svc/<service>", "dns/<host>".
+// A node's own side of identity: makes keys, asks the CA through the store, keeps what it gets in
+// the node's state, renews at half-life. Slots: "node", "svc/<service>", "dns/<host>".
 //
-//   nothing -> key + request (proof: join token, or the node's identity) -> issued -> ... half-life ...
+//   nothing -> key + request (proof: join token, or the node's identity) -> issued -> ... half-life
+//   ...
 //                    ^----------------- refused: again after 30 s -----------------'
 #pragma once
 
@@ -13,7 +14,7 @@
 
 struct member_options {
 	struct store *registry;
-	struct store *local;    // the node's state: secrets
+	struct store *local; // the node's state: secrets
 	const char *node;
 	const char *node_name;  // spiffe://... that the slot "node" must carry
 	const char *token_path; // file with a join token; "" = none
@@ -27,6 +28,6 @@ bool member_seek(const struct member_options *options, const char *slot, uint64_
 // member_forget drops a slot that is no longer wanted, its key and its request.
 void member_forget(const struct member_options *options, const char *slot);
 
-// member_renew_s tells when an identity is renewed: half its life, give or take a tenth that hangs on
-// the certificate, so that a fleet does not come at once.
+// member_renew_s tells when an identity is renewed: half its life, give or take a tenth that hangs
+// on the certificate, so that a fleet does not come at once.
 uint64_t member_renew_s(uint64_t made_s, uint64_t end_s);

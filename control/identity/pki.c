@@ -113,8 +113,7 @@ bool pki_sign(EVP_PKEY *key, const char *text, char out[PKI_PROOF_BYTES])
 	uint8_t signature[(PKI_PROOF_BYTES - 1) / 2];
 	size_t bytes = sizeof(signature);
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
-	bool is_done = context &&
-		       EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
+	bool is_done = context && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
 		       EVP_DigestSign(context, signature, &bytes, (const uint8_t *)text,
 				      strlen(text)) == 1;
 	EVP_MD_CTX_free(context);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys, requests and certificates as this mesh makes them (RFC 5280, SPIFFE X509-SVID): EC P-256, one
-// critical URI SAN, empty subject, serverAuth and clientAuth. PEM in, PEM out; nothing is kept.
+// Keys, requests and certificates as this mesh makes them (RFC 5280, SPIFFE X509-SVID): EC P-256,
+// one critical URI SAN, empty subject, serverAuth and clientAuth. PEM in, PEM out; nothing is kept.
 #pragma once
 
 #include <openssl/evp.h>
@@ -62,8 +62,8 @@ uint64_t pki_begin_s(const X509 *cert);
 // pki_uri copies the only URI SAN of cert. False: there is none, or more than one.
 bool pki_uri(X509 *cert, char out[PKI_NAME_BYTES]);
 
-// pki_verify checks a leaf (and its chain, PEM) against the PEM bundle at time now_s. NULL, or why not
-// (a literal of OpenSSL).
+// pki_verify checks a leaf (and its chain, PEM) against the PEM bundle at time now_s. NULL, or why
+// not (a literal of OpenSSL).
 const char *pki_verify(const char *chain_pem, const char *bundle_pem, uint64_t now_s);
 
 // pki_key_fits is true when cert is for key.

@@ -81,14 +81,14 @@ bool pki_ca_new(struct pki_ca *ca, const char *common_name, const char *uri, uin
 {
 	*ca = (struct pki_ca){.key = pki_key_new()};
 	ca->cert = ca->key ? begin(ca->key, now_s, life_s) : NULL;
-	bool is_done = ca->cert && set_common_name(ca->cert, common_name) &&
-		       add_extension(ca->cert, ca->cert, NID_basic_constraints,
-				     "critical,CA:TRUE,pathlen:0") &&
-		       add_extension(ca->cert, ca->cert, NID_key_usage,
-				     "critical,keyCertSign,cRLSign") &&
-		       add_extension(ca->cert, ca->cert, NID_subject_key_identifier, "hash") &&
-		       (!uri || add_name(ca->cert, GEN_URI, uri, false)) &&
-		       X509_sign(ca->cert, ca->key, EVP_sha256()) > 0;
+	bool is_done =
+		ca->cert && set_common_name(ca->cert, common_name) &&
+		add_extension(ca->cert, ca->cert, NID_basic_constraints,
+			      "critical,CA:TRUE,pathlen:0") &&
+		add_extension(ca->cert, ca->cert, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+		add_extension(ca->cert, ca->cert, NID_subject_key_identifier, "hash") &&
+		(!uri || add_name(ca->cert, GEN_URI, uri, false)) &&
+		X509_sign(ca->cert, ca->key, EVP_sha256()) > 0;
 	if (!is_done)
 		pki_ca_free(ca);
 	return is_done;
@@ -105,16 +105,16 @@ X509 *pki_issue(const struct pki_ca *ca, EVP_PKEY *subject, const struct pki_lea
 {
 	X509 *cert = begin(subject, leaf->now_s, leaf->life_s);
 	// The subject stays empty, so the alternative name is critical (RFC 5280 4.2.1.6).
-	bool is_done = cert &&
-		       X509_set_issuer_name(cert, X509_get_subject_name(ca->cert)) == 1 &&
-		       add_extension(cert, ca->cert, NID_basic_constraints, "critical,CA:FALSE") &&
-		       add_extension(cert, ca->cert, NID_key_usage, "critical,digitalSignature") &&
-		       add_extension(cert, ca->cert, NID_ext_key_usage,
-				     leaf->uri ? "serverAuth,clientAuth" : "serverAuth") &&
-		       add_extension(cert, ca->cert, NID_authority_key_identifier, "keyid:always") &&
-		       add_name(cert, leaf->uri ? GEN_URI : GEN_DNS,
-				leaf->uri ? leaf->uri : leaf->dns, true) &&
-		       X509_sign(cert, ca->key, EVP_sha256()) > 0;
+	bool is_done =
+		cert && X509_set_issuer_name(cert, X509_get_subject_name(ca->cert)) == 1 &&
+		add_extension(cert, ca->cert, NID_basic_constraints, "critical,CA:FALSE") &&
+		add_extension(cert, ca->cert, NID_key_usage, "critical,digitalSignature") &&
+		add_extension(cert, ca->cert, NID_ext_key_usage,
+			      leaf->uri ? "serverAuth,clientAuth" : "serverAuth") &&
+		add_extension(cert, ca->cert, NID_authority_key_identifier, "keyid:always") &&
+		add_name(cert, leaf->uri ? GEN_URI : GEN_DNS, leaf->uri ? leaf->uri : leaf->dns,
+			 true) &&
+		X509_sign(cert, ca->key, EVP_sha256()) > 0;
 	if (is_done)
 		return cert;
 	X509_free(cert);

@@ -13,7 +13,8 @@ bool token_new(const char *ca_secret, struct row_join_token *row, char text[TOKE
 	return true;
 }
 
-void token_text(const char *ca_secret, const struct row_join_token *row, char text[TOKEN_TEXT_BYTES])
+void token_text(const char *ca_secret, const struct row_join_token *row,
+		char text[TOKEN_TEXT_BYTES])
 {
 	char facts[512];
 	char secret[PKI_PROOF_BYTES];

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines for the operator, on standard error: "2026-01-31T12:00:00Z level: text". The supervisor keeps
-// them. Never secrets, never one line a request.
+// Lines for the operator, on standard error: "2026-01-31T12:00:00Z level: text". The supervisor
+// keeps them. Never secrets, never one line a request.
 #pragma once
 
-enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR, LOG_LEVEL_COUNT };
+enum log_level {
+	LOG_LEVEL_DEBUG,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_COUNT
+};
 
 // log_line writes one line of level; format as printf, without the newline.
 __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format, ...);

@@ -146,8 +146,8 @@ static void take(void *user, const struct store_row *row)
 	struct model *model = user;
 	const char *wrong = model_apply(model, row);
 	if (wrong)
-		log_warning("registry row %s %s is passed over: %s", row_kind_name(row->kind), row->key,
-			    wrong);
+		log_warning("registry row %s %s is passed over: %s", row_kind_name(row->kind),
+			    row->key, wrong);
 	model->changed |= 1u << row->kind;
 }
 
@@ -155,7 +155,8 @@ static void take(void *user, const struct store_row *row)
 static enum store_result list_anew(struct model *model, struct store *store)
 {
 	struct model fresh = {.has_listed = true};
-	enum store_result result = store_list(store, STORE_KIND_COUNT, take, &fresh, &fresh.revision);
+	enum store_result result =
+		store_list(store, STORE_KIND_COUNT, take, &fresh, &fresh.revision);
 	struct model *dropped = result == STORE_OK ? model : &fresh;
 	for (unsigned kind = 0; kind < STORE_KIND_COUNT; kind++)
 		shelf_clear(&dropped->shelves[kind]);
@@ -196,7 +197,8 @@ struct model_rows model_range(const struct model *model, enum store_kind kind, c
 		end++;
 	if (first == end)
 		return (struct model_rows){0};
-	return (struct model_rows){(const struct model_row *const *)shelf->rows + first, end - first};
+	return (struct model_rows){(const struct model_row *const *)shelf->rows + first,
+				   end - first};
 }
 
 const struct model_row *model_find(const struct model *model, enum store_kind kind, const char *key)

@@ -26,8 +26,8 @@ struct model *model_new(void);
 // model_free ends it; NULL is fine.
 void model_free(struct model *model);
 
-// model_apply takes one row, or one removal (value NULL). Returns NULL, or why the row cannot be used
-// (a literal); what was known of it before stays.
+// model_apply takes one row, or one removal (value NULL). Returns NULL, or why the row cannot be
+// used (a literal); what was known of it before stays.
 const char *model_apply(struct model *model, const struct store_row *row);
 
 // model_follow takes what changed in the store since the last call; the first call, and one after
@@ -42,7 +42,8 @@ struct model_rows model_all(const struct model *model, enum store_kind kind);
 struct model_rows model_range(const struct model *model, enum store_kind kind, const char *prefix);
 
 // model_find returns one row, or NULL.
-const struct model_row *model_find(const struct model *model, enum store_kind kind, const char *key);
+const struct model_row *model_find(const struct model *model, enum store_kind kind,
+				   const char *key);
 
 // model_get returns the struct row_<kind> of one row, or NULL.
 const void *model_get(const struct model *model, enum store_kind kind, const char *key);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Brings every worker's rows to the latest rowset: a full set to a new ring, the difference after that.
-// A full ring is waited for; meanwhile newer sets only replace the goal, so the backlog of a slow
-// worker is one transaction and a bounded queue of single answers.
+// Brings every worker's rows to the latest rowset: a full set to a new ring, the difference after
+// that. A full ring is waited for; meanwhile newer sets only replace the goal, so the backlog of a
+// slow worker is one transaction and a bounded queue of single answers.
 //
-//   latest ──(goal)──▶ worker: base ──BEGIN rows removes COMMIT──▶ base = goal ──▶ again while != latest
+//   latest ──(goal)──▶ worker: base ──BEGIN rows removes COMMIT──▶ base = goal ──▶ again while !=
+//   latest
 #pragma once
 
 #include "region.h"
 #include "rowset.h"
 
-#define PUBLISH_ONCE_MAX 1024u     // single answers that may wait for one worker
+#define PUBLISH_ONCE_MAX 1024u      // single answers that may wait for one worker
 #define PUBLISH_ALL      UINT32_MAX // every worker
 
 struct publish;
@@ -37,8 +38,8 @@ void publish_free(struct publish *publish);
 // publish_generation returns a new generation, larger than all before.
 uint64_t publish_generation(struct publish *publish);
 
-// publish_attach starts at the beginning of a region's down rings; wake_fds (borrowed until detach) has
-// one eventfd a worker. publish_detach forgets them.
+// publish_attach starts at the beginning of a region's down rings; wake_fds (borrowed until detach)
+// has one eventfd a worker. publish_detach forgets them.
 void publish_attach(struct publish *publish, const struct region *region, const int *wake_fds);
 void publish_detach(struct publish *publish);
 

@@ -52,8 +52,8 @@ static int begin_next(struct publish *publish, struct publish_worker *worker)
 	bool has_news = publish->latest && (worker->needs_full || worker->base != publish->latest);
 	if (has_news) {
 		worker->is_full = worker->needs_full || !worker->base;
-		int error =
-			begin(publish, worker, worker->is_full ? RECORD_SET_FULL : RECORD_SET_DELTA);
+		int error = begin(publish, worker,
+				  worker->is_full ? RECORD_SET_FULL : RECORD_SET_DELTA);
 		if (error)
 			return error;
 		worker->needs_full = false;

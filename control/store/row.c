@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows as structs and as JSON; see row.h. A field table a kind, made from row.def, drives both ways.
+// Rows as structs and as JSON; see row.h. A field table a kind, made from row.def, drives both
+// ways.
 #include "row.h"
 
 #include <jansson.h>
@@ -84,7 +85,8 @@ char *row_encode(enum store_kind kind, const void *row)
 	json_t *object = json_object();
 	bool is_whole = object != NULL;
 	for (const struct row_field *f = row_schemas[kind].fields; f->name; f++)
-		if (json_object_set_new(object, f->name, field_json(f, (const char *)row + f->offset)))
+		if (json_object_set_new(object, f->name,
+					field_json(f, (const char *)row + f->offset)))
 			is_whole = false;
 	char *text = is_whole ? json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
 	json_decref(object);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum store_kind {
-#define ROW_BEGIN(kind)              STORE_##kind,
+#define ROW_BEGIN(kind) STORE_##kind,
 #define ROW_TEXT(kind, field, bytes)
 #define ROW_NUMBER(kind, field)
 #define ROW_FLAG(kind, field)
@@ -25,7 +25,9 @@ enum store_kind {
 #define ROW_TEXT(kind, field, bytes) char field[bytes];
 #define ROW_NUMBER(kind, field)      uint64_t field;
 #define ROW_FLAG(kind, field)        bool field;
-#define ROW_END(kind)                };
+#define ROW_END(kind)                                                                              \
+	}                                                                                          \
+	;
 #include "row.def"
 #undef ROW_BEGIN
 #undef ROW_TEXT
@@ -40,12 +42,12 @@ enum store_kind row_kind_of(const char *name);
 // row_bytes returns the size of the kind's struct.
 size_t row_bytes(enum store_kind kind);
 
-// row_encode returns the row (a struct row_<kind>) as JSON; the caller frees it. NULL: out of memory,
-// or a text that is not UTF-8.
+// row_encode returns the row (a struct row_<kind>) as JSON; the caller frees it. NULL: out of
+// memory, or a text that is not UTF-8.
 char *row_encode(enum store_kind kind, const void *row);
 
-// row_decode fills row (row_bytes) from JSON. Returns NULL, or what is wrong (a literal); then row is
-// all zero.
+// row_decode fills row (row_bytes) from JSON. Returns NULL, or what is wrong (a literal); then row
+// is all zero.
 const char *row_decode(enum store_kind kind, const char *json, void *row);
 
 // row_copy_text copies text into out (bytes with NUL). False and "" when it does not fit.

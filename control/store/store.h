@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store: rows by kind and key, each a JSON text, with one ordered log of changes. All nodes of a
-// mesh read and write the same one; SQLite is the engine of one machine (store_sqlite.c). The calls
-// are those a distributed store can answer too: read, list, compare-and-write, changes since.
+// The store: rows by kind and key, each a JSON text, with one ordered log of changes. All nodes of
+// a mesh read and write the same one; SQLite is the engine of one machine (store_sqlite.c). The
+// calls are those a distributed store can answer too: read, list, compare-and-write, changes since.
 #pragma once
 
 #include "row.h"
@@ -27,7 +27,8 @@ enum store_result {
 
 struct store_options {
 	const char *path;
-	bool is_local;    // one process only: no waiting for the disk (survives a kill, not a power cut)
+	bool is_local;    // one process only: no waiting for the disk (survives a kill, not a power
+			  // cut)
 	uint32_t id_base; // ids of a new file begin after this
 };
 
@@ -69,8 +70,8 @@ uint64_t store_id(struct store *store, enum store_kind kind, const char *key);
 
 // store_list visits all rows of kind in the order of their keys; STORE_KIND_COUNT: of every kind.
 // *revision (may be NULL) is the log's position they are from. Do not write in visit.
-enum store_result store_list(struct store *store, enum store_kind kind, store_visit *visit, void *user,
-			     uint64_t *revision);
+enum store_result store_list(struct store *store, enum store_kind kind, store_visit *visit,
+			     void *user, uint64_t *revision);
 
 // store_write applies all writes, or none, and logs them.
 enum store_result store_write(struct store *store, const struct store_write *writes, size_t count);

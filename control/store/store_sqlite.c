@@ -35,16 +35,17 @@ enum statement {
 };
 
 static const char *const statement_text[STATEMENT_COUNT] = {
-	[STATEMENT_GET] = "SELECT kind, id, revision, key, value FROM row WHERE kind = ? AND key = ?",
+	[STATEMENT_GET] =
+		"SELECT kind, id, revision, key, value FROM row WHERE kind = ? AND key = ?",
 	[STATEMENT_LIST] =
 		"SELECT kind, id, revision, key, value FROM row WHERE kind = ? ORDER BY key",
 	[STATEMENT_LIST_ALL] = "SELECT kind, id, revision, key, value FROM row ORDER BY kind, key",
-	[STATEMENT_UPSERT] =
-		"INSERT INTO row(kind, key, value, revision) VALUES(?1, ?2, ?3, ?4) "
-		"ON CONFLICT(kind, key) DO UPDATE SET value = ?3, revision = ?4",
+	[STATEMENT_UPSERT] = "INSERT INTO row(kind, key, value, revision) VALUES(?1, ?2, ?3, ?4) "
+			     "ON CONFLICT(kind, key) DO UPDATE SET value = ?3, revision = ?4",
 	[STATEMENT_REMOVE] = "DELETE FROM row WHERE kind = ? AND key = ?",
 	[STATEMENT_LOG] = "INSERT INTO log(kind, key) VALUES(?, ?)",
-	[STATEMENT_POSITION] = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'log'",
+	[STATEMENT_POSITION] =
+		"SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'log'",
 	[STATEMENT_OLDEST] = "SELECT coalesce(min(revision), 0) FROM log",
 	[STATEMENT_CHANGES] =
 		"SELECT l.kind, coalesce(r.id, 0), max(l.revision), l.key, r.value FROM log l "
@@ -68,8 +69,8 @@ static const char store_schema[] =
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
-	int64_t data_version;  // of the last look
-	bool has_written;      // since the last look
+	int64_t data_version; // of the last look
+	bool has_written;     // since the last look
 	char error[STORE_ERROR_BYTES];
 };
 
@@ -102,7 +103,8 @@ static bool run(struct store *store, sqlite3_stmt *statement)
 static int64_t number(struct store *store, enum statement which)
 {
 	sqlite3_stmt *statement = use(store, which);
-	int64_t value = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -1;
+	int64_t value =
+		sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -1;
 	if (value < 0)
 		broken(store);
 	sqlite3_reset(statement);
@@ -234,8 +236,8 @@ void store_close(struct store *store)
 	free(store);
 }
 
-// visit_all lends every row a statement yields; kinds of a newer program are passed over. *revision,
-// unless NULL, becomes that of the last row.
+// visit_all lends every row a statement yields; kinds of a newer program are passed over.
+// *revision, unless NULL, becomes that of the last row.
 static enum store_result visit_all(struct store *store, sqlite3_stmt *statement, store_visit *visit,
 				   void *user, uint64_t *revision)
 {
@@ -323,8 +325,8 @@ uint64_t store_id(struct store *store, enum store_kind kind, const char *key)
 	return reading.id;
 }
 
-enum store_result store_list(struct store *store, enum store_kind kind, store_visit *visit, void *user,
-			     uint64_t *revision)
+enum store_result store_list(struct store *store, enum store_kind kind, store_visit *visit,
+			     void *user, uint64_t *revision)
 {
 	if (!run(store, use(store, STATEMENT_BEGIN_READ)))
 		return STORE_BROKEN;
