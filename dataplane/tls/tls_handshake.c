@@ -131,10 +131,21 @@ enum counter tls_handshake_reason_of_alert(int alert)
 	}
 }
 
-enum counter tls_handshake_reason_of(unsigned long error)
+// ssl_reason takes the queue of errors down to libssl's own: a provider's may lie before it.
+static int ssl_reason(void)
 {
-	int reason = ERR_GET_REASON(error);
-	if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET)
+	unsigned long error;
+	while ((error = ERR_get_error()))
+		if (ERR_GET_LIB(error) == ERR_LIB_SSL ||
+		    ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+			return ERR_GET_REASON(error);
+	return 0;
+}
+
+enum counter tls_handshake_last_reason(void)
+{
+	int reason = ssl_reason();
+	if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
 		return tls_handshake_reason_of_alert(reason - SSL_AD_REASON_OFFSET);
 	switch (reason) {
 	case SSL_R_HTTP_REQUEST:
@@ -232,7 +243,7 @@ static void fail(struct tls_conn *conn, int error)
 	if (conn->tls->io.is_short)
 		tls_conn_close(conn, COUNTER_tls_no_buffers);
 	else if (error == SSL_ERROR_SSL)
-		tls_conn_close(conn, tls_handshake_reason_of(ERR_peek_error()));
+		tls_conn_close(conn, tls_handshake_last_reason());
 	else
 		tls_conn_close(conn, COUNTER_tls_handshake_failed);
 }

@@ -14,7 +14,7 @@ static void close_for(struct tls_conn *conn, int error)
 		tls_close_notify(conn);
 		tls_conn_close(conn, COUNTER_tls_closed);
 	} else {
-		tls_conn_close(conn, tls_handshake_reason_of(ERR_peek_error()));
+		tls_conn_close(conn, tls_handshake_last_reason());
 	}
 }
 

@@ -308,8 +308,9 @@ void tls_handshake_wait(struct tls_handshake *handshake, enum tls_wait wait);
 // tls_handshake_refuse notes why the peer is refused, and the alert to tell it.
 void tls_handshake_refuse(struct tls_handshake *handshake, enum counter reason, uint8_t alert);
 
-// tls_handshake_reason_of tells which counter OpenSSL's last error is.
-enum counter tls_handshake_reason_of(unsigned long error);
+// tls_handshake_last_reason tells which counter the error of the last call into OpenSSL is, and
+// empties OpenSSL's queue of errors.
+enum counter tls_handshake_last_reason(void);
 
 // tls_handshake_reason_of_alert tells which counter a received alert is.
 enum counter tls_handshake_reason_of_alert(int alert);

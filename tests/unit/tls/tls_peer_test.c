@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hops between nodes: who is let in, who is refused and by which counter, in both directions, against
-// ourselves and against OpenSSL.
+// Hops between nodes: who is let in, who is refused and by which counter, in both directions,
+// against ourselves and against OpenSSL.
 #include "tls_peer.h"
 #include "tls_rig.h"
 #include "unit.h"
@@ -35,8 +35,9 @@ static const struct tls_accept from_edges = {
 static void meet(struct rig *caller, struct rig *callee, unsigned roles, const char *peer,
 		 struct rig_end ends[2])
 {
-	rig_accept(&ends[1], callee,
-		   (struct tls_accept){.is_mesh = true, .peer_roles = roles, .is_h2_offered = true});
+	rig_accept(
+		&ends[1], callee,
+		(struct tls_accept){.is_mesh = true, .peer_roles = roles, .is_h2_offered = true});
 	rig_connect(&ends[0], caller,
 		    (struct tls_connect){.server_name = "ams.gateway." RIG_MESH, .peer = peer});
 	CU_ASSERT_PTR_NOT_NULL_FATAL(ends[0].conn);
@@ -162,7 +163,8 @@ static void each_bad_certificate_has_its_own_counter(void)
 		 COUNTER_tls_peer_expired},
 		{{.issuer = &ca, .names = "URI:" EDGE, .from_s = RIG_WALL_S + 60},
 		 COUNTER_tls_peer_not_yet_valid},
-		{{.issuer = &ca, .names = "URI:" EDGE, .usage = "serverAuth"}, COUNTER_tls_peer_unfit},
+		{{.issuer = &ca, .names = "URI:" EDGE, .usage = "serverAuth"},
+		 COUNTER_tls_peer_unfit},
 		{{.issuer = &ca, .names = two}, COUNTER_tls_peer_no_name},
 		{{.issuer = &ca, .names = "DNS:edge.test"}, COUNTER_tls_peer_no_name},
 		{{.issuer = &ca}, COUNTER_tls_peer_no_name},

@@ -58,6 +58,13 @@ struct rig_peer { // OpenSSL at the other end
 	BIO *in;
 	BIO *out;
 	int last; // SSL_do_handshake's last result
+	uint8_t secret[48]; // a client's traffic secret, for forging its records
+};
+
+struct rig_forger { // writes a client's records by itself (TLS_AES_128_GCM_SHA256 only)
+	uint8_t key[16];
+	uint8_t iv[12];
+	uint64_t sequence;
 };
 
 struct rig_pair rig_issue(struct rig_wish wish);
@@ -86,6 +93,12 @@ void rig_peer_init(struct rig_peer *peer, bool is_server, int version);
 void rig_peer_certify(struct rig_peer *peer, const struct rig_pair *pair);
 void rig_peer_start(struct rig_peer *peer, const char *server_name);
 void rig_peer_free(struct rig_peer *peer);
+
+// rig_forger_init takes over what peer sends from now on; it must have sent nothing since the handshake.
+void rig_forger_init(struct rig_forger *forger, const struct rig_peer *peer);
+// rig_forge feeds end a record of count bytes and pad zeros with that inner type; returns what was taken.
+size_t rig_forge(struct rig_forger *forger, struct rig_end *end, uint8_t type, struct slice bytes,
+		 size_t pad);
 
 // rig_pump moves bytes between end and peer, chunk at a time, until both are silent.
 void rig_pump(struct rig_end *end, struct rig_peer *peer, size_t chunk);
