@@ -277,7 +277,7 @@ static inline bool net_frame_is_group(const struct net_frame *frame)
 	return net_frame_at(frame, 0)[0] & 1;
 }
 
-// net_get16 .. net_put32 read and write network order, at any alignment.
+// net_get16, net_get32, net_put16 and net_put32 read and write network order, at any alignment.
 static inline uint16_t net_get16(const uint8_t *at)
 {
 	return (uint16_t)(at[0] << 8 | at[1]);

@@ -56,7 +56,7 @@ static void drain_ring(struct port_queue *queue)
 	if (count == 0)
 		return;
 	uint16_t sent = transmit(queue, mbufs, (uint16_t)count);
-	counter_add(queue->counters, COUNTER_port_tx_ring_full, count - sent);
+	counter_add(queue->counters, COUNTER_port_tx_shared_refused, count - sent);
 	rte_pktmbuf_free_bulk(mbufs + sent, count - sent);
 }
 

@@ -230,12 +230,12 @@ static void put_l4_checksum(uint8_t *at, size_t bytes, uint8_t protocol, const s
 }
 
 size_t fake_ip(uint8_t *frame, const struct addr *source, const struct addr *destination,
-	       uint8_t protocol, const uint8_t *l4, size_t l4_bytes)
+	       uint8_t protocol, struct slice l4)
 {
 	bool is_v4 = addr_is_v4(source);
 	size_t ip_bytes = is_v4 ? 20 : 40;
 	uint8_t *ip = frame + 14;
-	size_t length = is_v4 ? l4_bytes + 20 : l4_bytes;
+	size_t length = is_v4 ? l4.bytes + 20 : l4.bytes;
 	memset(frame, 0, 14 + ip_bytes);
 	memcpy(frame, our_mac, 6);
 	frame[4] = 0;
@@ -254,9 +254,9 @@ size_t fake_ip(uint8_t *frame, const struct addr *source, const struct addr *des
 		ip[10] = (uint8_t)(sum >> 8);
 		ip[11] = (uint8_t)sum;
 	}
-	memcpy(ip + ip_bytes, l4, l4_bytes);
-	put_l4_checksum(ip + ip_bytes, l4_bytes, protocol, source, destination);
-	return 14 + ip_bytes + l4_bytes;
+	memcpy(ip + ip_bytes, l4.at, l4.bytes);
+	put_l4_checksum(ip + ip_bytes, l4.bytes, protocol, source, destination);
+	return 14 + ip_bytes + l4.bytes;
 }
 
 void fake_tcp(uint8_t header[20], uint16_t source_port, uint16_t destination_port)
@@ -295,7 +295,7 @@ void fake_answer_nd(struct fake *fake, const char *addr, const uint8_t mac[6])
 	message[24] = 2;
 	message[25] = 1;
 	memcpy(message + 26, mac, 6);
-	size_t bytes = fake_ip(frame, &source, &ours, 58, message, sizeof(message));
+	size_t bytes = fake_ip(frame, &source, &ours, 58, slice_of(message, sizeof(message)));
 	memcpy(frame + 6, mac, 6);
 	fake_input(fake, frame, bytes);
 }

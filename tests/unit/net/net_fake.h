@@ -4,6 +4,7 @@
 #pragma once
 
 #include "net.h"
+#include "slice.h"
 #include "unit.h"
 
 #include <stdbool.h>
@@ -88,7 +89,7 @@ uint16_t fake_l4_sum(const struct addr *source, const struct addr *destination, 
 // fake_ip builds an Ethernet frame to port 0 around l4 and returns its size; room is 2000 bytes. It
 // fills in IPv4's checksum and, for TCP, UDP and ICMP, the transport checksum.
 size_t fake_ip(uint8_t *frame, const struct addr *source, const struct addr *destination,
-	       uint8_t protocol, const uint8_t *l4, size_t l4_bytes);
+	       uint8_t protocol, struct slice l4);
 
 // fake_tcp fills a 20-byte TCP header.
 void fake_tcp(uint8_t header[20], uint16_t source_port, uint16_t destination_port);

@@ -16,12 +16,12 @@ static const uint8_t *sent(const struct fake *fake, uint32_t index)
 
 // feed builds a packet around payload and gives it to net.
 static void feed(struct fake *fake, const char *from, const char *to, uint8_t protocol,
-		 const uint8_t *payload, size_t bytes)
+		 struct slice payload)
 {
 	struct addr source = fake_addr(from);
 	struct addr destination = fake_addr(to);
 	uint8_t frame[1600];
-	fake_input(fake, frame, fake_ip(frame, &source, &destination, protocol, payload, bytes));
+	fake_input(fake, frame, fake_ip(frame, &source, &destination, protocol, payload));
 }
 
 static void arp_request(uint8_t frame[60], const uint8_t target[4])
@@ -96,7 +96,7 @@ static void solicitations_for_global_and_link_local_addresses_are_answered(void)
 		struct addr target = fake_addr(targets[i]);
 		struct addr asker = fake_addr("2001:db8::7");
 		solicitation(message, targets[i]);
-		feed(&fake, "2001:db8::7", "ff02::1:ff00:1", 58, message, 32);
+		feed(&fake, "2001:db8::7", "ff02::1:ff00:1", 58, slice_of(message, 32));
 		const uint8_t *frame = sent(&fake, (uint32_t)i);
 		CU_ASSERT_EQUAL(memcmp(frame, asker_mac, 6), 0);
 		CU_ASSERT_EQUAL(memcmp(frame + 22, target.bytes, 16), 0);
@@ -107,7 +107,7 @@ static void solicitations_for_global_and_link_local_addresses_are_answered(void)
 		CU_ASSERT_EQUAL(fake_l4_sum(&target, &asker, 58, frame + 54, 32), 0xffff);
 	}
 	solicitation(message, "2001:db8::9");
-	feed(&fake, "2001:db8::7", "ff02::1:ff00:1", 58, message, 32);
+	feed(&fake, "2001:db8::7", "ff02::1:ff00:1", 58, slice_of(message, 32));
 	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_nd_not_ours), 1);
 	fake_stop(&fake);
 }
@@ -119,10 +119,11 @@ static void duplicate_address_detection_by_others_is_answered_to_all(void)
 	fake_start(&fake);
 	fake_open(&fake);
 	solicitation(message, "2001:db8::1");
-	feed(&fake, "::", "ff02::1:ff00:1", 58, message, 24);
+	feed(&fake, "::", "ff02::1:ff00:1", 58, slice_of(message, 24));
 	CU_ASSERT_EQUAL(sent(&fake, 0)[5], 1);
 	CU_ASSERT_EQUAL(sent(&fake, 0)[58], 0x20);
-	feed(&fake, "::", "ff02::1:ff00:1", 58, message, 32); // must not carry a source MAC
+	feed(&fake, "::", "ff02::1:ff00:1", 58,
+	     slice_of(message, 32)); // must not carry a source MAC
 	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_nd_malformed), 1);
 	fake_stop(&fake);
 }
@@ -140,13 +141,13 @@ static void bad_neighbour_discovery_is_refused(void)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		solicitation(message, "2001:db8::1");
 		message[rows[i].offset] = rows[i].value;
-		feed(&fake, "2001:db8::7", "2001:db8::1", 58, message, rows[i].bytes);
+		feed(&fake, "2001:db8::7", "2001:db8::1", 58, slice_of(message, rows[i].bytes));
 		CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_nd_malformed), i + 1);
 	}
 	struct addr source = fake_addr("2001:db8::7");
 	struct addr ours = fake_addr("2001:db8::1");
 	solicitation(message, "2001:db8::1");
-	size_t bytes = fake_ip(frame, &source, &ours, 58, message, 32);
+	size_t bytes = fake_ip(frame, &source, &ours, 58, slice_of(message, 32));
 	frame[21] = 254; // it crossed a router
 	fake_input(&fake, frame, bytes);
 	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_nd_malformed), ARRAY_LEN(rows) + 1);
@@ -166,7 +167,7 @@ static void a_ping_is_answered(const char *from, const char *to, uint8_t protoco
 	fake_learn(&fake, from);
 	for (size_t i = 8; i < sizeof(message); i++)
 		message[i] = (uint8_t)(i * 3);
-	feed(&fake, from, to, protocol, message, sizeof(message));
+	feed(&fake, from, to, protocol, slice_of(message, sizeof(message)));
 	CU_ASSERT_EQUAL_FATAL(fake.ports[0].sent_count, 1);
 	const uint8_t *frame = sent(&fake, 0);
 	const uint8_t *reply = frame + 14 + ip_bytes;
@@ -196,12 +197,12 @@ static void answers_keep_to_their_rate(void)
 	fake_open(&fake);
 	fake_learn(&fake, "192.0.2.7");
 	for (int i = 0; i < 50; i++)
-		feed(&fake, "192.0.2.7", "192.0.2.1", 1, message, 8);
+		feed(&fake, "192.0.2.7", "192.0.2.1", 1, slice_of(message, 8));
 	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_net_echo_replies), 10); // the burst
 	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_icmp_rate), 40);
 	fake_run(&fake, 50000);
 	for (int i = 0; i < 50; i++)
-		feed(&fake, "192.0.2.7", "192.0.2.1", 1, message, 8);
+		feed(&fake, "192.0.2.7", "192.0.2.1", 1, slice_of(message, 8));
 	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_net_echo_replies), 15);
 	fake_stop(&fake);
 }
@@ -214,7 +215,7 @@ static size_t quote(uint8_t *icmp, const char *local, const char *remote, uint8_
 	struct addr far = fake_addr(remote);
 	uint8_t tcp[20], inner[100];
 	fake_tcp(tcp, 1025, 443);
-	size_t bytes = fake_ip(inner, &ours, &far, 6, tcp, 20) - 14;
+	size_t bytes = fake_ip(inner, &ours, &far, 6, slice_of(tcp, 20)) - 14;
 	memset(icmp, 0, 8);
 	icmp[0] = type;
 	icmp[1] = code;
@@ -249,7 +250,7 @@ static void errors_about_our_packets_reach_the_transport(void)
 		struct addr remote = fake_addr(rows[i].remote);
 		size_t bytes =
 			quote(icmp, rows[i].local, rows[i].remote, rows[i].type, rows[i].code);
-		feed(&fake, rows[i].router, rows[i].local, rows[i].protocol, icmp, bytes);
+		feed(&fake, rows[i].router, rows[i].local, rows[i].protocol, slice_of(icmp, bytes));
 		CU_ASSERT_EQUAL(fake.error.count, i + 1);
 		CU_ASSERT(addr_equal(&fake.error.remote, &remote));
 		CU_ASSERT_EQUAL(fake.error.is_hard, rows[i].is_hard);
@@ -267,17 +268,18 @@ static void errors_about_strangers_are_ignored(void)
 	fake_start(&fake);
 	fake_open(&fake);
 	size_t bytes = quote(icmp, "192.0.2.55", "203.0.113.5", 3, 3);
-	feed(&fake, "192.0.2.254", "192.0.2.1", 1, icmp, bytes);
+	feed(&fake, "192.0.2.254", "192.0.2.1", 1, slice_of(icmp, bytes));
 	bytes = quote(icmp, "2001:db8::55", "2001:db8:5::5", 1, 4);
-	feed(&fake, "2001:db8::fe", "2001:db8::1", 58, icmp, bytes);
+	feed(&fake, "2001:db8::fe", "2001:db8::1", 58, slice_of(icmp, bytes));
 	bytes = quote(icmp, "192.0.2.1", "203.0.113.5", 3, 3);
-	feed(&fake, "192.0.2.254", "192.0.2.1", 1, icmp, 35); // seven bytes of the segment
+	feed(&fake, "192.0.2.254", "192.0.2.1", 1,
+	     slice_of(icmp, 35)); // seven bytes of the segment
 	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_icmp_quote), 3);
 	CU_ASSERT_EQUAL(fake.error.count, 0);
-	feed(&fake, "192.0.2.254", "192.0.2.1", 1, icmp, 7);
+	feed(&fake, "192.0.2.254", "192.0.2.1", 1, slice_of(icmp, 7));
 	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_icmp_malformed), 1);
 	icmp[0] = 13;
-	feed(&fake, "192.0.2.254", "192.0.2.1", 1, icmp, 20);
+	feed(&fake, "192.0.2.254", "192.0.2.1", 1, slice_of(icmp, 20));
 	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_icmp_ignored), 1);
 	fake_stop(&fake);
 }
@@ -301,7 +303,7 @@ static void a_closed_protocol_is_refused_with_a_quote(void)
 		net_set_time(fake.net, fake.now_us);
 		fake_run(&fake, 3000000);
 		fake_learn(&fake, rows[i].from);
-		feed(&fake, rows[i].from, rows[i].to, rows[i].protocol, datagram, 12);
+		feed(&fake, rows[i].from, rows[i].to, rows[i].protocol, slice_of(datagram, 12));
 		CU_ASSERT_EQUAL_FATAL(fake.ports[0].sent_count, 1);
 		const uint8_t *error = sent(&fake, 0) + 14 + rows[i].ip_bytes;
 		size_t bytes = 8u + rows[i].ip_bytes + 12;

@@ -20,7 +20,7 @@ static void a_segment_arrives_with_its_facts(void)
 		uint8_t tcp[23] = {0};
 		uint8_t frame[200] = {0};
 		fake_tcp(tcp, 1025, 443);
-		size_t bytes = fake_ip(frame, &source, &ours, 6, tcp, sizeof(tcp));
+		size_t bytes = fake_ip(frame, &source, &ours, 6, slice_of(tcp, sizeof(tcp)));
 		fake_input(&fake, frame, bytes + 3); // with Ethernet padding
 		CU_ASSERT_EQUAL_FATAL(fake.received_count, 1);
 		const struct packet *packet = packet_of(fake.received[0]);
@@ -112,7 +112,7 @@ static void check_bad(const struct bad *bad, const char *from, const char *to)
 	fake_open(&fake);
 	fake_tcp(tcp, 0xfff0, 443);
 	memset(tcp + 4, 0xff, 8); // an extension header here would be 2 KB long
-	size_t bytes = fake_ip(frame, &source, &ours, 6, tcp, sizeof(tcp));
+	size_t bytes = fake_ip(frame, &source, &ours, 6, slice_of(tcp, sizeof(tcp)));
 	frame[bad->offset] = bad->value;
 	if (bad->mend)
 		mend_ip4(frame);
@@ -138,12 +138,12 @@ static void each_bad_packet_is_dropped_under_its_name(void)
 
 // feed builds a packet around payload and gives it to net.
 static void feed(struct fake *fake, const char *from, const char *to, uint8_t protocol,
-		 const uint8_t *payload, size_t bytes)
+		 struct slice payload)
 {
 	struct addr source = fake_addr(from);
 	struct addr destination = fake_addr(to);
 	uint8_t frame[400];
-	fake_input(fake, frame, fake_ip(frame, &source, &destination, protocol, payload, bytes));
+	fake_input(fake, frame, fake_ip(frame, &source, &destination, protocol, payload));
 }
 
 static void mapped_and_loopback_addresses_stay_off_the_ipv6_wire(void)
@@ -161,7 +161,7 @@ static void mapped_and_loopback_addresses_stay_off_the_ipv6_wire(void)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		fake_start(&fake);
 		fake_open(&fake);
-		feed(&fake, rows[i].from, rows[i].to, 6, tcp, 20);
+		feed(&fake, rows[i].from, rows[i].to, 6, slice_of(tcp, 20));
 		CU_ASSERT_EQUAL(fake_count(&fake, rows[i].reason), 1);
 		fake_stop(&fake);
 	}
@@ -171,7 +171,7 @@ static void mapped_and_loopback_addresses_stay_off_the_ipv6_wire(void)
 	struct addr peer = fake_addr("2001:db8::7");
 	static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 7};
 	uint8_t frame[200];
-	size_t bytes = fake_ip(frame, &peer, &ours, 6, tcp, 20);
+	size_t bytes = fake_ip(frame, &peer, &ours, 6, slice_of(tcp, 20));
 	memcpy(frame + 22, mapped, 16);
 	fake_input(&fake, frame, bytes);
 	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_ip_source), 1);
@@ -207,7 +207,7 @@ static void extension_headers_are_walked_within_bounds(void)
 		fake_start(&fake);
 		fake_open(&fake);
 		size_t bytes = extended(payload, rows[i].count, rows[i].option);
-		feed(&fake, "2001:db8::7", "2001:db8::1", 60, payload, bytes);
+		feed(&fake, "2001:db8::7", "2001:db8::1", 60, slice_of(payload, bytes));
 		CU_ASSERT_EQUAL(fake.received_count, rows[i].passes);
 		CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_ip6_extension), !rows[i].passes);
 		fake_stop(&fake);
@@ -234,7 +234,7 @@ static void ipv4_options_are_skipped_and_source_routes_refused(void)
 		fake_start(&fake);
 		fake_open(&fake);
 		fake_tcp(tcp, 1025, 443);
-		size_t bytes = fake_ip(frame, &source, &ours, 6, tcp, 20);
+		size_t bytes = fake_ip(frame, &source, &ours, 6, slice_of(tcp, 20));
 		memmove(frame + 38, frame + 34, 20);
 		memcpy(frame + 34, rows[i].options, 4);
 		frame[14] = 0x46;
@@ -261,7 +261,7 @@ static void udp_without_checksum_passes_on_ipv4_only(void)
 		uint8_t frame[200];
 		fake_start(&fake);
 		fake_open(&fake);
-		size_t bytes = fake_ip(frame, &source, &ours, 17, udp, 9);
+		size_t bytes = fake_ip(frame, &source, &ours, 17, slice_of(udp, 9));
 		memset(frame + bytes - 3, 0, 2);
 		fake_input(&fake, frame, bytes);
 		CU_ASSERT_EQUAL(fake.received_count, i == 0);
@@ -279,7 +279,7 @@ static void a_port_that_checks_is_believed(void)
 	fake.ports[0].port.can_checksum_rx = true;
 	fake_open(&fake);
 	fake_tcp(tcp, 1025, 443);
-	size_t bytes = fake_ip(frame, &source, &ours, 6, tcp, 20);
+	size_t bytes = fake_ip(frame, &source, &ours, 6, slice_of(tcp, 20));
 	struct rte_mbuf *mbufs[3] = {fake_mbuf(frame, bytes), fake_mbuf(frame, bytes),
 				     fake_mbuf(frame, bytes)};
 	mbufs[0]->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
@@ -304,7 +304,7 @@ static void a_packet_in_several_segments_is_summed_and_trimmed(void)
 	for (size_t i = 20; i < sizeof(tcp); i++)
 		tcp[i] = (uint8_t)(i * 13);
 	fake_tcp(tcp, 1025, 443);
-	size_t bytes = fake_ip(frame, &source, &ours, 6, tcp, sizeof(tcp));
+	size_t bytes = fake_ip(frame, &source, &ours, 6, slice_of(tcp, sizeof(tcp)));
 	struct rte_mbuf *head = fake_mbuf(frame, 55);
 	CU_ASSERT_EQUAL(rte_pktmbuf_chain(head, fake_mbuf(frame + 55, bytes - 55)), 0);
 	CU_ASSERT_EQUAL(rte_pktmbuf_chain(head, fake_mbuf("padding", 7)), 0);
@@ -326,7 +326,7 @@ static void a_port_with_a_vlan_takes_its_own_tag_only(void)
 		fake_start(&fake);
 		fake.ports[0].port.vlan = port_vlan;
 		fake_open(&fake);
-		size_t bytes = fake_ip(frame, &source, &ours, 6, tcp, 20);
+		size_t bytes = fake_ip(frame, &source, &ours, 6, slice_of(tcp, 20));
 		fake_input(&fake, frame, bytes);
 		CU_ASSERT_EQUAL(fake.received_count, port_vlan == 0);
 		memmove(frame + 16, frame + 12, bytes - 12);
@@ -355,11 +355,11 @@ static void what_nobody_claims_goes_to_the_kernel_where_there_is_a_tap(void)
 	fake.config.exception = keep_exception;
 	fake_open(&fake);
 	fake_tcp(tcp, 1025, 443);
-	feed(&fake, "192.0.2.7", "192.0.2.9", 6, tcp, 20);
-	feed(&fake, "192.0.2.7", "192.0.2.1", 132, sctp, 20);
-	feed(&fake, "2001:db8::7", "ff02::5", 89, sctp, 20);
+	feed(&fake, "192.0.2.7", "192.0.2.9", 6, slice_of(tcp, 20));
+	feed(&fake, "192.0.2.7", "192.0.2.1", 132, slice_of(sctp, 20));
+	feed(&fake, "2001:db8::7", "ff02::5", 89, slice_of(sctp, 20));
 	CU_ASSERT_EQUAL(fake.excepted_count, 3);
-	feed(&fake, "192.0.2.7", "192.0.2.1", 6, tcp, 20);
+	feed(&fake, "192.0.2.7", "192.0.2.1", 6, slice_of(tcp, 20));
 	CU_ASSERT_EQUAL_FATAL(fake.received_count, 1);
 	CU_ASSERT(net_divert(fake.net, fake.received[0])); // TCP found no listener
 	fake.received_count = 0;

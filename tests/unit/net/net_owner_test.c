@@ -86,7 +86,7 @@ static uint32_t feed(struct fake *fake, uint16_t port)
 	struct addr ours = fake_addr("192.0.2.1");
 	uint8_t tcp[20], frame[100];
 	fake_tcp(tcp, port, 443);
-	fake_input(fake, frame, fake_ip(frame, &source, &ours, 6, tcp, 20));
+	fake_input(fake, frame, fake_ip(frame, &source, &ours, 6, slice_of(tcp, 20)));
 	return net_owner(fake->net, &ours, 443, &source, port);
 }
 
@@ -152,9 +152,9 @@ static void an_icmp_error_reaches_the_owner_of_the_flow(void)
 	while (net_owner(fake.net, &ours, port, &remote, 443) != 1)
 		port++;
 	fake_tcp(tcp, port, 443);
-	fake_ip(inner, &ours, &remote, 6, tcp, 20);
+	fake_ip(inner, &ours, &remote, 6, slice_of(tcp, 20));
 	memcpy(icmp + 8, inner + 14, 40);
-	fake_input(&fake, frame, fake_ip(frame, &router, &ours, 1, icmp, 48));
+	fake_input(&fake, frame, fake_ip(frame, &router, &ours, 1, slice_of(icmp, 48)));
 	CU_ASSERT_EQUAL(fake.error.count, 0);
 	CU_ASSERT_EQUAL_FATAL(fake.handed_count, 1);
 	net_input_handed(other.net, fake.handed[0]);

@@ -105,7 +105,10 @@ before=$(inside cat /sys/class/net/mr0/statistics/rx_packets)
 inside ping -q -c 5 -i 0.01 -W 1 203.0.113.9 >/dev/null 2>&1
 after=$(inside cat /sys/class/net/mr0/statistics/rx_packets)
 check "exception: what the kernel sends leaves through the port" [ $((after - before)) -ge 5 ]
+inside ip link set mrx0 down
+inside ping -q -c 2 -i 0.1 -W 1 -b 198.51.100.255 >/dev/null 2>&1
 end
+check "exception: what a dead tap does not take is counted" has '^port_exception_full [1-9]' # COUNTER_port_exception_full
 check "exception: what is not ours reaches the kernel's tap" has '^net_exception [1-9]'
 check "exception: no mbuf is lost" has '^mbufs_lost 0$'
 
