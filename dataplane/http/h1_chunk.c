@@ -76,7 +76,7 @@ static int read_byte(struct h1_chunks *chunks, uint8_t c)
 	case H1_CHUNK_DATA:
 	case H1_CHUNK_LAST: break;
 	}
-	CHECK(!"a byte that read_byte is for");
+	CHECK(chunks->state != H1_CHUNK_DATA && chunks->state != H1_CHUNK_LAST);
 	return 0;
 }
 

@@ -6,6 +6,8 @@
 #define SETTINGS_MAX      32u   // entries of one SETTINGS
 #define IDLE_FRAMES_MAX   1024u // frames without use, beyond what useful ones paid for
 
+#define UNSEEN_FRAME_BYTES 32 // of frames of unknown types that count as one without use
+
 static const uint8_t notice_ping[8] = "millrace";
 
 void h2_end_streams(struct h2_conn *c, struct http_fault fault)
@@ -54,6 +56,14 @@ static int fault_of_error(ssize_t error)
 	}
 }
 
+// Frames of unknown types pass by without a callback; browsers send few and small ones.
+static void note_unseen(struct h2_conn *c)
+{
+	for (; c->unseen_bytes >= UNSEEN_FRAME_BYTES && !c->is_dead;
+	     c->unseen_bytes -= UNSEEN_FRAME_BYTES)
+		h2_note_frame(c);
+}
+
 static void drop_idle_memory(struct h2_conn *c)
 {
 	if (c->stream_count || c->head.stream)
@@ -71,6 +81,10 @@ static size_t h2_receive(struct http_conn *conn, struct slice bytes)
 	ssize_t taken =
 		nghttp2_session_mem_recv(c->session, (const uint8_t *)bytes.at, bytes.bytes);
 	c->is_inside = false;
+	if (taken > 0) {
+		c->unseen_bytes += taken;
+		note_unseen(c);
+	}
 	if (taken < 0 && !c->is_dead) {
 		c->is_broken = true;
 		h2_end_streams(c, http_fault_of(fault_of_error(taken), false));

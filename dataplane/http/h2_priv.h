@@ -58,6 +58,7 @@ struct h2_conn {
 	// bounds
 	uint32_t resets; // streams ended by the peer's fault or wish, less those that ended well
 	uint64_t idle_frames; // frames that carried nothing, less what was useful
+	int64_t unseen_bytes; // received, less those of frames that nghttp2 told of
 	// the connection
 	bool is_inside; // nghttp2 is working: no receive, no produce
 	bool is_shutdown;

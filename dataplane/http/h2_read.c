@@ -16,6 +16,7 @@ static void count_unheard(struct h2_conn *c, int counter)
 static int on_begin_frame(nghttp2_session *, const nghttp2_frame_hd *hd, void *user)
 {
 	struct h2_conn *c = user;
+	c->unseen_bytes -= (int64_t)hd->length + 9;
 	bool is_useful = hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION ||
 			 hd->type == NGHTTP2_RST_STREAM || hd->type == NGHTTP2_GOAWAY ||
 			 (hd->type == NGHTTP2_DATA &&

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes over the wire in HTTP/1.1, byte for byte: framing, persistence, pipelining, 100-continue.
+// What goes over the wire in HTTP/1.1, byte for byte: framing, persistence, pipelining,
+// 100-continue.
 #include "http_side.h"
 
 static void answer_small(struct side *side, struct call *call)
@@ -34,7 +35,8 @@ static const struct talk talks[] = {
 	{"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", answer_small,
 	 LENGTH_5("connection: keep-alive\r\n"), false},
 	{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", answer_unknown,
-	 "HTTP/1.1 200 OK\r\nserver: test\r\ntransfer-encoding: chunked\r\n\r\n5\r\nABCDE\r\n0\r\n\r\n",
+	 "HTTP/1.1 200 OK\r\nserver: test\r\ntransfer-encoding: "
+	 "chunked\r\n\r\n5\r\nABCDE\r\n0\r\n\r\n",
 	 false},
 	{"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", answer_unknown,
 	 "HTTP/1.1 200 OK\r\nserver: test\r\nconnection: close\r\n\r\nABCDE", true},
@@ -77,14 +79,16 @@ static void a_request_is_framed_by_its_body(void)
 		{HTTP_POST, UINT64_MAX, true, "POST", "content-length: 0\r\n\r\n"},
 		{HTTP_POST, 0, true, "POST", "content-length: 0\r\n\r\n"},
 		{HTTP_POST, 5, true, "POST", "content-length: 5\r\n\r\nABCDE"},
-		{HTTP_PUT, 5, false, "PUT", "transfer-encoding: chunked\r\n\r\n5\r\nABCDE\r\n0\r\n\r\n"},
+		{HTTP_PUT, 5, false, "PUT",
+		 "transfer-encoding: chunked\r\n\r\n5\r\nABCDE\r\n0\r\n\r\n"},
 		{HTTP_PUT, 0, false, "PUT", "transfer-encoding: chunked\r\n\r\n0\r\n\r\n"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		char wanted[256];
 		struct side *side = side_new(HTTP_VERSION_1, false, NULL);
 		side_request(side, cases[i].method, "/", cases[i].bytes, cases[i].is_length_told);
-		snprintf(wanted, sizeof(wanted), "%s%s%s", cases[i].method_text, head, cases[i].rest);
+		snprintf(wanted, sizeof(wanted), "%s%s%s", cases[i].method_text, head,
+			 cases[i].rest);
 		CU_ASSERT_STRING_EQUAL(side_drain(side, 64), wanted);
 		CU_ASSERT(side->calls[0].has_sent);
 		side_free(side);
@@ -95,7 +99,8 @@ static void the_next_request_waits_for_the_response(void)
 {
 	struct side *side = side_new(HTTP_VERSION_1, true, NULL);
 	struct slice one = SLICE("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
-	struct slice two = SLICE("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+	struct slice two =
+		SLICE("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
 	CU_ASSERT_EQUAL(http_receive(side->conn, two), one.bytes);
 	CU_ASSERT_EQUAL(http_receive(side->conn, slice_skip(two, one.bytes)), 0);
 	CU_ASSERT_EQUAL(side->call_count, 1);
@@ -112,7 +117,8 @@ static void a_client_that_waits_for_100_gets_it(void)
 {
 	struct side *side = side_new(HTTP_VERSION_1, true, NULL);
 	side_feed(side,
-		  SLICE("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"),
+		  SLICE("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: "
+			"5\r\n\r\n"),
 		  SIZE_MAX);
 	CU_ASSERT(side->calls[0].expects_continue);
 	struct http_message m = {.status = 100, .content_length = HTTP_LENGTH_NONE};
@@ -147,10 +153,11 @@ static void a_response_ends_where_its_framing_says(void)
 		{"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nAB", "AB", HTTP_GET, false, false},
 		{"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nAB", "AB",
 		 HTTP_GET, true, false},
-		{"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nAB", "AB", HTTP_GET,
-		 false, false},
+		{"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nAB", "AB",
+		 HTTP_GET, false, false},
 		{"HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\n", "", HTTP_GET, true, false},
-		{"HTTP/1.1 304 No\r\nTransfer-Encoding: chunked\r\n\r\n", "", HTTP_GET, true, false},
+		{"HTTP/1.1 304 No\r\nTransfer-Encoding: chunked\r\n\r\n", "", HTTP_GET, true,
+		 false},
 		{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "", HTTP_HEAD, true, false},
 		{"HTTP/1.1 100 C\r\n\r\nHTTP/1.1 103 E\r\nLink: a\r\n\r\n"
 		 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nAB\r\n0\r\n\r\n",
@@ -293,4 +300,5 @@ UNIT_MAIN("h1_conn", {"a response is framed for its reader", a_response_is_frame
 	   a_bad_chunk_after_the_answer_began_cuts_without_a_second_answer},
 	  {"reset and idle shutdown end the connection silently",
 	   reset_and_idle_shutdown_end_the_connection_silently},
-	  {"a half closed client still gets its answer", a_half_closed_client_still_gets_its_answer})
+	  {"a half closed client still gets its answer",
+	   a_half_closed_client_still_gets_its_answer})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP/2 end against a peer that breaks the rules: nghttp2 as an attacker that checks nothing, and
-// frames made by hand.
+// An HTTP/2 end against a peer that breaks the rules: nghttp2 as an attacker that checks nothing,
+// and frames made by hand.
 #include "counter.h"
 #include "http_side.h"
 
@@ -73,9 +73,15 @@ static void foe_exchange(struct foe *foe, struct side *side)
 }
 
 #define NV(n, v)                                                                                   \
-	{(uint8_t *)(n), (uint8_t *)(v), sizeof(n) - 1, sizeof(v) - 1, NGHTTP2_NV_FLAG_NO_COPY_NAME}
-#define GOOD      NV(":method", "GET"), NV(":scheme", "https"), NV(":authority", "a"), NV(":path", "/")
-#define WITH(...) {GOOD, __VA_ARGS__}
+	{                                                                                          \
+		(uint8_t *)(n), (uint8_t *)(v), sizeof(n) - 1, sizeof(v) - 1,                      \
+			NGHTTP2_NV_FLAG_NO_COPY_NAME                                               \
+	}
+#define GOOD NV(":method", "GET"), NV(":scheme", "https"), NV(":authority", "a"), NV(":path", "/")
+#define WITH(...)                                                                                  \
+	{                                                                                          \
+		GOOD, __VA_ARGS__                                                                  \
+	}
 
 struct shape {
 	nghttp2_nv fields[10];
@@ -126,13 +132,15 @@ static const struct shape shapes[] = {
 	{{NV(":method", "GET"), NV(":scheme", "https"), NV(":authority", "u@a"), NV(":path", "/")},
 	 COUNTER_http_host_bad,
 	 "400"},
-	{{NV(":method", "GET"), NV(":scheme", "https"), NV(":authority", "a:99999"), NV(":path", "/")},
+	{{NV(":method", "GET"), NV(":scheme", "https"), NV(":authority", "a:99999"),
+	  NV(":path", "/")},
 	 COUNTER_http_host_bad,
 	 "400"},
 	{{NV(":method", "GET"), NV(":scheme", "https"), NV(":authority", "a"), NV(":path", "/#a")},
 	 COUNTER_http_target_bad,
 	 "400"},
-	{{NV(":method", "GET"), NV(":scheme", "https"), NV(":authority", "a"), NV(":path", "/\xff")},
+	{{NV(":method", "GET"), NV(":scheme", "https"), NV(":authority", "a"),
+	  NV(":path", "/\xff")},
 	 COUNTER_http_target_bad,
 	 "400"},
 	{{NV(":method", "CONNECT"), NV(":authority", "a")}, COUNTER_http_host_bad, "400"},
@@ -160,9 +168,11 @@ static void every_malformed_request_is_refused_and_counted(void)
 		foe_exchange(&foe, side);
 		bool is_right = counters.value[shapes[i].counter] == 1 &&
 				strcmp(foe.status, shapes[i].status) == 0;
-		for (int c = COUNTER_http_start_line_bad; !is_right && c <= COUNTER_http_h2_goaway_by_peer; c++)
+		for (int c = COUNTER_http_start_line_bad;
+		     !is_right && c <= COUNTER_http_h2_goaway_by_peer; c++)
 			if (counters.value[c])
-				printf("# shape %zu gives %s, status %s\n", i, counter_info[c].name, foe.status);
+				printf("# shape %zu gives %s, status %s\n", i, counter_info[c].name,
+				       foe.status);
 		CU_ASSERT(is_right);
 		CU_ASSERT_EQUAL(foe.resets, shapes[i].status[0] == 0);
 		CU_ASSERT_EQUAL(side->call_count, 0);
@@ -193,7 +203,8 @@ static void heads_beyond_their_bounds_are_answered_431_and_414(void)
 		struct foe foe;
 		struct side *side = side_new(HTTP_VERSION_2, true, NULL);
 		foe_start(&foe, false);
-		nghttp2_submit_request(foe.session, NULL, cases[i].fields, cases[i].count, NULL, NULL);
+		nghttp2_submit_request(foe.session, NULL, cases[i].fields, cases[i].count, NULL,
+				       NULL);
 		foe_exchange(&foe, side);
 		CU_ASSERT_STRING_EQUAL(foe.status, cases[i].status);
 		CU_ASSERT_EQUAL(side->call_count, 0);
@@ -203,6 +214,27 @@ static void heads_beyond_their_bounds_are_answered_431_and_414(void)
 }
 
 static const nghttp2_nv good[] = {GOOD};
+
+static void a_large_head_in_many_continuations_is_read(void)
+{
+	static uint8_t filler[8000];
+	memset(filler, '!', sizeof(filler)); // no shorter by Huffman coding
+	nghttp2_nv fields[10] = WITH();
+	struct http_limits limits = side_limits;
+	struct foe foe;
+	limits.head_bytes = 65536;
+	for (size_t i = 4; i < 10; i++)
+		fields[i] = (nghttp2_nv){(uint8_t *)"a", filler, 1, sizeof(filler), 0};
+	struct side *side = side_new(HTTP_VERSION_2, true, &limits);
+	foe_start(&foe, false);
+	for (unsigned i = 0; i < 3; i++)
+		nghttp2_submit_request(foe.session, NULL, fields, 10, NULL, NULL);
+	foe_exchange(&foe, side);
+	CU_ASSERT_EQUAL(side->call_count, 3);
+	CU_ASSERT_EQUAL(side->closed_count, 0);
+	nghttp2_session_del(foe.session);
+	side_free(side);
+}
 
 static void rapid_resets_end_the_connection_beyond_the_budget(void)
 {
@@ -282,16 +314,19 @@ struct flood {
 	size_t bytes;
 	unsigned count_max;
 };
-#define FLOOD(frame, count) {frame, sizeof(frame) - 1, count}
+#define FLOOD(frame, count)                                                                        \
+	{                                                                                          \
+		frame, sizeof(frame) - 1, count                                                    \
+	}
 
 static void floods_of_useless_frames_end_the_connection(void)
 {
 	static const struct flood floods[] = {
-		FLOOD("\0\0\10\6\0\0\0\0\0ABCDEFGH", 1100),		  // PING
-		FLOOD("\0\0\0\4\0\0\0\0\0", 1100),			  // SETTINGS
-		FLOOD("\0\0\4\10\0\0\0\0\0\0\0\0\1", 1100),		  // WINDOW_UPDATE by 1
-		FLOOD("\0\0\5\2\0\0\0\0\3\0\0\0\1\1", 1100),		  // PRIORITY
-		FLOOD("\0\0\4\x7f\0\0\0\0\0ABCD", 1100),		  // unknown
+		FLOOD("\0\0\10\6\0\0\0\0\0ABCDEFGH", 1100),  // PING
+		FLOOD("\0\0\0\4\0\0\0\0\0", 1100),           // SETTINGS
+		FLOOD("\0\0\4\10\0\0\0\0\0\0\0\0\1", 1100),  // WINDOW_UPDATE by 1
+		FLOOD("\0\0\5\2\0\0\0\0\3\0\0\0\1\1", 1100), // PRIORITY
+		FLOOD("\0\0\4\x7f\0\0\0\0\0ABCD", 3000),     // unknown type
 	};
 	for (size_t i = 0; i < ARRAY_LEN(floods); i++) {
 		struct side *side = side_new(HTTP_VERSION_2, true, NULL);
@@ -435,11 +470,14 @@ UNIT_MAIN("h2_conn",
 	   every_malformed_request_is_refused_and_counted},
 	  {"heads beyond their bounds are answered 431 and 414",
 	   heads_beyond_their_bounds_are_answered_431_and_414},
+	  {"a large head in many continuations is read",
+	   a_large_head_in_many_continuations_is_read},
 	  {"rapid resets end the connection beyond the budget",
 	   rapid_resets_end_the_connection_beyond_the_budget},
 	  {"exchanges that end well pay for resets", exchanges_that_end_well_pay_for_resets},
 	  {"streams beyond the limit are refused", streams_beyond_the_limit_are_refused},
-	  {"floods of useless frames end the connection", floods_of_useless_frames_end_the_connection},
+	  {"floods of useless frames end the connection",
+	   floods_of_useless_frames_end_the_connection},
 	  {"answers that nobody reads are bounded", answers_that_nobody_reads_are_bounded},
 	  {"what is no HTTP/2 is refused", what_is_no_http2_is_refused},
 	  {"a body longer or shorter than its length is reset",

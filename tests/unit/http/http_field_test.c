@@ -25,15 +25,27 @@ static void a_date_is_read_in_all_three_forms(void)
 
 static void a_date_that_is_none_is_refused(void)
 {
-	static const char *const texts[] = {
-		"", "0", "-1", "Sun", "Sun,", "Sun, 06 Nov 1994", "Sun, 06 Nov 1994 08:49:37",
-		"Sun, 06 Nov 1994 08:49:37 CET", "Sun, 06 Nov 1994 08:49:37 GMT ",
-		"Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 29 Feb 1995 08:49:37 GMT",
-		"Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:60:37 GMT",
-		"Sun, 06 Nov 1969 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT",
-		"Xyz, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Xyz 1994 08:49:37 GMT",
-		"Sun, 6 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-1994 08:49:37 GMT",
-		"Sun Nov 6 08:49:37 1994", "Sun Nov  6 08:49:37 1994 GMT"};
+	static const char *const texts[] = {"",
+					    "0",
+					    "-1",
+					    "Sun",
+					    "Sun,",
+					    "Sun, 06 Nov 1994",
+					    "Sun, 06 Nov 1994 08:49:37",
+					    "Sun, 06 Nov 1994 08:49:37 CET",
+					    "Sun, 06 Nov 1994 08:49:37 GMT ",
+					    "Sun, 31 Feb 1994 08:49:37 GMT",
+					    "Sun, 29 Feb 1995 08:49:37 GMT",
+					    "Sun, 06 Nov 1994 24:49:37 GMT",
+					    "Sun, 06 Nov 1994 08:60:37 GMT",
+					    "Sun, 06 Nov 1969 08:49:37 GMT",
+					    "Sun, 00 Nov 1994 08:49:37 GMT",
+					    "Xyz, 06 Nov 1994 08:49:37 GMT",
+					    "Sun, 06 Xyz 1994 08:49:37 GMT",
+					    "Sun, 6 Nov 1994 08:49:37 GMT",
+					    "Sunday, 06-Nov-1994 08:49:37 GMT",
+					    "Sun Nov 6 08:49:37 1994",
+					    "Sun Nov  6 08:49:37 1994 GMT"};
 	for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
 		uint64_t wall_s;
 		CU_ASSERT_FALSE(http_date_parse(slice_str(texts[i]), &wall_s));
@@ -60,8 +72,16 @@ static void a_number_is_digits_and_nothing_else(void)
 	uint64_t number = 0;
 	CU_ASSERT(http_number(SLICE("0"), &number) && number == 0);
 	CU_ASSERT(http_number(SLICE("9223372036854775807"), &number) && number == INT64_MAX);
-	static const char *const bad[] = {"", " 1", "1 ", "+1", "-1", "0x1", "1.0", "9223372036854775808",
-					  "10000000000000000000", "99999999999999999999"};
+	static const char *const bad[] = {"",
+					  " 1",
+					  "1 ",
+					  "+1",
+					  "-1",
+					  "0x1",
+					  "1.0",
+					  "9223372036854775808",
+					  "10000000000000000000",
+					  "99999999999999999999"};
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
 		CU_ASSERT_FALSE(http_number(slice_str(bad[i]), &number));
 }
@@ -77,10 +97,11 @@ static void a_list_skips_empty_items(void)
 
 static void an_authority_is_host_and_port(void)
 {
-	static const char *const good[] = {"a", "a.b", "a.b.", "A-b_c~1", "127.0.0.1:1", "[::]",
-					   "[::ffff:1.2.3.4]:65535"};
-	static const char *const bad[] = {"", ":", ":80", "a:", "a:b", "a:080000", "a b", "a@b", "a/",
-					  "[", "[]", "[::]:", "[::]80", "[::%1]", "a:-1", "é", "a:+80"};
+	static const char *const good[] = {
+		"a", "a.b", "a.b.", "A-b_c~1", "127.0.0.1:1", "[::]", "[::ffff:1.2.3.4]:65535"};
+	static const char *const bad[] = {
+		"",  ":",  ":80",   "a:",     "a:b",    "a:080000", "a b", "a@b",  "a/",
+		"[", "[]", "[::]:", "[::]80", "[::%1]", "a:-1",     "é",   "a:+80"};
 	for (unsigned i = 0; i < ARRAY_LEN(good); i++)
 		CU_ASSERT(http_authority_is_valid(slice_str(good[i])));
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++)

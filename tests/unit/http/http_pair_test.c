@@ -47,7 +47,6 @@ static void requests_follow_each_other_on_one_connection(void)
 	}
 }
 
-
 // An echo of lengths: POST a body, the answer has one of the same size; both with trailers.
 static const struct http_field two_trailers[] = {{{"t-1", 3}, {"a", 1}}, {{"t-2", 3}, {"b", 1}}};
 
@@ -162,7 +161,8 @@ static void answer_head(struct side *side, struct call *call)
 {
 	struct http_message interim = {.status = 103, .content_length = HTTP_LENGTH_NONE};
 	CU_ASSERT_EQUAL(http_respond(side->conn, call->stream, &interim, false), 0);
-	struct http_message m = {.status = call->target[1] == 'n' ? 304 : 200, .content_length = 77};
+	struct http_message m = {.status = call->target[1] == 'n' ? 304 : 200,
+				 .content_length = 77};
 	CU_ASSERT_EQUAL(http_respond(side->conn, call->stream, &m, false), 0);
 }
 
@@ -256,7 +256,9 @@ UNIT_MAIN("http_pair",
 	  {"a reader that does not consume stops the sender",
 	   a_reader_that_does_not_consume_stops_the_sender},
 	  {"a stalled sender goes on when resumed", a_stalled_sender_goes_on_when_resumed},
-	  {"HEAD and 304 tell a length and have no body", head_and_304_tell_a_length_and_have_no_body},
+	  {"HEAD and 304 tell a length and have no body",
+	   head_and_304_tell_a_length_and_have_no_body},
 	  {"a shutdown lets live exchanges finish", a_shutdown_lets_live_exchanges_finish},
-	  {"a lost connection resets what is unfinished", a_lost_connection_resets_what_is_unfinished},
+	  {"a lost connection resets what is unfinished",
+	   a_lost_connection_resets_what_is_unfinished},
 	  {"a reset is heard by the other end only", a_reset_is_heard_by_the_other_end_only})

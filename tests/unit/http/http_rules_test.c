@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a strict HTTP/1.1 end refuses, and why: every shape with its counter and status, fed whole, byte
-// by byte and in every two parts. What is accepted must give the same message for every split.
+// What a strict HTTP/1.1 end refuses, and why: every shape with its counter and status, fed whole,
+// byte by byte and in every two parts. What is accepted must give the same message for every split.
 #include "http_side.h"
 
 struct shape {
@@ -10,11 +10,15 @@ struct shape {
 	uint16_t status; // answered by a server
 };
 
-#define BAD(text, name, status)     {text, sizeof(text) - 1, COUNTER_http_##name, status}
-#define HEAD(line)                  line "\r\nHost: a.example\r\n"
-#define FIELD(field, name, status)  BAD(HEAD("GET / HTTP/1.1") field "\r\n\r\n", name, status)
-#define TARGET(target, name, code)  BAD("GET " target " HTTP/1.1\r\nHost: a.example\r\n\r\n", name, code)
-#define HOST(host, name)            BAD("GET / HTTP/1.1\r\nHost: " host "\r\n\r\n", name, 400)
+#define BAD(text, name, status)                                                                    \
+	{                                                                                          \
+		text, sizeof(text) - 1, COUNTER_http_##name, status                                \
+	}
+#define HEAD(line)                 line "\r\nHost: a.example\r\n"
+#define FIELD(field, name, status) BAD(HEAD("GET / HTTP/1.1") field "\r\n\r\n", name, status)
+#define TARGET(target, name, code)                                                                 \
+	BAD("GET " target " HTTP/1.1\r\nHost: a.example\r\n\r\n", name, code)
+#define HOST(host, name) BAD("GET / HTTP/1.1\r\nHost: " host "\r\n\r\n", name, 400)
 #define CHUNK(body, name)                                                                          \
 	BAD(HEAD("POST / HTTP/1.1") "Transfer-Encoding: chunked\r\n\r\n" body, name, 400)
 
@@ -163,7 +167,8 @@ static const struct shape bad_responses[] = {
 	    length_and_coding, 502),
 	BAD("HTTP/1.1 200 a\r\nTransfer-Encoding: gzip\r\n\r\n", coding_unknown, 502),
 	BAD("HTTP/1.0 200 a\r\nTransfer-Encoding: chunked\r\n\r\n", coding_in_http10, 502),
-	BAD("HTTP/1.1 200 a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", length_repeated, 502),
+	BAD("HTTP/1.1 200 a\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", length_repeated,
+	    502),
 	BAD("HTTP/1.1 200 a\r\nA: b\r\n c\r\n\r\n", field_folded, 502),
 	BAD("HTTP/1.1 200 a\nA: b\r\n\r\n", bare_line_feed, 502),
 };
@@ -260,17 +265,20 @@ static const struct good good_requests[] = {
 	{"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nConnection: close, x ,,Y\r\ny: 2\r\nz: 3\r\n"
 	 "Keep-Alive: 5\r\nTE: trailers\r\nProxy-Connection: a\r\n\r\n",
 	 "a /", "z=3;", "", ""},
-	{"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\nConnection: upgrade\r\n\r\n",
+	{"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\nConnection: "
+	 "upgrade\r\n\r\n",
 	 "a /", "", "", "", true},
 	{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nABC", "a /", "", "ABC", ""},
 	{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 003\r\n\r\nABC", "a /", "", "ABC", ""},
-	{"POST / HTTP/1.1\r\nHost: a\r\nConnection: content-length, host\r\nContent-Length: 3\r\n\r\nABC",
+	{"POST / HTTP/1.1\r\nHost: a\r\nConnection: content-length, host\r\nContent-Length: "
+	 "3\r\n\r\nABC",
 	 "a /", "", "ABC", ""},
 	{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ChunKed\r\n\r\n"
-	 "2;a=b;c=\"d\"\r\nAB\r\n00a\r\nCDEFGHIJKL\r\n0;x\r\nT-1: a\r\nContent-Length: 7\r\nT-2: b\r\n\r\n",
+	 "2;a=b;c=\"d\"\r\nAB\r\n00a\r\nCDEFGHIJKL\r\n0;x\r\nT-1: a\r\nContent-Length: 7\r\nT-2: "
+	 "b\r\n\r\n",
 	 "a /", "", "ABCDEFGHIJKL", "t-1=a;t-2=b;"},
-	{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ,chunked,\r\n\r\n0\r\n\r\n", "a /", "", "",
-	 ""},
+	{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ,chunked,\r\n\r\n0\r\n\r\n", "a /", "",
+	 "", ""},
 };
 
 static void check_good(const struct good *good, size_t first, size_t step)
@@ -333,9 +341,10 @@ static void what_grows_without_end_is_refused_at_its_bound(void)
 	CU_ASSERT_EQUAL(refused_by(HEAD("POST / HTTP/1.1") "Transfer-Encoding: chunked\r\n\r\n",
 				   "1;aaaaaaaaaaaaaaaaa\r\nA\r\n", 1000),
 			COUNTER_http_chunk_extensions_long);
-	CU_ASSERT_EQUAL(refused_by(HEAD("POST / HTTP/1.1") "Transfer-Encoding: chunked\r\n\r\n0\r\n",
-				   "a: bbbbbbbbbbbb\r\n", 1000),
-			COUNTER_http_fields_too_many);
+	CU_ASSERT_EQUAL(
+		refused_by(HEAD("POST / HTTP/1.1") "Transfer-Encoding: chunked\r\n\r\n0\r\n",
+			   "a: bbbbbbbbbbbb\r\n", 1000),
+		COUNTER_http_fields_too_many);
 }
 
 UNIT_MAIN("http_rules",
