@@ -13,7 +13,8 @@
 void sim_start(void)
 {
 	char *arguments[] = {"sim", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-			     "-m", "128", "--log-level", "3", "-l", "0"};
+			     "-m",  "128",       "--log-level", "3",        "-l",
+			     "0"};
 	CHECK(rte_eal_init((int)ARRAY_LEN(arguments), arguments) >= 0);
 }
 

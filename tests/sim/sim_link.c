@@ -77,7 +77,8 @@ static struct frame pop(struct sim_port *port)
 		uint32_t child = 2 * at + 1;
 		if (child >= port->count)
 			break;
-		if (child + 1 < port->count && is_earlier(&port->heap[child + 1], &port->heap[child]))
+		if (child + 1 < port->count &&
+		    is_earlier(&port->heap[child + 1], &port->heap[child]))
 			child++;
 		if (!is_earlier(&port->heap[child], &moved))
 			break;
@@ -115,7 +116,8 @@ static uint64_t when(struct sim_link *link, struct sim_port *to, uint64_t start_
 }
 
 // deliver sends a copy of the frame on its way to one port.
-static void deliver(struct sim_link *link, struct sim_port *to, struct frame frame, uint64_t start_us)
+static void deliver(struct sim_link *link, struct sim_port *to, struct frame frame,
+		    uint64_t start_us)
 {
 	uint8_t *copy = malloc(frame.bytes);
 	CHECK(copy);
@@ -128,7 +130,8 @@ static void deliver(struct sim_link *link, struct sim_port *to, struct frame fra
 	push(to, (struct frame){when(link, to, start_us), link->order++, frame.bytes, copy});
 }
 
-static void impair(struct sim_link *link, struct sim_port *to, struct frame frame, uint64_t start_us)
+static void impair(struct sim_link *link, struct sim_port *to, struct frame frame,
+		   uint64_t start_us)
 {
 	if (happens(link, link->config.loss)) {
 		link->totals.lost++;
@@ -172,6 +175,11 @@ static void transmit(struct sim_port *from, const struct rte_mbuf *mbuf)
 	CHECK(read);
 	if (read != data)
 		memcpy(data, read, frame.bytes);
+	const struct sim_link_config *config = &link->config;
+	if (config->tamper && !config->tamper(config->user, &from->port, data, frame.bytes)) {
+		link->totals.tampered_out++;
+		return;
+	}
 	if (!pace(link, from, frame.bytes, &start_us)) {
 		link->totals.queue_dropped++;
 		return;
@@ -233,7 +241,8 @@ static uint16_t rx(struct port *port, struct rte_mbuf **mbufs, uint16_t count)
 		struct frame frame = pop(to);
 		uint32_t cut = frame.bytes;
 		if (link->config.split && frame.bytes > HEADERS_BYTES)
-			cut = HEADERS_BYTES + random_below(&link->random, frame.bytes - HEADERS_BYTES);
+			cut = HEADERS_BYTES +
+			      random_below(&link->random, frame.bytes - HEADERS_BYTES);
 		struct rte_mbuf *mbuf = chain(to, &frame, cut);
 		free(frame.data);
 		if (mbuf) {

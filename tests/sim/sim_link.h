@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A simulated Ethernet segment on a virtual clock: frames between ports are lost, delayed, reordered,
-// duplicated, corrupted, queued and paced, all drawn from one seed, so that a failing run replays.
+// A simulated Ethernet segment on a virtual clock: frames between ports are lost, delayed,
+// reordered, duplicated, corrupted, queued and paced, all drawn from one seed, so that a failing
+// run replays.
 //
 //   uint64_t now_us = 0;                                   // the world's clock, yours
 //   struct sim_link *lan = sim_link_new(&config, &now_us, seed);
@@ -11,9 +12,9 @@
 //
 // A segment behaves as a switch that knows its ports: a frame goes to the port of its destination
 // MAC, a group frame to all others. Impairments are drawn per receiver. A host may have ports on
-// several segments (an edge between clients and core). Frames are copied when transmitted; the mbufs
-// are freed a few transmissions later, as a NIC's ring does, so sim_link_release before counting.
-// A simulator is not the packet loop: it allocates.
+// several segments (an edge between clients and core). Frames are copied when transmitted; the
+// mbufs are freed a few transmissions later, as a NIC's ring does, so sim_link_release before
+// counting. A simulator is not the packet loop: it allocates.
 #pragma once
 
 #include "port.h"
@@ -24,9 +25,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SIM_LINK_PORTS    16u
-#define SIM_LINK_CERTAIN  10000u // chances are counted in ten-thousandths: 100 = 1 %
-#define SIM_LINK_TX_RING  16u    // mbufs a port keeps after their transmission
+#define SIM_LINK_PORTS   16u
+#define SIM_LINK_CERTAIN 10000u // chances are counted in ten-thousandths: 100 = 1 %
+#define SIM_LINK_TX_RING 16u    // mbufs a port keeps after their transmission
 
 struct sim_link;
 
@@ -42,13 +43,16 @@ struct sim_link_config {
 	uint32_t queue_bytes; // waiting for bytes_per_s; beyond it frames are dropped
 	uint16_t mtu;         // largest IP packet: longer frames vanish
 	uint16_t vlan;        // told to the ports; the segment itself does not look at tags
-	uint8_t split;        // 1: received frames come as two mbufs, cut at random behind the headers
+	uint8_t split; // 1: received frames come as two mbufs, cut at random behind the headers
+	// tamper may change a frame that port sent, or drop it by returning false; NULL: leave it.
+	bool (*tamper)(void *user, const struct port *port, uint8_t *frame, uint32_t bytes);
+	void *user; // for tamper
 };
 
 // What happened on a segment, of all ports together.
 struct sim_link_totals {
 	uint64_t sent, delivered, lost, queue_dropped, too_long, reordered, duplicated, corrupted;
-	uint64_t no_mbuf, nobody;
+	uint64_t no_mbuf, nobody, tampered_out;
 };
 
 // sim_link_new makes a segment; now_us is borrowed and read at every call. Aborts without memory.
@@ -61,7 +65,8 @@ void sim_link_free(struct sim_link *link);
 // sim_link_attach adds a port with this MAC, which receives into mbufs (borrowed, with room for the
 // MTU in one or two mbufs). The port belongs to the link and offers no offload but scattered
 // transmission; change its fields before net_new where a test wants otherwise.
-struct port *sim_link_attach(struct sim_link *link, const uint8_t mac[6], struct rte_mempool *mbufs);
+struct port *sim_link_attach(struct sim_link *link, const uint8_t mac[6],
+			     struct rte_mempool *mbufs);
 
 // sim_link_configure changes the impairments of frames sent from now on.
 void sim_link_configure(struct sim_link *link, const struct sim_link_config *config);

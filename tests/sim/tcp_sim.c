@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two stacks over a bad link: random connections, sizes, half-closes, resets and slow readers. Every
-// byte is checked, every plan has one right outcome, and all pools must be back at zero.
+// Two stacks over a bad link: random connections, sizes, half-closes, resets and slow readers.
+// Every byte is checked, every plan has one right outcome, and all pools must be back at zero.
 //
 //   tcp_sim [--seed N | --seeds A-B] [--loss P] [--reorder P] [--dup P] [--corrupt P] [--verbose]
 //
-// Chances are percents with at most two decimals; without --loss it goes round 0, 1, 5 and 10 % with reordering and
-// duplication. A failing seed is printed with its options; exit code 1.
+// Chances are percents with at most two decimals; without --loss it goes round 0, 1, 5 and 10 %
+// with reordering and duplication. A failing seed is printed with its options; exit code 1.
 #include "check.h"
 #include "sim_host.h"
 
@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PLANS_MAX   24u
-#define PORT        4433u
-#define HEAD_BYTES  4u // a client's first bytes: the number of its plan
-#define STEPS_MAX   4000000u
-#define STALLED_US  3000000000ull // of virtual time
-#define WRITE_MAX   16384u
+#define PLANS_MAX  24u
+#define PORT       4433u
+#define HEAD_BYTES 4u // a client's first bytes: the number of its plan
+#define STEPS_MAX  4000000u
+#define STALLED_US 3000000000ull // of virtual time
+#define WRITE_MAX  16384u
 
 enum behaviour {
 	BEHAVE,        // both sides send all, shut down, read to the end
@@ -66,6 +66,7 @@ struct run {
 	const char *failure;
 	uint32_t failed_plan;
 	bool is_verbose;
+	bool is_unwanted[256]; // by TCP option kind
 };
 
 struct options {
@@ -297,7 +298,8 @@ static void pump(struct run *run)
 		struct side *sides[] = {&plan->client, &plan->server};
 		for (unsigned s = 0; s < 2; s++) {
 			struct tcp_info info;
-			if (!sides[s]->is_live || !tcp_info_of(sides[s]->host->tcp, sides[s]->conn, &info))
+			if (!sides[s]->is_live ||
+			    !tcp_info_of(sides[s]->host->tcp, sides[s]->conn, &info))
 				continue;
 			read_more(sides[s]);
 			if (sides[s]->is_live && strcmp(info.state, "SYN-SENT") != 0)
@@ -353,15 +355,14 @@ static void check_plan(struct run *run, struct plan *plan)
 		check_whole(run, plan, client);
 		check_whole(run, plan, server);
 		break;
-	case CLIENT_RELEASES:
-		check_whole(run, plan, server);
-		break;
+	case CLIENT_RELEASES: check_whole(run, plan, server); break;
 	case SERVER_REFUSES:
 		if (!client->is_closed || client->reason != COUNTER_tcp_reset_by_peer)
 			fail(run, plan, "refused connection was not reset");
 		break;
 	default: // broken off: prefixes were checked; nobody may time out
-		if (client->reason == COUNTER_tcp_timed_out || server->reason == COUNTER_tcp_timed_out)
+		if (client->reason == COUNTER_tcp_timed_out ||
+		    server->reason == COUNTER_tcp_timed_out)
 			fail(run, plan, "timed out");
 	}
 }
@@ -376,7 +377,8 @@ static void simulate(struct run *run)
 		}
 		pump(run);
 		for (unsigned h = 0; h < 2; h++)
-			sim_host_step(&run->hosts[h], run->now_us, 1 + random_below(&run->random, 64));
+			sim_host_step(&run->hosts[h], run->now_us,
+				      1 + random_below(&run->random, 64));
 		uint64_t next = MAX(next_us(run), run->now_us + 1);
 		if (next == UINT64_MAX && !is_done(run)) {
 			run->failure = "nothing will ever happen again";
@@ -385,6 +387,45 @@ static void simulate(struct run *run)
 		if (next != UINT64_MAX)
 			run->now_us = next + random_below(&run->random, 200);
 	}
+}
+
+static uint32_t word_at(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 8 | at[1];
+}
+
+// strip blanks options of these kinds in a SYN, as an old peer or a middlebox would, and mends the
+// checksum (RFC 1624 equation 3).
+static void strip(uint8_t *tcp, const bool *is_unwanted)
+{
+	uint32_t header_bytes = (tcp[12] >> 4) * 4u;
+	uint32_t sum = ~word_at(tcp + 16) & 0xffff;
+	uint8_t before[60];
+	memcpy(before, tcp, header_bytes);
+	for (uint32_t at = 20; at < header_bytes && tcp[at] != 0;) {
+		uint32_t bytes = tcp[at] == 1 ? 1 : tcp[at + 1];
+		if (is_unwanted[tcp[at]])
+			memset(tcp + at, 1, bytes);
+		at += bytes;
+	}
+	for (uint32_t at = 20; at < header_bytes; at += 2)
+		sum += (~word_at(before + at) & 0xffff) + word_at(tcp + at);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	tcp[16] = (uint8_t)(sum >> 8);
+	tcp[17] = (uint8_t)sum;
+}
+
+// tamper takes from SYNs the options that this run goes without.
+static bool tamper(void *user, const struct port *, uint8_t *frame, uint32_t)
+{
+	const struct run *run = user;
+	bool is_v4 = frame[12] == 0x08 && frame[13] == 0x00 && frame[23] == 6;
+	bool is_v6 = frame[12] == 0x86 && frame[20] == 6;
+	uint8_t *tcp = frame + (is_v4 ? 34 : 54);
+	if ((is_v4 || is_v6) && tcp[13] & 0x02)
+		strip(tcp, run->is_unwanted);
+	return true;
 }
 
 static struct sim_link_config draw_link(struct random_source *random, const struct options *options,
@@ -399,7 +440,8 @@ static struct sim_link_config draw_link(struct random_source *random, const stru
 		.latency_us = 50 + random_below(random, 40000),
 		.jitter_us = random_below(random, 3000),
 		.reorder_us = 1 + random_below(random, 30000),
-		.bytes_per_s = random_below(random, 2) ? 0 : 300000 + random_below(random, 20000000),
+		.bytes_per_s =
+			random_below(random, 2) ? 0 : 300000 + random_below(random, 20000000),
 		.queue_bytes = 30000 + random_below(random, 200000),
 		.mtu = (uint16_t)(1280 + random_below(random, 221)),
 		.split = random_below(random, 4) == 0,
@@ -422,6 +464,11 @@ static void open_run(struct run *run, const struct options *options, uint64_t se
 	run->began_us = run->now_us;
 	run->is_verbose = options->is_verbose;
 	struct sim_link_config link = draw_link(random, options, seed);
+	run->is_unwanted[3] = random_below(random, 8) == 0; // window scale
+	run->is_unwanted[4] = random_below(random, 4) == 0; // SACK
+	run->is_unwanted[8] = random_below(random, 4) == 0; // timestamps
+	link.tamper = tamper;
+	link.user = run;
 	run->link = sim_link_new(&link, &run->now_us, random_key(random));
 	for (unsigned h = 0; h < 2; h++) {
 		struct sim_host_config host = {
@@ -461,8 +508,8 @@ static void print_side(const char *name, const struct side *side)
 	fprintf(stderr,
 		"  %s: %s sent %lu/%lu read %lu/%lu live %d shut %d end %d closed %d reason %s; "
 		"cwnd %u ssthresh %u wnd %u rwnd %u queued %u unacked %u rto %u retransmits %lu\n",
-		name, info.state, side->sent, side->to_send, side->read, side->to_read, side->is_live,
-		side->is_shut, side->is_at_end, side->is_closed,
+		name, info.state, side->sent, side->to_send, side->read, side->to_read,
+		side->is_live, side->is_shut, side->is_at_end, side->is_closed,
 		side->is_closed ? counter_info[side->reason].name : "-", info.cwnd_bytes,
 		info.ssthresh_bytes, info.send_window, info.receive_window, info.queued_bytes,
 		info.unacked_bytes, info.rto_us, info.retransmits);
@@ -471,9 +518,11 @@ static void print_side(const char *name, const struct side *side)
 static void print_run(const struct run *run)
 {
 	struct sim_link_totals totals = sim_link_totals_of(run->link);
-	fprintf(stderr, "  virtual %.3f s; frames %lu lost %lu queue %lu reordered %lu dup %lu corrupt %lu\n",
-		(double)(run->now_us - run->began_us) / 1e6, totals.sent, totals.lost, totals.queue_dropped,
-		totals.reordered, totals.duplicated, totals.corrupted);
+	fprintf(stderr,
+		"  virtual %.3f s; frames %lu lost %lu queue %lu reordered %lu dup %lu corrupt "
+		"%lu\n",
+		(double)(run->now_us - run->began_us) / 1e6, totals.sent, totals.lost,
+		totals.queue_dropped, totals.reordered, totals.duplicated, totals.corrupted);
 	for (unsigned h = 0; h < 2; h++)
 		for (unsigned c = COUNTER_tcp_segments_in; c <= COUNTER_tcp_icmp_ignored; c++)
 			if (run->hosts[h].counters.value[c])
@@ -482,8 +531,8 @@ static void print_run(const struct run *run)
 	if (!run->failure)
 		return;
 	const struct plan *plan = &run->plans[run->failed_plan];
-	fprintf(stderr, "  plan %u behaviour %d v6 %d read_max %u\n", run->failed_plan, plan->behaviour,
-		plan->is_v6, plan->read_max);
+	fprintf(stderr, "  plan %u behaviour %d v6 %d read_max %u\n", run->failed_plan,
+		plan->behaviour, plan->is_v6, plan->read_max);
 	print_side("client", &plan->client);
 	print_side("server", &plan->server);
 }
@@ -513,41 +562,29 @@ static uint32_t chance_of(const char *percent)
 static void parse(int count, char **arguments, struct options *options)
 {
 	static const struct option known[] = {
-		{"seed", required_argument, NULL, 's'},   {"seeds", required_argument, NULL, 'S'},
-		{"loss", required_argument, NULL, 'l'},   {"reorder", required_argument, NULL, 'r'},
-		{"dup", required_argument, NULL, 'd'},    {"corrupt", required_argument, NULL, 'c'},
-		{"verbose", no_argument, NULL, 'v'},      {0},
+		{"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'S'},
+		{"loss", required_argument, NULL, 'l'}, {"reorder", required_argument, NULL, 'r'},
+		{"dup", required_argument, NULL, 'd'},  {"corrupt", required_argument, NULL, 'c'},
+		{"verbose", no_argument, NULL, 'v'},    {0},
 	};
 	int option;
 	char *dash;
 	while ((option = getopt_long(count, arguments, "", known, NULL)) != -1) {
-		options->has_impairments |= option == 'l' || option == 'r' || option == 'd' || option == 'c';
+		options->has_impairments |=
+			option == 'l' || option == 'r' || option == 'd' || option == 'c';
 		switch (option) {
-		case 's':
-			options->first = options->last = strtoull(optarg, NULL, 10);
-			break;
+		case 's': options->first = options->last = strtoull(optarg, NULL, 10); break;
 		case 'S':
 			options->first = options->last = strtoull(optarg, &dash, 10);
 			if (*dash == '-')
 				options->last = strtoull(dash + 1, NULL, 10);
 			break;
-		case 'l':
-			options->loss = chance_of(optarg);
-			break;
-		case 'r':
-			options->reorder = chance_of(optarg);
-			break;
-		case 'd':
-			options->duplicate = chance_of(optarg);
-			break;
-		case 'c':
-			options->corrupt = chance_of(optarg);
-			break;
-		case 'v':
-			options->is_verbose = true;
-			break;
-		default:
-			exit(2);
+		case 'l': options->loss = chance_of(optarg); break;
+		case 'r': options->reorder = chance_of(optarg); break;
+		case 'd': options->duplicate = chance_of(optarg); break;
+		case 'c': options->corrupt = chance_of(optarg); break;
+		case 'v': options->is_verbose = true; break;
+		default: exit(2);
 		}
 	}
 }
