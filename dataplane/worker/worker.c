@@ -31,6 +31,18 @@ static void give_to_kernel(void *user, uint32_t port_index, struct rte_mbuf *mbu
 	worker_exception_out(user, port_index, mbuf);
 }
 
+static bool send_to_cache(void *user, uint32_t to_worker, const struct cache_message *message)
+{
+	struct worker *worker = user;
+	return handoff_send_message(worker->handoff, worker->index, to_worker, message);
+}
+
+static void give_answer(void *user, struct pool_id asker, const struct cache_answer *answer)
+{
+	struct worker *worker = user;
+	proxy_cache_answered(worker->proxy, asker, answer);
+}
+
 static bool ask_certificate(void *user, const char *server_name)
 {
 	struct worker *worker = user;
@@ -61,6 +73,14 @@ static const char *make_base(struct worker *worker, const struct worker_params *
 	return NULL;
 }
 
+static bool has_exceptions(const struct conf *conf)
+{
+	for (uint32_t i = 0; i < conf->dataplane.ports_count; i++)
+		if (conf->dataplane.ports[i].exception[0])
+			return true;
+	return false;
+}
+
 static const char *make_net(struct worker *worker)
 {
 	const struct conf *conf = worker->conf;
@@ -81,7 +101,7 @@ static const char *make_net(struct worker *worker)
 		.random = &worker->random,
 		.counters = &worker->counters,
 		.handoff = worker->count > 1 ? give_to_owner : NULL,
-		.exception = worker->exception_ports ? give_to_kernel : NULL,
+		.exception = has_exceptions(conf) ? give_to_kernel : NULL,
 		.user = worker,
 	};
 	worker->net = net_new(&config);
@@ -159,19 +179,21 @@ static const char *make_cache(struct worker *worker, struct siphash_key secret)
 	limits.worker_index = worker->index;
 	limits.worker_count = worker->count;
 	limits.key_secret = secret;
-	worker->cache = cache_new(&limits, proxy_cache_answered, worker->proxy, &worker->counters);
+	limits.send = worker->count > 1 ? send_to_cache : NULL;
+	worker->cache = cache_new(&limits, give_answer, worker, &worker->counters);
 	if (!worker->cache)
 		return "memory is short for the cache: lower cache.memory";
 	proxy_set_cache(worker->proxy, worker->cache);
 	return NULL;
 }
 
-struct worker *worker_new(const struct worker_params *params, const char **why)
+struct worker *worker_alloc(void)
 {
-	struct worker *worker = calloc(1, sizeof(*worker));
-	*why = "memory is short";
-	if (!worker)
-		return NULL;
+	return calloc(1, sizeof(struct worker));
+}
+
+const char *worker_init(struct worker *worker, const struct worker_params *params)
+{
 	worker->conf = params->conf;
 	worker->index = params->index;
 	worker->count = params->count;
@@ -179,31 +201,35 @@ struct worker *worker_new(const struct worker_params *params, const char **why)
 	worker->wall_s = params->wall_s;
 	worker->mbufs = params->mbufs;
 	worker->ports = params->ports;
-	worker->exception_ports = params->exception_ports;
+	worker->exceptions = params->exceptions;
 	worker->port_count = params->conf->dataplane.ports_count;
 	worker->handoff = params->handoff;
-	*why = make_base(worker, params);
-	if (!*why)
-		*why = make_net(worker);
-	if (!*why)
-		*why = make_tcp(worker);
-	if (!*why)
-		*why = make_tables(worker);
-	if (!*why)
-		*why = make_proxy(worker);
-	if (!*why)
-		*why = make_cache(worker, params->cache_secret);
-	if (!*why)
-		return worker;
-	worker_free(worker);
-	return NULL;
+	const char *why = make_base(worker, params);
+	if (!why)
+		why = make_net(worker);
+	if (!why)
+		why = make_tcp(worker);
+	if (!why)
+		why = make_tables(worker);
+	if (!why)
+		why = make_proxy(worker);
+	if (!why)
+		why = make_cache(worker, params->cache_secret);
+	return why;
 }
 
-void worker_free(struct worker *worker)
+void worker_close(struct worker *worker)
 {
-	channel_fini(&worker->channel);
 	if (worker->proxy)
 		proxy_free(worker->proxy);
+	worker->proxy = NULL;
+}
+
+void worker_fini(struct worker *worker)
+{
+	worker_close(worker);
+	if (worker->channel.worker)
+		channel_fini(&worker->channel);
 	if (worker->cache)
 		cache_free(worker->cache);
 	if (worker->routes)
@@ -215,6 +241,11 @@ void worker_free(struct worker *worker)
 	if (worker->net)
 		net_free(worker->net);
 	buf_pool_fini(&worker->bufs);
+}
+
+void worker_free(struct worker *worker)
+{
+	worker_fini(worker);
 	free(worker);
 }
 
@@ -254,12 +285,35 @@ static uint32_t receive_handed(struct worker *worker)
 	uint32_t total = 0;
 	for (uint32_t from = 0; worker->handoff && from < worker->count; from++) {
 		struct rte_mbuf *burst[HANDOFF_BUDGET];
+		if (from == worker->index)
+			continue;
 		uint32_t count = handoff_receive(worker->handoff, from, worker->index, burst);
 		for (uint32_t i = 0; i < count; i++)
-			net_input_handed(worker->net, burst[i]);
+			if (!worker_exception_handed(worker, burst[i]))
+				net_input_handed(worker->net, burst[i]);
 		total += count;
 	}
 	counter_add(&worker->counters, COUNTER_worker_handed_in, total);
+	return total;
+}
+
+// receive_messages takes what the caches of other workers sent to ours; returns how many.
+static uint32_t receive_messages(struct worker *worker)
+{
+	uint32_t total = 0;
+	struct cache_message message;
+	for (uint32_t from = 0; worker->cache && worker->handoff && from < worker->count; from++) {
+		if (from == worker->index)
+			continue;
+		for (uint32_t i = 0; i < HANDOFF_BUDGET; i++) {
+			if (!handoff_receive_message(worker->handoff, from, worker->index,
+						     &message))
+				break;
+			cache_message_received(worker->cache, from, &message);
+			total++;
+		}
+	}
+	counter_add(&worker->counters, COUNTER_worker_messages_in, total);
 	return total;
 }
 
@@ -288,6 +342,7 @@ bool worker_step(struct worker *worker, uint64_t now_us, uint64_t wall_s)
 	set_time(worker, now_us, wall_s);
 	bool is_busy = receive(worker) > 0;
 	is_busy |= receive_handed(worker) > 0;
+	is_busy |= receive_messages(worker) > 0;
 	is_busy |= worker_exception_in(worker) > 0;
 	is_busy |= channel_run(&worker->channel, now_us);
 	is_busy |= fire_timers(worker) > 0;
@@ -308,7 +363,7 @@ uint64_t worker_next_us(const struct worker *worker)
 bool worker_has_input(const struct worker *worker)
 {
 	return channel_has_work(&worker->channel) ||
-	       (worker->handoff && handoff_has_packets(worker->handoff, worker->index));
+	       (worker->handoff && handoff_has_input(worker->handoff, worker->index));
 }
 
 void worker_drain(struct worker *worker)

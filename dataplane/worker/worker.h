@@ -13,7 +13,7 @@
 #include "counter.h"
 #include "journal.h"
 #include "net.h"
-#include "port.h"
+#include "port_ethdev.h"
 #include "proxy.h"
 #include "random.h"
 #include "route.h"
@@ -33,8 +33,9 @@ struct worker_params {
 	uint32_t index;          // 0 .. count - 1
 	uint32_t count;
 	struct port *const *ports; // this worker's queue of conf's ports, in order; borrowed
-	struct port *const
-		*exception_ports;  // kernel taps by port, entries may be NULL; or NULL; borrowed
+	// Worker 0's kernel taps by port, entries may be NULL; NULL for the others, and without
+	// any.
+	struct port_exception *const *exceptions;
 	struct rte_mempool *mbufs; // private area >= sizeof(struct packet); borrowed
 	void *buffer_memory;       // worker_buffer_bytes, aligned to 64; borrowed
 	uint64_t buffer_iova;      // I/O address of its first byte
@@ -56,9 +57,9 @@ struct worker {
 	struct wheel wheel;
 	struct random_source random;
 	struct buf_pool bufs;
-	struct rte_mempool *mbufs; // borrowed
-	struct port *const *ports; // borrowed
-	struct port *const *exception_ports;
+	struct rte_mempool *mbufs;                // borrowed
+	struct port *const *ports;                // borrowed
+	struct port_exception *const *exceptions; // borrowed
 	uint32_t port_count;
 	struct net *net;
 	struct tcp *tcp;
@@ -74,11 +75,21 @@ struct worker {
 // worker_buffer_bytes is the size of params.buffer_memory for this configuration.
 size_t worker_buffer_bytes(const struct conf *conf);
 
-// worker_new makes a worker, taking all the memory it will ever need. Returns NULL and sets *why (a
-// literal) when memory is short or the configuration asks for what cannot be.
-struct worker *worker_new(const struct worker_params *params, const char **why);
+// worker_alloc returns memory for a worker that is nothing yet, but whose counters may be lent to
+// its ports; NULL when memory is short.
+struct worker *worker_alloc(void);
 
-// worker_free ends it without a word to peers and gives all memory back.
+// worker_init makes it a worker, taking all the memory it will ever need. Returns NULL, or why it
+// cannot be (a literal): memory is short or the configuration asks for what cannot be. Then
+// worker_fini it.
+const char *worker_init(struct worker *worker, const struct worker_params *params);
+
+// worker_close drops every exchange and connection without a word to peers. With several workers,
+// close them all before the first is freed: they lend each other cached objects.
+void worker_close(struct worker *worker);
+
+// worker_fini gives all its memory back but the struct itself, which worker_free frees too.
+void worker_fini(struct worker *worker);
 void worker_free(struct worker *worker);
 
 // worker_step is one turn of the loop at now_us (µs, never going back) and wall_s (Unix seconds).

@@ -24,8 +24,8 @@ struct arguments {
 	int count;
 };
 
-__attribute__((format(printf, 2, 3))) static void add(struct arguments *arguments, const char *format,
-						      ...)
+__attribute__((format(printf, 2, 3))) static void add(struct arguments *arguments,
+						      const char *format, ...)
 {
 	va_list list;
 	va_start(list, format);
@@ -41,17 +41,6 @@ size_t worker_eal_needed_bytes(const struct conf *conf)
 	return conf->dataplane.cores.count * worker + SPARE_BYTES;
 }
 
-void worker_eal_device_name(const struct conf *conf, uint32_t port_index, char out[CONF_TEXT_BYTES])
-{
-	const char *device = conf->dataplane.ports[port_index].device;
-	snprintf(out, CONF_TEXT_BYTES, "%.*s", (int)strcspn(device, ","), device);
-}
-
-void worker_eal_tap_name(uint32_t port_index, char out[CONF_NAME_BYTES])
-{
-	snprintf(out, CONF_NAME_BYTES, "net_tap_exception%u", port_index);
-}
-
 // is_pci is true for "0000:01:00.0" and "01:00.0".
 static bool is_pci(const char *device)
 {
@@ -63,12 +52,10 @@ static void add_devices(struct arguments *arguments, const struct conf *conf)
 	bool has_pci = false;
 	for (uint32_t i = 0; i < conf->dataplane.ports_count; i++) {
 		const struct conf_port *port = &conf->dataplane.ports[i];
-		has_pci = has_pci || is_pci(port->device);
-		add(arguments, is_pci(port->device) ? "--allow=%s" : "--vdev=%s", port->device);
-		char name[CONF_NAME_BYTES];
-		worker_eal_tap_name(i, name);
-		if (port->exception[0])
-			add(arguments, "--vdev=%s,iface=%s", name, port->exception);
+		if (!is_pci(port->device))
+			continue;
+		has_pci = true;
+		add(arguments, "--allow=%s", port->device);
 	}
 	if (!has_pci)
 		add(arguments, "--no-pci");
@@ -102,8 +89,8 @@ static void add_memory(struct arguments *arguments, const struct conf *conf)
 	}
 }
 
-// add_cores maps lcore 0 to all cores we may use and lcore i + 1 to worker i's. Returns 0, or EINVAL
-// after a message.
+// add_cores maps lcore 0 to all cores we may use and lcore i + 1 to worker i's. Returns 0, or
+// EINVAL after a message.
 static int add_cores(struct arguments *arguments, const struct conf *conf)
 {
 	char text[4096];
@@ -112,17 +99,18 @@ static int add_cores(struct arguments *arguments, const struct conf *conf)
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
 		return errno;
 	const char *comma = "";
-	for (int cpu = 0; cpu < CPU_SETSIZE && used < sizeof(text) / 2; cpu++) {
+	for (size_t cpu = 0; cpu < CPU_SETSIZE && used < sizeof(text) / 2; cpu++) {
 		if (!CPU_ISSET(cpu, &allowed))
 			continue;
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%d", comma, cpu);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%zu", comma, cpu);
 		comma = ",";
 	}
 	used += (size_t)snprintf(text + used, sizeof(text) - used, ")");
 	for (uint32_t i = 0; i < conf->dataplane.cores.count; i++) {
 		unsigned core = conf->dataplane.cores.at[i];
 		if (!CPU_ISSET(core, &allowed)) {
-			fprintf(stderr, "dataplane.cores: core %u is not one this process may use\n", core);
+			fprintf(stderr,
+				"dataplane.cores: core %u is not one this process may use\n", core);
 			return EINVAL;
 		}
 		used += (size_t)snprintf(text + used, sizeof(text) - used, ",%u@%u", i + 1, core);
@@ -154,7 +142,8 @@ static int check_memory(const struct conf *conf)
 	if (needed <= conf->dataplane.memory_bytes)
 		return 0;
 	fprintf(stderr,
-		"dataplane.memory: %llu MiB is less than the %zu MiB that packets and buffers need; give "
+		"dataplane.memory: %llu MiB is less than the %zu MiB that packets and buffers "
+		"need; give "
 		"more or lower dataplane.mbufs, record_buffers, small_buffers\n",
 		(unsigned long long)(conf->dataplane.memory_bytes / MEBIBYTE),
 		(needed + MEBIBYTE - 1) / MEBIBYTE);
@@ -183,7 +172,8 @@ int worker_eal_init(const struct conf *conf)
 	memcpy(vector, arguments.at, sizeof(vector));
 	if (!error && rte_eal_init(arguments.count, vector) < 0) {
 		error = rte_errno ? rte_errno : EINVAL;
-		fprintf(stderr, "EAL does not start: %s; see its messages above\n", strerror(error));
+		fprintf(stderr, "EAL does not start: %s; see its messages above\n",
+			strerror(error));
 	}
 	for (int i = 0; i < arguments.count; i++)
 		free(arguments.at[i]);

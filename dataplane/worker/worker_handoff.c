@@ -2,77 +2,99 @@
 // Rings between workers; see worker_handoff.h.
 #include "worker_handoff.h"
 
+#include "check.h"
 #include "handover.h"
+
+#include <rte_ring_elem.h>
 
 #include <stdlib.h>
 
-static bool make_rings(struct handoff *handoff, uint32_t ring_count)
+static_assert(sizeof(struct cache_message) % 4 == 0, "what rte_ring demands of its elements");
+
+// make_ring makes one ring of count elements in memory of its own.
+static struct rte_ring *make_ring(unsigned element_bytes, uint32_t count)
 {
-	ssize_t bytes = rte_ring_get_memsize(ring_count);
-	uint32_t pairs = handoff->worker_count * handoff->worker_count;
-	handoff->rings = calloc(pairs, sizeof(*handoff->rings));
-	handoff->peers = aligned_alloc(_Alignof(struct handoff_peer),
-				       handoff->worker_count * sizeof(struct handoff_peer));
-	if (!handoff->rings || !handoff->peers || bytes < 0)
-		return false;
-	for (uint32_t i = 0; i < handoff->worker_count; i++) {
-		atomic_init(&handoff->peers[i].is_asleep, false);
-		handoff->peers[i].wake_fd = -1;
+	ssize_t bytes = rte_ring_get_memsize_elem(element_bytes, count);
+	if (bytes < 0)
+		return NULL;
+	struct rte_ring *ring = aligned_alloc(128, ((size_t)bytes + 127) & ~(size_t)127);
+	if (ring && rte_ring_init(ring, "handoff", count, RING_F_SP_ENQ | RING_F_SC_DEQ) != 0) {
+		free(ring);
+		return NULL;
 	}
+	return ring;
+}
+
+static bool make_rings(struct handoff *handoff, uint32_t packet_count)
+{
+	uint32_t pairs = handoff->worker_count * handoff->worker_count;
 	for (uint32_t i = 0; i < pairs; i++) {
 		if (i % (handoff->worker_count + 1) == 0)
 			continue; // a worker with itself
-		struct rte_ring *ring = aligned_alloc(128, ((size_t)bytes + 127) & ~(size_t)127);
-		handoff->rings[i] = ring;
-		if (!ring ||
-		    rte_ring_init(ring, "handoff", ring_count, RING_F_SP_ENQ | RING_F_SC_DEQ))
+		handoff->packets[i] = make_ring(sizeof(struct rte_mbuf *), packet_count);
+		handoff->messages[i] = make_ring(sizeof(struct cache_message), HANDOFF_MESSAGES);
+		if (!handoff->packets[i] || !handoff->messages[i])
 			return false;
 	}
 	return true;
 }
 
-struct handoff *handoff_new(uint32_t worker_count, uint32_t ring_count)
+struct handoff *handoff_new(uint32_t worker_count, uint32_t packet_count)
 {
 	struct handoff *handoff = calloc(1, sizeof(*handoff));
 	if (!handoff)
 		return NULL;
 	handoff->worker_count = worker_count;
-	if (!make_rings(handoff, ring_count)) {
-		handoff_free(handoff);
-		return NULL;
+	handoff->packets = calloc((size_t)worker_count * worker_count, sizeof(struct rte_ring *));
+	handoff->messages = calloc((size_t)worker_count * worker_count, sizeof(struct rte_ring *));
+	handoff->peers = aligned_alloc(_Alignof(struct handoff_peer),
+				       worker_count * sizeof(struct handoff_peer));
+	for (uint32_t i = 0; handoff->peers && i < worker_count; i++) {
+		atomic_init(&handoff->peers[i].is_asleep, false);
+		handoff->peers[i].wake_fd = -1;
 	}
-	return handoff;
+	if (handoff->packets && handoff->messages && handoff->peers &&
+	    make_rings(handoff, packet_count))
+		return handoff;
+	handoff_free(handoff);
+	return NULL;
 }
 
-static struct rte_ring *ring_of(const struct handoff *handoff, uint32_t from, uint32_t to)
-{
-	return handoff->rings[from * handoff->worker_count + to];
-}
-
-static void empty(struct rte_ring *ring)
+static void free_packets(struct rte_ring *ring)
 {
 	void *mbuf;
-	while (rte_ring_sc_dequeue(ring, &mbuf) == 0)
+	while (ring && rte_ring_sc_dequeue(ring, &mbuf) == 0)
 		rte_pktmbuf_free(mbuf);
+	free(ring);
 }
 
 void handoff_free(struct handoff *handoff)
 {
-	for (uint32_t i = 0; handoff->rings && i < handoff->worker_count * handoff->worker_count;
-	     i++) {
-		if (handoff->rings[i])
-			empty(handoff->rings[i]);
-		free(handoff->rings[i]);
+	if (!handoff)
+		return;
+	for (uint32_t i = 0; i < handoff->worker_count * handoff->worker_count; i++) {
+		if (handoff->packets)
+			free_packets(handoff->packets[i]);
+		if (handoff->messages)
+			free(handoff->messages[i]);
 	}
-	free(handoff->rings);
+	free(handoff->packets);
+	free(handoff->messages);
 	free(handoff->peers);
 	free(handoff);
+}
+
+// at is the place of an ordered pair of different workers.
+static uint32_t at(const struct handoff *handoff, uint32_t from, uint32_t to)
+{
+	CHECK(from != to && from < handoff->worker_count && to < handoff->worker_count);
+	return from * handoff->worker_count + to;
 }
 
 void handoff_send(struct handoff *handoff, uint32_t from, uint32_t to, struct rte_mbuf *mbuf,
 		  struct counters *counters)
 {
-	if (rte_ring_sp_enqueue(ring_of(handoff, from, to), mbuf) != 0) {
+	if (rte_ring_sp_enqueue(handoff->packets[at(handoff, from, to)], mbuf) != 0) {
 		counter_inc(counters, COUNTER_worker_handoff_full);
 		rte_pktmbuf_free(mbuf);
 		return;
@@ -85,16 +107,33 @@ void handoff_send(struct handoff *handoff, uint32_t from, uint32_t to, struct rt
 uint32_t handoff_receive(struct handoff *handoff, uint32_t from, uint32_t to,
 			 struct rte_mbuf *mbufs[HANDOFF_BUDGET])
 {
-	if (from == to)
-		return 0;
-	return rte_ring_sc_dequeue_burst(ring_of(handoff, from, to), (void **)mbufs, HANDOFF_BUDGET,
-					 NULL);
+	return rte_ring_sc_dequeue_burst(handoff->packets[at(handoff, from, to)], (void **)mbufs,
+					 HANDOFF_BUDGET, NULL);
 }
 
-bool handoff_has_packets(const struct handoff *handoff, uint32_t to)
+bool handoff_send_message(struct handoff *handoff, uint32_t from, uint32_t to,
+			  const struct cache_message *message)
+{
+	struct rte_ring *ring = handoff->messages[at(handoff, from, to)];
+	struct cache_message copy = *message; // rte_ring takes no const
+	if (rte_ring_sp_enqueue_elem(ring, &copy, sizeof(copy)) != 0)
+		return false;
+	handoff_wake(handoff, to);
+	return true;
+}
+
+bool handoff_receive_message(struct handoff *handoff, uint32_t from, uint32_t to,
+			     struct cache_message *message)
+{
+	struct rte_ring *ring = handoff->messages[at(handoff, from, to)];
+	return rte_ring_sc_dequeue_elem(ring, message, sizeof(*message)) == 0;
+}
+
+bool handoff_has_input(const struct handoff *handoff, uint32_t to)
 {
 	for (uint32_t from = 0; from < handoff->worker_count; from++)
-		if (from != to && !rte_ring_empty(ring_of(handoff, from, to)))
+		if (from != to && (!rte_ring_empty(handoff->packets[at(handoff, from, to)]) ||
+				   !rte_ring_empty(handoff->messages[at(handoff, from, to)])))
 			return true;
 	return false;
 }

@@ -3,6 +3,8 @@
 // loop.
 #include "worker_thread.h"
 
+#include "check.h"
+
 #include <rte_cycles.h>
 
 #include <sys/prctl.h>
@@ -16,12 +18,31 @@ static uint64_t clock_us(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-int worker_thread_init(struct worker_thread *thread, struct worker *worker, const int *port_fds)
+// watch_ports writes what to sleep on; returns how many descriptors, -1 for a port without one.
+static uint32_t watch_ports(const struct worker_thread *thread, int *fds)
 {
+	const struct worker *worker = thread->worker;
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < worker->port_count; i++) {
+		// Worker 0 receives for everybody on a shared device and wakes the others.
+		if (worker->index == 0 || !port_ethdev_is_shared(thread->devices[i]))
+			fds[count++] = port_ethdev_wait_fd(worker->ports[i]);
+		if (worker->exceptions && worker->exceptions[i])
+			fds[count++] = port_exception_wait_fd(worker->exceptions[i]);
+	}
+	return count;
+}
+
+int worker_thread_init(struct worker_thread *thread, struct worker *worker,
+		       struct port_ethdev *const *devices)
+{
+	int fds[2 * ARRAY_LEN(worker->conf->dataplane.ports)];
 	thread->worker = worker;
+	thread->devices = devices;
 	atomic_init(&thread->is_stopping, false);
 	atomic_init(&thread->query, NULL);
-	int error = idle_init(&thread->idle, port_fds, worker->port_count,
+	uint32_t count = watch_ports(thread, fds);
+	int error = idle_init(&thread->idle, fds, count,
 			      worker->conf->dataplane.idle == CONF_IDLE_POLL, &worker->counters);
 	if (!error && worker->handoff)
 		worker->handoff->peers[worker->index].wake_fd = thread->idle.wake_fd;
@@ -46,17 +67,38 @@ static void set_asleep(struct worker *worker, bool is_asleep)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
+// step is one turn at the clock's time; worker 0 is woken when frames wait for it to send them.
+static bool step(struct worker_thread *thread, uint64_t *now_us)
+{
+	struct worker *worker = thread->worker;
+	*now_us = clock_us(CLOCK_MONOTONIC);
+	bool is_busy = worker_step(worker, *now_us, clock_us(CLOCK_REALTIME_COARSE) / 1000000);
+	for (uint32_t i = 0; worker->index > 0 && i < worker->port_count; i++)
+		if (port_ethdev_is_shared(thread->devices[i]) &&
+		    port_ethdev_take_wake(worker->ports[i]))
+			handoff_wake(worker->handoff, 0);
+	return is_busy;
+}
+
+// sleep_on sleeps, unless a last look, after everybody was told to wake us, finds something.
 static void sleep_on(struct worker_thread *thread)
 {
 	struct worker *worker = thread->worker;
 	uint64_t attached =
 		worker->channel.attached ? worker->counters.value[COUNTER_channel_attaches] : 0;
+	uint64_t now_us;
 	idle_watch_control(&thread->idle, channel_wake_fd(&worker->channel), attached);
 	set_asleep(worker, true);
-	uint64_t now_us = clock_us(CLOCK_MONOTONIC);
+	for (uint32_t i = 0; i < worker->port_count; i++)
+		port_ethdev_wait_begin(worker->ports[i]);
+	bool is_busy = step(thread, &now_us);
 	uint64_t next_us = worker_next_us(worker);
-	if (next_us > now_us && !worker_has_input(worker))
+	if (is_busy)
+		idle_reset(&thread->idle);
+	else if (next_us > now_us && !worker_has_input(worker))
 		idle_sleep(&thread->idle, next_us - now_us);
+	for (uint32_t i = 0; i < worker->port_count; i++)
+		port_ethdev_wait_end(worker->ports[i]);
 	set_asleep(worker, false);
 }
 
@@ -75,9 +117,8 @@ static void answer(struct worker_thread *thread)
 static void turn(struct worker_thread *thread, uint64_t *cycles)
 {
 	struct worker *worker = thread->worker;
-	uint64_t now_us = clock_us(CLOCK_MONOTONIC);
-	uint64_t wall_us = clock_us(CLOCK_REALTIME_COARSE);
-	bool is_busy = worker_step(worker, now_us, wall_us / 1000000);
+	uint64_t now_us;
+	bool is_busy = step(thread, &now_us);
 	uint64_t end = rte_rdtsc();
 	counter_add(&worker->counters,
 		    is_busy ? COUNTER_worker_cycles_busy : COUNTER_worker_cycles_idle,

@@ -14,15 +14,17 @@ struct worker_query {
 };
 
 struct worker_thread {
-	struct worker *worker; // borrowed
+	struct worker *worker;              // borrowed
+	struct port_ethdev *const *devices; // borrowed: the devices of the worker's ports, in order
 	struct idle idle;
 	_Atomic bool is_stopping;             // W: main thread
 	_Atomic(struct worker_query *) query; // W: asker sets, worker clears
 };
 
-// worker_thread_init prepares the thread of a worker whose ports have the descriptors port_fds (-1
-// for none). Returns 0 or an errno.
-int worker_thread_init(struct worker_thread *thread, struct worker *worker, const int *port_fds);
+// worker_thread_init prepares the thread of a worker whose ports are queues of devices (borrowed).
+// Returns 0 or an errno.
+int worker_thread_init(struct worker_thread *thread, struct worker *worker,
+		       struct port_ethdev *const *devices);
 
 // worker_thread_fini closes descriptors. The worker lives on.
 void worker_thread_fini(struct worker_thread *thread);

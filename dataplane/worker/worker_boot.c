@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+// The main thread of the data plane; see worker_boot.h. It does not touch packets: it starts, then
+// waits for signals and for control.
+#include "worker_boot.h"
+
+#include "check.h"
+#include "worker_attach.h"
+#include "worker_eal.h"
+#include "worker_telemetry.h"
+#include "worker_thread.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_launch.h>
+#include <rte_malloc.h>
+#include <rte_memzone.h>
+
+#define WORKERS_MAX REGION_WORKERS_MAX
+#define PORTS_MAX   ARRAY_LEN(((struct conf *)0)->dataplane.ports)
+#define MBUF_CACHE  256u
+#define TICK_MS     250 // how late a broken region or an offer that does not come is noticed
+#define WHY_BYTES   256u
+
+struct node {
+	const struct conf *conf;
+	uint32_t worker_count;
+	uint32_t port_count;
+	uint32_t launched_count;
+	bool is_eal_up;
+	int signal_fd;
+	char socket_path[CONF_TEXT_BYTES + 32];
+	char why[WHY_BYTES];
+	struct siphash_key cache_secret;
+	struct rte_mempool *mbufs[WORKERS_MAX];
+	const struct rte_memzone *buffers[WORKERS_MAX];
+	struct worker *workers[WORKERS_MAX];
+	struct counters *counters[WORKERS_MAX]; // of the workers
+	struct channel *channels[WORKERS_MAX];  // of the workers
+	struct port *ports[WORKERS_MAX][PORTS_MAX];
+	struct port_ethdev *devices[PORTS_MAX];
+	struct port_exception *exceptions[PORTS_MAX];
+	struct handoff *handoff;
+	struct worker_thread threads[WORKERS_MAX];
+	uint32_t thread_count; // prepared
+	struct attach attach;
+	struct telemetry telemetry;
+};
+
+static uint64_t clock_us(clockid_t clock)
+{
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+// fail notes why; returns false.
+__attribute__((format(printf, 2, 3))) static bool fail(struct node *node, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(node->why, sizeof(node->why), format, arguments);
+	va_end(arguments);
+	return false;
+}
+
+// take_signals blocks them in this thread and all that follow; they arrive on a descriptor.
+static bool take_signals(struct node *node)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+		return fail(node, "signals: %s", strerror(errno));
+	node->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return node->signal_fd >= 0 || fail(node, "signalfd: %s", strerror(errno));
+}
+
+static void drop_signals(struct node *node)
+{
+	close(node->signal_fd);
+}
+
+static bool start_eal(struct node *node)
+{
+	int error = worker_eal_init(node->conf);
+	node->is_eal_up = error == 0;
+	return node->is_eal_up || fail(node, "EAL: %s", strerror(error));
+}
+
+static void stop_eal(struct node *node)
+{
+	if (node->is_eal_up)
+		worker_eal_fini();
+}
+
+static bool take_memory(struct node *node)
+{
+	const struct conf *conf = node->conf;
+	uint16_t private_bytes = RTE_ALIGN(sizeof(struct packet), RTE_MBUF_PRIV_ALIGN);
+	for (uint32_t i = 0; i < node->worker_count; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "mbufs_%u", i);
+		node->mbufs[i] = rte_pktmbuf_pool_create(name, conf->dataplane.mbufs, MBUF_CACHE,
+							 private_bytes, RTE_MBUF_DEFAULT_BUF_SIZE,
+							 SOCKET_ID_ANY);
+		if (!node->mbufs[i])
+			return fail(
+				node,
+				"memory is short for dataplane.mbufs: give dataplane.memory more");
+		snprintf(name, sizeof(name), "buffers_%u", i);
+		node->buffers[i] =
+			rte_memzone_reserve_aligned(name, worker_buffer_bytes(conf), SOCKET_ID_ANY,
+						    RTE_MEMZONE_IOVA_CONTIG, 64);
+		if (!node->buffers[i])
+			return fail(node, "memory is short for dataplane.record_buffers and "
+					  "small_buffers: give dataplane.memory more");
+	}
+	return true;
+}
+
+static void give_memory(struct node *node)
+{
+	for (uint32_t i = 0; i < node->worker_count; i++) {
+		if (node->buffers[i])
+			rte_memzone_free(node->buffers[i]);
+		rte_mempool_free(node->mbufs[i]);
+	}
+}
+
+// alloc_workers makes the workers' memory: ports count in it before the workers live.
+static bool alloc_workers(struct node *node)
+{
+	for (uint32_t i = 0; i < node->worker_count; i++) {
+		node->workers[i] = worker_alloc();
+		if (!node->workers[i])
+			return fail(node, "memory is short");
+		node->counters[i] = &node->workers[i]->counters;
+		node->channels[i] = &node->workers[i]->channel;
+	}
+	return true;
+}
+
+static void free_workers(struct node *node)
+{
+	for (uint32_t i = 0; i < node->worker_count; i++)
+		free(node->workers[i]);
+}
+
+static bool open_port(struct node *node, uint32_t index)
+{
+	const struct conf_port *conf = &node->conf->dataplane.ports[index];
+	struct port_ethdev_config config = {
+		.device = conf->device,
+		.worker_count = node->worker_count,
+		.mtu = (uint16_t)conf->mtu,
+		.vlan = (uint16_t)conf->vlan,
+		.mac = conf->mac.is_set ? conf->mac.bytes : NULL,
+		.mbufs = node->mbufs,
+		.counters = node->counters,
+	};
+	char why[WHY_BYTES / 2] = "memory is short";
+	node->devices[index] = port_ethdev_open(&config, why, sizeof(why));
+	if (!node->devices[index])
+		return fail(node, "port %s: %s", conf->name, why);
+	for (uint32_t i = 0; i < node->worker_count; i++)
+		node->ports[i][index] = port_ethdev_port(node->devices[index], i);
+	if (!conf->exception[0])
+		return true;
+	node->exceptions[index] = port_exception_open(node->devices[index], conf->exception,
+						      node->mbufs[0], why, sizeof(why));
+	return node->exceptions[index] || fail(node, "exception of port %s: %s", conf->name, why);
+}
+
+static bool open_ports(struct node *node)
+{
+	for (uint32_t i = 0; i < node->port_count; i++)
+		if (!open_port(node, i))
+			return false;
+	return true;
+}
+
+static void close_ports(struct node *node)
+{
+	for (uint32_t i = 0; i < node->port_count; i++) {
+		port_exception_close(node->exceptions[i]);
+		port_ethdev_close(node->devices[i]);
+		node->exceptions[i] = NULL;
+		node->devices[i] = NULL;
+	}
+}
+
+static bool make_handoff(struct node *node)
+{
+	if (node->worker_count == 1)
+		return true;
+	node->handoff = handoff_new(node->worker_count, node->conf->dataplane.handoff);
+	return node->handoff || fail(node, "memory is short for dataplane.handoff");
+}
+
+static void free_handoff(struct node *node)
+{
+	handoff_free(node->handoff);
+}
+
+static bool init_worker(struct node *node, uint32_t index)
+{
+	struct worker_params params = {
+		.conf = node->conf,
+		.index = index,
+		.count = node->worker_count,
+		.ports = node->ports[index],
+		.exceptions = index == 0 ? node->exceptions : NULL,
+		.mbufs = node->mbufs[index],
+		.buffer_memory = node->buffers[index]->addr,
+		.buffer_iova = node->buffers[index]->iova,
+		.cache_secret = node->cache_secret,
+		.handoff = node->handoff,
+		.now_us = clock_us(CLOCK_MONOTONIC),
+		.wall_s = clock_us(CLOCK_REALTIME) / 1000000,
+	};
+	if (getrandom(&params.seed, sizeof(params.seed), 0) != sizeof(params.seed))
+		return fail(node, "no random numbers");
+	const char *why = worker_init(node->workers[index], &params);
+	return !why || fail(node, "worker %u: %s", index, why);
+}
+
+static bool start_workers(struct node *node)
+{
+	if (getrandom(&node->cache_secret, sizeof(node->cache_secret), 0) !=
+	    sizeof(node->cache_secret))
+		return fail(node, "no random numbers");
+	for (uint32_t i = 0; i < node->worker_count; i++)
+		if (!init_worker(node, i))
+			return false;
+	return true;
+}
+
+static void stop_workers(struct node *node)
+{
+	for (uint32_t i = 0; i < node->worker_count; i++)
+		worker_close(node->workers[i]);
+	// A device may still hold frames whose bytes are in the workers' buffers.
+	close_ports(node);
+	for (uint32_t i = 0; i < node->worker_count; i++)
+		worker_fini(node->workers[i]);
+}
+
+static void wake_workers(void *user)
+{
+	struct node *node = user;
+	for (uint32_t i = 0; i < node->thread_count; i++)
+		worker_thread_wake(&node->threads[i]);
+}
+
+static bool listen_for_control(struct node *node)
+{
+	uint64_t boot_id;
+	snprintf(node->socket_path, sizeof(node->socket_path), "%s/" HANDOVER_SOCKET_NAME,
+		 node->conf->run_dir);
+	if (getrandom(&boot_id, sizeof(boot_id), 0) != sizeof(boot_id))
+		return fail(node, "no random numbers");
+	int error =
+		attach_init(&node->attach, node->socket_path, node->channels, node->worker_count);
+	node->attach.boot_id = boot_id;
+	node->attach.offered = wake_workers;
+	node->attach.user = node;
+	return error == 0 || fail(node, "%s: %s", node->socket_path, strerror(error));
+}
+
+static void stop_listening(struct node *node)
+{
+	attach_fini(&node->attach, node->socket_path);
+}
+
+static bool start_threads(struct node *node)
+{
+	for (uint32_t i = 0; i < node->worker_count; i++) {
+		int error = worker_thread_init(&node->threads[i], node->workers[i], node->devices);
+		if (error)
+			return fail(node, "worker %u: %s", i, strerror(error));
+		node->thread_count++;
+	}
+	// Worker i runs on EAL's lcore i + 1, which is pinned to its core.
+	for (uint32_t i = 0; i < node->worker_count; i++) {
+		if (rte_eal_remote_launch(worker_thread_run, &node->threads[i], i + 1) != 0)
+			return fail(node, "worker %u does not start", i);
+		node->launched_count++;
+	}
+	return true;
+}
+
+static void stop_threads(struct node *node)
+{
+	for (uint32_t i = 0; i < node->launched_count; i++)
+		worker_thread_stop(&node->threads[i]);
+	for (uint32_t i = 0; i < node->launched_count; i++)
+		rte_eal_wait_lcore(i + 1);
+	for (uint32_t i = 0; i < node->thread_count; i++)
+		worker_thread_fini(&node->threads[i]);
+}
+
+static bool start_telemetry(struct node *node)
+{
+	node->telemetry = (struct telemetry){
+		.conf = node->conf,
+		.threads = node->threads,
+		.worker_count = node->worker_count,
+		.attach = &node->attach,
+		.started_wall_s = (uint64_t)time(NULL),
+	};
+	int error = telemetry_start(&node->telemetry);
+	return error == 0 || fail(node, "telemetry: %s", strerror(error));
+}
+
+static void stop_telemetry(struct node *)
+{
+	telemetry_stop();
+}
+
+// harden: nothing that this process starts later may gain privileges.
+static bool harden(struct node *node)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ||
+	       fail(node, "prctl: %s", strerror(errno));
+}
+
+static void keep(struct node *) {}
+
+// What comes up, in this order, and goes down in the reverse.
+static const struct {
+	bool (*start)(struct node *node);
+	void (*stop)(struct node *node); // also after start failed half way
+} boot_steps[] = {
+	{take_signals, drop_signals},
+	{start_eal, stop_eal},
+	{take_memory, give_memory},
+	{alloc_workers, free_workers},
+	{open_ports, close_ports},
+	{make_handoff, free_handoff},
+	{start_workers, stop_workers},
+	{listen_for_control, stop_listening},
+	{start_threads, stop_threads},
+	{start_telemetry, stop_telemetry},
+	{harden, keep},
+};
+
+// serve waits for signals and control until a signal ends it.
+static void serve(struct node *node)
+{
+	struct pollfd polls[1 + ATTACH_POLLS];
+	for (;;) {
+		polls[0] = (struct pollfd){node->signal_fd, POLLIN, 0};
+		attach_polls(&node->attach, polls + 1);
+		if (poll(polls, ARRAY_LEN(polls), TICK_MS) < 0 && errno != EINTR)
+			return;
+		if (polls[0].revents)
+			return;
+		attach_run(&node->attach, polls + 1, clock_us(CLOCK_MONOTONIC));
+	}
+}
+
+int worker_boot_run(const struct conf *conf)
+{
+	struct node *node = calloc(1, sizeof(*node));
+	size_t started = 0;
+	bool is_good = node != NULL;
+	if (!node)
+		return 1;
+	node->conf = conf;
+	node->signal_fd = -1;
+	node->worker_count = conf->dataplane.cores.count;
+	node->port_count = conf->dataplane.ports_count;
+	while (is_good && started < ARRAY_LEN(boot_steps))
+		is_good = boot_steps[started++].start(node);
+	if (is_good) {
+		fprintf(stderr, "%s: %s with %u workers is up\n", conf->node.id,
+			conf_role_name(conf->node.role), node->worker_count);
+		serve(node);
+	} else {
+		fprintf(stderr, "%s: %s\n", conf->node.id, node->why);
+	}
+	while (started > 0)
+		boot_steps[--started].stop(node);
+	free(node);
+	return is_good ? 0 : 1;
+}
