@@ -32,6 +32,9 @@ static bool make(struct cache *cache, const struct url *url, struct cache_key *k
 	size_t bytes = url->scheme.bytes + colon.bytes + authority.bytes + url->target.bytes;
 	if (bytes > sizeof(cache->key_text) || bytes < url->target.bytes)
 		return false;
+	// So that no part of one URL can pass for a part of another.
+	if (!slice_starts(url->target, SLICE("/")) || slice_find(authority, '/') < authority.bytes)
+		return false;
 	char *at = cache->key_text;
 	for (size_t i = 0; i < url->scheme.bytes; i++)
 		*at++ = lower(url->scheme.at[i]);

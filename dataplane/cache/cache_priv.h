@@ -165,7 +165,7 @@ struct cache {
 	_Alignas(8) uint8_t scratch[CACHE_CHUNK_BYTES];
 };
 
-// cache_key_make makes the key of a request in cache->key_text; false when it is too long. The key
+// cache_key_make makes the key of a request in cache->key_text; false when it is too long or has no path. The key
 // is good until the next one is made.
 bool cache_key_make(struct cache *cache, const struct http_message *request, struct cache_key *key);
 

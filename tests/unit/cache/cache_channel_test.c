@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several shards of one node in one process. Messages travel late, in order, and through rings that
+// are often full; askers go away at every point. Whatever happens: each asker gets exactly one
+// answer or cancelled, bodies are right, purged responses do not come back, and at the end nothing
+// is out.
+#include "cache_channel.h"
+#include "cache_fixture.h"
+#include "random.h"
+
+enum { WORKERS_MAX = 4, ASKERS = 24, RING = 512, URLS = 6 };
+
+enum asker_state { IDLE, ASKED, FETCHING, FILLING, READING };
+
+struct asker {
+	enum asker_state state;
+	uint32_t generation;
+	uint32_t url;
+	struct cache_answer answer;
+	uint64_t version; // of the response it fills
+	uint64_t left_bytes;
+};
+
+struct ring {
+	struct cache_message messages[RING];
+	uint32_t first, count;
+};
+
+struct node {
+	struct world *world;
+	uint32_t index;
+	struct cache *cache;
+	struct counters counters;
+	struct asker askers[ASKERS];
+};
+
+struct world {
+	struct random_source random;
+	uint32_t worker_count;
+	uint32_t ring_size;
+	uint64_t now_us;
+	uint64_t next_version;
+	uint64_t purged_version[URLS]; // responses up to this one are forgotten
+	uint64_t asked_version[WORKERS_MAX][ASKERS];
+	bool is_draining;
+	uint64_t hits, foreign_fills, stored;
+	struct ring rings[WORKERS_MAX][WORKERS_MAX];
+	struct node nodes[WORKERS_MAX];
+};
+
+static bool carry(void *owner, uint32_t to_worker, const struct cache_message *message)
+{
+	struct node *node = owner;
+	struct ring *ring = &node->world->rings[node->index][to_worker];
+	if (ring->count == node->world->ring_size)
+		return false;
+	ring->messages[(ring->first + ring->count++) % RING] = *message;
+	return true;
+}
+
+// The body of a version of a response: its number, again and again.
+static uint64_t body_bytes(uint64_t version)
+{
+	return version * 7919 % 50000;
+}
+
+static char body_byte(uint64_t version, uint64_t offset)
+{
+	return (char)('a' + (version + offset / 100) % 26);
+}
+
+static const char *fields_of(struct world *world)
+{
+	static const char *const choices[] = {
+		"cache-control: max-age=600", "cache-control: max-age=600",
+		"cache-control: max-age=600", "cache-control: private",
+		"cache-control: max-age=600\nvary: accept"};
+	return choices[random_below(&world->random, 5)];
+}
+
+static uint64_t version_of(const struct http_message *head)
+{
+	struct slice text = http_field_find(head, SLICE("x-version"));
+	char number[24] = {0};
+	memcpy(number, text.at, text.bytes < 23 ? text.bytes : 23);
+	return strtoull(number, NULL, 10);
+}
+
+static void check_object(struct node *node, struct asker *asker)
+{
+	const struct cache_object *object = asker->answer.object;
+	struct world *world = node->world;
+	uint64_t version = version_of(cache_object_head(object));
+	uint64_t offset = 0;
+	bool is_right = cache_object_bytes(object) == body_bytes(version);
+	while (is_right && offset < body_bytes(version)) {
+		struct slice run = cache_object_read(object, offset, 3000);
+		for (size_t i = 0; i < run.bytes; i += 97)
+			is_right &= run.at[i] == body_byte(version, offset + i);
+		is_right &= run.bytes > 0;
+		offset += run.bytes;
+	}
+	CU_ASSERT(is_right);
+	CU_ASSERT(version > world->asked_version[node->index][asker - node->askers]);
+	world->hits++;
+}
+
+static void answered(void *owner, struct pool_id id, const struct cache_answer *answer)
+{
+	struct node *node = owner;
+	struct asker *asker = &node->askers[id.index];
+	CU_ASSERT_EQUAL_FATAL(asker->state, ASKED);
+	CU_ASSERT_EQUAL_FATAL(asker->generation, id.generation);
+	asker->answer = *answer;
+	switch (answer->verdict) {
+	case CACHE_FETCH: asker->state = FETCHING; break;
+	case CACHE_PASS: asker->state = IDLE; break;
+	default: asker->state = READING; check_object(node, asker);
+	}
+}
+
+static struct head *request_for(struct world *world, struct head *head, uint32_t url)
+{
+	static const char *const targets[URLS] = {"/0", "/1", "/2", "/3", "/4", "/5"};
+	return request_of(head, targets[url],
+			  random_below(&world->random, 3) ? "accept: a" : "accept: b");
+}
+
+static void start_asking(struct node *node, struct asker *asker)
+{
+	struct world *world = node->world;
+	struct head head;
+	uint32_t index = (uint32_t)(asker - node->askers);
+	asker->state = ASKED;
+	asker->generation++;
+	asker->url = random_below(&world->random, URLS);
+	// A purge that reached the owner before the question must hold.
+	world->asked_version[node->index][index] = world->purged_version[asker->url];
+	cache_ask(node->cache, &request_for(world, &head, asker->url)->message,
+		  (struct pool_id){index, asker->generation});
+}
+
+static void begin_filling(struct node *node, struct asker *asker)
+{
+	struct world *world = node->world;
+	struct head request, response;
+	char fields[128];
+	enum counter why = COUNTER_COUNT;
+	asker->version = ++world->next_version;
+	snprintf(fields, sizeof(fields), "%s\nx-version: %llu", fields_of(world),
+		 (unsigned long long)asker->version);
+	asker->left_bytes = body_bytes(asker->version);
+	request_for(world, &request, asker->url);
+	response_of(&response, 200, fields);
+	if (random_below(&world->random, 2))
+		response.message.content_length = asker->left_bytes;
+	asker->state = FILLING;
+	if (!cache_fill_begin(asker->answer.fill, &request.message, &response.message, &why)) {
+		CU_ASSERT_NOT_EQUAL(why, COUNTER_COUNT);
+		asker->state = IDLE;
+	}
+}
+
+static void go_on_filling(struct node *node, struct asker *asker)
+{
+	char piece[8000];
+	uint64_t done = body_bytes(asker->version) - asker->left_bytes;
+	size_t length = 1 + random_below(&node->world->random, sizeof(piece));
+	if (asker->left_bytes == 0) {
+		asker->state = IDLE;
+		cache_fill_end(asker->answer.fill);
+		return;
+	}
+	length = length < asker->left_bytes ? length : asker->left_bytes;
+	for (size_t i = 0; i < length; i++)
+		piece[i] = body_byte(asker->version, done + i);
+	asker->left_bytes -= length;
+	if (!cache_fill_write(asker->answer.fill, slice_of(piece, length)))
+		asker->state = IDLE;
+}
+
+static void leave(struct node *node, struct asker *asker)
+{
+	uint32_t index = (uint32_t)(asker - node->askers);
+	enum asker_state state = asker->state;
+	asker->state = IDLE;
+	if (state == ASKED)
+		cache_cancel(node->cache, (struct pool_id){index, asker->generation});
+	if (state == FETCHING || state == FILLING)
+		cache_fill_abandon(asker->answer.fill);
+	if (state == READING)
+		cache_release(node->cache, asker->answer.object);
+}
+
+static void step_asker(struct node *node, struct asker *asker)
+{
+	struct world *world = node->world;
+	if (asker->state != IDLE && random_below(&world->random, 20) == 0) {
+		leave(node, asker);
+		return;
+	}
+	switch (asker->state) {
+	case IDLE:
+		if (!world->is_draining)
+			start_asking(node, asker);
+		break;
+	case ASKED: break;
+	case FETCHING: begin_filling(node, asker); break;
+	case FILLING: go_on_filling(node, asker); break;
+	case READING: leave(node, asker);
+	}
+}
+
+static void deliver(struct world *world, uint32_t from, uint32_t to)
+{
+	struct ring *ring = &world->rings[from][to];
+	uint32_t budget = random_below(&world->random, 4);
+	for (; budget && ring->count; budget--) {
+		struct cache_message message = ring->messages[ring->first];
+		ring->first = (ring->first + 1) % RING;
+		ring->count--;
+		cache_message_received(world->nodes[to].cache, from, &message);
+	}
+}
+
+// Control tells every worker; the owner is the one that forgets.
+static void purge(struct world *world, uint32_t url)
+{
+	char text[32];
+	snprintf(text, sizeof(text), "https://h.example/%u", url);
+	for (uint32_t i = 0; i < world->worker_count; i++)
+		cache_purge_url(world->nodes[i].cache, slice_str(text));
+	world->purged_version[url] = world->next_version;
+}
+
+static void turn(struct world *world)
+{
+	world->now_us += random_below(&world->random, 3000);
+	for (uint32_t i = 0; i < world->worker_count; i++) {
+		struct node *node = &world->nodes[i];
+		cache_set_time(node->cache, world->now_us, 1000000 + world->now_us / 1000000);
+		for (uint32_t from = 0; from < world->worker_count; from++)
+			if (from != i)
+				deliver(world, from, i);
+		step_asker(node, &node->askers[random_below(&world->random, ASKERS)]);
+		step_asker(node, &node->askers[random_below(&world->random, ASKERS)]);
+		cache_run(node->cache);
+	}
+	if (random_below(&world->random, 150) == 0)
+		purge(world, random_below(&world->random, URLS));
+	if (random_below(&world->random, 400) == 0) {
+		struct head head;
+		uint32_t i = random_below(&world->random, world->worker_count);
+		request_for(world, &head, random_below(&world->random, URLS));
+		cache_invalidate(world->nodes[i].cache, &head.message);
+	}
+}
+
+static void world_start(struct world *world, uint64_t seed)
+{
+	memset(world, 0, sizeof(*world));
+	random_init(&world->random, (struct siphash_key){{seed, 11}});
+	world->worker_count = 2 + (uint32_t)(seed % 3);
+	world->ring_size = seed % 2 ? RING : 3;
+	for (uint32_t i = 0; i < world->worker_count; i++) {
+		struct cache_limits limits = fixture_limits();
+		struct node *node = &world->nodes[i];
+		limits.memory_bytes = 500000;
+		limits.waiter_count = seed % 5 ? 16 : 3;
+		limits.wait_ms = 300;
+		limits.worker_index = i;
+		limits.worker_count = world->worker_count;
+		limits.send = carry;
+		node->world = world;
+		node->index = i;
+		node->cache = cache_new(&limits, answered, node, &node->counters);
+	}
+}
+
+static uint32_t all_in_flight(const struct world *world)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < world->worker_count; i++) {
+		count += cache_in_flight(world->nodes[i].cache);
+		for (uint32_t to = 0; to < world->worker_count; to++)
+			count += world->rings[i][to].count;
+		for (uint32_t a = 0; a < ASKERS; a++)
+			count += world->nodes[i].askers[a].state != IDLE;
+	}
+	return count;
+}
+
+static void world_end(struct world *world)
+{
+	world->is_draining = true;
+	for (int i = 0; i < 20000 && all_in_flight(world); i++)
+		turn(world);
+	CU_ASSERT_EQUAL(all_in_flight(world), 0);
+	for (uint32_t i = 0; i < world->worker_count; i++) {
+		struct node *node = &world->nodes[i];
+		world->stored += node->counters.value[COUNTER_cache_stored];
+		cache_purge_all(node->cache);
+		for (int sweep = 0; sweep < 10; sweep++)
+			cache_run(node->cache);
+		CU_ASSERT_EQUAL(node->counters.value[COUNTER_cache_bytes], 0);
+		cache_free(node->cache);
+	}
+}
+
+static void thousands_of_seeds_answer_once_and_leak_nothing(void)
+{
+	static struct world world;
+	const char *one = getenv("SEED");
+	uint64_t first = one ? strtoull(one, NULL, 10) : 0;
+	uint64_t hits = 0, stored = 0, channel_full = 0;
+	for (uint64_t seed = first; seed < (one ? first + 1 : 2000); seed++) {
+		unsigned before = CU_get_number_of_failure_records();
+		world_start(&world, seed);
+		for (int i = 0; i < 500; i++)
+			turn(&world);
+		world_end(&world);
+		hits += world.hits;
+		stored += world.stored;
+		for (uint32_t i = 0; i < world.worker_count; i++)
+			channel_full += world.nodes[i].counters.value[COUNTER_cache_channel_full];
+		if (CU_get_number_of_failure_records() > before) {
+			printf("# failing seed: SEED=%llu\n", (unsigned long long)seed);
+			break;
+		}
+	}
+	printf("# %llu hits, %llu stored, %llu messages had to wait\n", (unsigned long long)hits,
+	       (unsigned long long)stored, (unsigned long long)channel_full);
+	if (!one)
+		CU_ASSERT(hits > 10000 && stored > 5000 && channel_full > 1000);
+}
+
+UNIT_MAIN("cache_channel", {"thousands of seeds answer once and leak nothing",
+			    thousands_of_seeds_answer_once_and_leak_nothing})
