@@ -213,6 +213,8 @@ static size_t on_plaintext(void *user, struct slice bytes)
 	struct rig_end *end = user;
 	size_t run = MIN(bytes.bytes, end->take_max);
 	end->event_count++;
+	if (end->is_deaf)
+		return run;
 	end->plain = realloc(end->plain, end->plain_bytes + run + 1);
 	memcpy(end->plain + end->plain_bytes, bytes.at, run);
 	end->plain_bytes += run;

@@ -45,6 +45,7 @@ struct rig_end { // one of our connections
 	uint8_t *plain; // what was opened, owned
 	size_t plain_bytes;
 	size_t take_max; // plaintext takes at most this much a call; SIZE_MAX at first
+	bool is_deaf;    // plaintext is taken and forgotten
 	unsigned event_count;
 	unsigned ready_count;
 	struct tls_info info;
