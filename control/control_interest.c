@@ -149,10 +149,19 @@ void control_interest_appear(struct control *control)
 	}
 }
 
+// is_served tells whether host has a service now. Before it says no it looks at the registry once
+// more: the service may have been written since the last look.
+static bool is_served(struct control *control, const char *host)
+{
+	if (compile_routes_of(control->registry, host).count > 0)
+		return true;
+	control_follow(control);
+	return compile_routes_of(control->registry, host).count > 0;
+}
+
 static void lookup(struct control *control, uint32_t worker, const char *host)
 {
-	bool is_served = compile_routes_of(control->registry, host).count > 0;
-	if (!is_served) {
+	if (!is_served(control, host)) {
 		send_route_absent(control, worker, host);
 		if (control->self.role == CONF_ROLE_EDGE)
 			remember_absent(control, host);
@@ -183,7 +192,7 @@ static void cert_wanted(struct control *control, uint32_t worker, const char *ho
 	snprintf(slot, sizeof(slot), "dns/%s", host);
 	bool can_be_issued = control->self.role == CONF_ROLE_EDGE &&
 			     control->conf.is_development_ca && !strpbrk(host, ":[]") &&
-			     compile_routes_of(control->registry, host).count > 0;
+			     is_served(control, host);
 	if (!can_be_issued) {
 		send_cert_absent(control, worker, host);
 		return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each role is told about one small mesh: shop in fra behind two sidecars, blog in nyc without,
-// gateways in both, edges in par.
+// What each role is told about one small mesh: shop in fra behind two sidecars, blog in nyc
+// without, gateways in both, edges in par.
 #include "compile.h"
 #include "control_fixture.h"
 
@@ -62,7 +62,8 @@ static struct rowset *compile_checked(struct world *w)
 	struct rowset *set = compile_run(&w->input);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(set);
 	for (uint32_t i = 0; i < set->count; i++) {
-		struct record_header header = {.magic = RECORD_MAGIC, .version = RECORD_VERSION,
+		struct record_header header = {.magic = RECORD_MAGIC,
+					       .version = RECORD_VERSION,
 					       .type = (uint8_t)set->rows[i].type,
 					       .bytes = set->rows[i].bytes};
 		const char *wrong = record_check(&header, set->rows[i].payload);
@@ -127,8 +128,11 @@ static void an_edge_gets_services_presence_and_gateways_of_what_was_asked_for(vo
 static void presence_counts_the_healthy_of_a_location(void)
 {
 	struct world w;
-	struct row_instance row = {.service = "shop", .address = "10.1.0.3:80", .location = "fra",
-				   .node = "side-2", .is_unhealthy = true};
+	struct row_instance row = {.service = "shop",
+				   .address = "10.1.0.3:80",
+				   .location = "fra",
+				   .node = "side-2",
+				   .is_unhealthy = true};
 	world_open(&w, CONF_ROLE_EDGE, "edge-1", "par");
 	store_put(w.registry.store, STORE_instance, "shop/10.1.0.3:80", &row, STORE_ANY);
 	fixture_follow(&w.registry);
@@ -228,8 +232,12 @@ static void a_sidecar_gets_only_what_runs_on_it(void)
 static void a_gateway_whose_data_plane_is_down_is_told_unhealthy(void)
 {
 	struct world w;
-	struct row_node row = {.node = "gw-fra", .role = "gateway", .location = "fra",
-			       .mesh_address = "10.1.1.1:8443", .is_down = true, .heartbeat_s = 1};
+	struct row_node row = {.node = "gw-fra",
+			       .role = "gateway",
+			       .location = "fra",
+			       .mesh_address = "10.1.1.1:8443",
+			       .is_down = true,
+			       .heartbeat_s = 1};
 	world_open(&w, CONF_ROLE_EDGE, "edge-1", "par");
 	ask(&w, "shop.example");
 	store_put(w.registry.store, STORE_node, "gw-fra", &row, STORE_ANY);
@@ -246,7 +254,8 @@ static void a_gateway_whose_data_plane_is_down_is_told_unhealthy(void)
 }
 
 UNIT_MAIN("compile",
-	  {"an edge knows nothing that nobody asked for", an_edge_knows_nothing_that_nobody_asked_for},
+	  {"an edge knows nothing that nobody asked for",
+	   an_edge_knows_nothing_that_nobody_asked_for},
 	  {"an edge gets services, presence and gateways of what was asked for",
 	   an_edge_gets_services_presence_and_gateways_of_what_was_asked_for},
 	  {"presence counts the healthy of a location", presence_counts_the_healthy_of_a_location},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CA and its members through a real store: who is admitted, who is refused, and what a certificate
-// looks like to OpenSSL.
+// The CA and its members through a real store: who is admitted, who is refused, and what a
+// certificate looks like to OpenSSL.
 #include "authority.h"
 #include "control_fixture.h"
 #include "keyfile.h"
@@ -34,8 +34,8 @@ static bool served(void *, const char *host)
 static void open_authority(struct world *w)
 {
 	char error[STORE_ERROR_BYTES] = "";
-	struct authority_options options = {w->f.store, w->f.dir,  "mesh.example", LIFE_S,
-					    on_node,    served, w};
+	struct authority_options options = {w->f.store, w->f.dir, "mesh.example", LIFE_S, on_node,
+					    served,     w};
 	w->authority = authority_open(&options, NOW_S, error);
 	if (!w->authority)
 		printf("# %s\n", error);
@@ -205,7 +205,8 @@ static void the_registry_holds_no_secret_of_a_token(void)
 	snprintf(command, sizeof(command), "! cat %s/registry.db* | grep -qa \"$(cut -d. -f2 %s)\"",
 		 w.f.dir, w.token_path);
 	CU_ASSERT_EQUAL(system(command), 0);
-	snprintf(command, sizeof(command), "! cat %s/registry.db* | grep -qa 'PRIVATE KEY'", w.f.dir);
+	snprintf(command, sizeof(command), "! cat %s/registry.db* | grep -qa 'PRIVATE KEY'",
+		 w.f.dir);
 	CU_ASSERT_EQUAL(system(command), 0);
 	world_close(&w);
 }
@@ -336,8 +337,10 @@ static void the_names_in_a_request_are_ignored(void)
 	give_token(&w, "edge-1", "edge", NOW_S + 60);
 	fixture_path(&w.f, "csr", path);
 	snprintf(command, sizeof(command),
-		 "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout %s.key "
-		 "-subj /CN=root -addext 'subjectAltName=URI:spiffe://mesh.example/gateway/fra/gw-1' "
+		 "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "
+		 "%s.key "
+		 "-subj /CN=root -addext "
+		 "'subjectAltName=URI:spiffe://mesh.example/gateway/fra/gw-1' "
 		 "-out %s 2>/dev/null",
 		 path, path);
 	CU_ASSERT_EQUAL(system(command), 0);

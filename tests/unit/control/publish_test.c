@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The publisher against real rings: what a worker reads is what it should know, also when its ring is
-// full most of the time.
+// The publisher against real rings: what a worker reads is what it should know, also when its ring
+// is full most of the time.
 #include "control_fixture.h"
 #include "handover.h"
 #include "publish.h"
@@ -205,10 +205,11 @@ static void purges_beyond_the_bound_become_a_purge_of_everything(void)
 	world_open(&w);
 	tell(&w, make_set((uint32_t[]){1}, 1, "a"));
 	for (unsigned i = 0; i < PUBLISH_ONCE_MAX + 5; i++) {
-		struct record_purge_row row = {.sequence = i + 1, .kind = RECORD_PURGE_URL,
-					       .url_bytes = 10};
+		struct record_purge_row row = {
+			.sequence = i + 1, .kind = RECORD_PURGE_URL, .url_bytes = 10};
 		publish_once(w.publish, PUBLISH_ALL,
-			     &(struct rowset_row){RECORD_PURGE, i, sizeof(row), &row}, "http://a/b");
+			     &(struct rowset_row){RECORD_PURGE, i, sizeof(row), &row},
+			     "http://a/b");
 	}
 	struct publish_status status;
 	publish_read_status(w.publish, 0, 1, &status);

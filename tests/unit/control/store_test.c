@@ -20,8 +20,8 @@ static void see(void *user, const struct store_row *row)
 	row_copy_text(seen->last_key, sizeof(seen->last_key), row->key);
 }
 
-static void put_location(struct store *store, const char *name, uint64_t cost_us,
-			 uint64_t expect, enum store_result wanted)
+static void put_location(struct store *store, const char *name, uint64_t cost_us, uint64_t expect,
+			 enum store_result wanted)
 {
 	struct row_location row = {.cost_us = cost_us};
 	row_copy_text(row.name, sizeof(row.name), name);
@@ -31,8 +31,8 @@ static void put_location(struct store *store, const char *name, uint64_t cost_us
 static void a_row_comes_back_as_it_was_written(void)
 {
 	struct fixture f;
-	struct row_instance in = {.service = "shop", .address = "10.0.0.1:80", .weight = 7,
-				  .is_draining = true};
+	struct row_instance in = {
+		.service = "shop", .address = "10.0.0.1:80", .weight = 7, .is_draining = true};
 	struct row_instance out;
 	fixture_open(&f);
 	CU_ASSERT_EQUAL(store_put(f.store, STORE_instance, "k", &in, STORE_ANY), STORE_OK);
@@ -165,7 +165,8 @@ static void a_schema_of_the_future_is_refused(void)
 	store_close(f.store);
 	f.store = NULL;
 	snprintf(command, sizeof(command),
-		 "printf '\\000\\000\\000\\143' | dd of=%s bs=1 seek=60 conv=notrunc 2>/dev/null", path);
+		 "printf '\\000\\000\\000\\143' | dd of=%s bs=1 seek=60 conv=notrunc 2>/dev/null",
+		 path);
 	CU_ASSERT_EQUAL(system(command), 0);
 	CU_ASSERT_PTR_NULL(store_open(&(struct store_options){.path = path}, error));
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "version 99"));
@@ -245,12 +246,14 @@ static void a_range_holds_exactly_the_keys_with_the_prefix(void)
 UNIT_MAIN("store", {"a row comes back as it was written", a_row_comes_back_as_it_was_written},
 	  {"the file is private", the_file_is_private},
 	  {"an id lasts while the row lives", an_id_lasts_while_the_row_lives},
-	  {"a write of what somebody changed is refused", a_write_of_what_somebody_changed_is_refused},
+	  {"a write of what somebody changed is refused",
+	   a_write_of_what_somebody_changed_is_refused},
 	  {"of several writes all happen or none", of_several_writes_all_happen_or_none},
 	  {"changes tell each row once, in the order of writing",
 	   changes_tell_each_row_once_in_the_order_of_writing},
 	  {"another connection notices a change", another_connection_notices_a_change},
-	  {"a log that was trimmed asks for a new list", a_log_that_was_trimmed_asks_for_a_new_list},
+	  {"a log that was trimmed asks for a new list",
+	   a_log_that_was_trimmed_asks_for_a_new_list},
 	  {"a schema of the future is refused", a_schema_of_the_future_is_refused},
 	  {"a file that is no database is told", a_file_that_is_no_database_is_told},
 	  {"the model follows, and survives a row it cannot read",
