@@ -189,6 +189,7 @@ static void stop(struct station *station)
 	port_exception_close(station->exception);
 	port_ethdev_close(station->device);
 	printf("mbufs_lost %u\n", rte_mempool_in_use_count(station->mbufs));
+	fflush(stdout);
 	rte_eal_cleanup();
 }
 
