@@ -89,16 +89,12 @@ static int check_host(struct http_message *m, const struct findings *f)
 static int check_coding(struct slice coding)
 {
 	struct slice item;
-	unsigned chunked = 0, other = 0;
-	while (http_next_item(&coding, &item)) {
-		if (slice_equal_nocase(item, SLICE("chunked")))
-			chunked++;
-		else
-			other++;
-	}
-	if (other)
-		return COUNTER_http_coding_unknown;
-	return chunked == 1 ? 0 : COUNTER_http_coding_bad;
+	if (slice_equal_nocase(coding, SLICE("chunked")))
+		return 0;
+	while (http_next_item(&coding, &item))
+		if (!slice_equal_nocase(item, SLICE("chunked")))
+			return COUNTER_http_coding_unknown;
+	return COUNTER_http_coding_bad;
 }
 
 // RFC 9112 6.1, 6.2, 6.3
