@@ -53,7 +53,7 @@ struct tls_info {
 };
 
 // Events of a connection. No member may be NULL. Inside an event every tls_ call is allowed but
-// tls_free of the same connection.
+// tls_free of the same connection, tls_run and tls_free_all. Inside cert_wanted none is.
 struct tls_events {
 	// send carries handshake bytes, tickets, alerts: it takes the reference to buf.
 	void (*send)(void *user, struct buf *buf, uint32_t offset, uint32_t bytes);
@@ -109,22 +109,28 @@ void tls_sweep(struct tls *tls);
 // tls_set_time tells the time; wall_s is the Unix time that certificates are checked against.
 void tls_set_time(struct tls *tls, uint64_t now_us, uint64_t wall_s);
 
-// tls_accept_new starts a server side; NULL at a bound (counted). tls_connect_new starts a client side
-// and sends its first flight by `send`; NULL at a bound or without an identity.
+// tls_accept_new starts a server side; NULL at a bound or, between nodes, without identity or trust
+// bundle (each counted). tls_connect_new starts a client side, between nodes only, offers h2 and sends its
+// first flight by `send`; NULL likewise. With no buffers its closed event comes before it returns.
+// In TLS 1.3 a client is ready before the server has judged its certificate: a refusal arrives
+// afterwards as closed(COUNTER_tls_alert_certificate), so the first answer belongs to the handshake.
 struct tls_conn *tls_accept_new(struct tls *tls, const struct tls_accept *accept);
 struct tls_conn *tls_connect_new(struct tls *tls, const struct tls_connect *connect);
 
 // tls_receive takes wire bytes, which it may decrypt in place, and returns how many it took: less than
-// all while the peer's bytes must wait (handshake waits for a certificate or its budget, plaintext
-// not taken). Call again after tls_resume or in a later loop.
+// all while the peer's bytes must wait (plaintext not taken, no buffer; a handshake that waits for a
+// certificate or its budget keeps up to BUF_BYTES). Call again with the rest after tls_resume or in a
+// later loop. After closed it takes everything and does nothing.
 size_t tls_receive(struct tls_conn *conn, uint8_t *bytes, size_t count);
 
 // tls_resume offers plaintext that was not taken again. True when all of it was taken.
 bool tls_resume(struct tls_conn *conn);
 
 // tls_seal turns bytes (1..TLS_PLAINTEXT_MAX) of plaintext, at TLS_RECORD_HEAD + TLS_NONCE_ROOM into
-// buf, into one record in place: *offset and *wire_bytes tell where it lies. Returns 0, or EPIPE (not
-// ready, closed).
+// buf, into one record in place: *offset and *wire_bytes tell where it lies. buf has TLS_RECORD_TAIL
+// more bytes behind the plaintext. Records must reach the wire in the order of the calls; when a
+// key has served its bound, a KeyUpdate goes out by `send` before this returns. Returns 0, or EPIPE
+// (not ready, closed).
 int tls_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes, uint32_t *offset,
 	     uint32_t *wire_bytes);
 

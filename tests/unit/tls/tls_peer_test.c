@@ -265,6 +265,48 @@ static void a_sidecar_shows_the_identity_that_the_name_asks_for(void)
 	rig_pair_free(&ca);
 }
 
+static void we_call_openssl_and_skip_its_tickets(void)
+{
+	static const char *const suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+					     "TLS_CHACHA20_POLY1305_SHA256"};
+	static const uint8_t text[5000] = {7};
+	struct rig_pair ca = rig_issue((struct rig_wish){.is_ca = true});
+	struct rig_pair pair = pair_of(&ca, GATEWAY);
+	struct rig edge;
+	node(&edge, &ca, EDGE);
+	for (unsigned i = 0; i < 6; i++) {
+		struct rig_peer peer;
+		struct rig_end end;
+		uint8_t got[sizeof(text)];
+		size_t chunk = i < 3 ? 1 : SIZE_MAX;
+		rig_peer_init(&peer, true, TLS1_3_VERSION);
+		rig_peer_certify(&peer, &pair);
+		SSL_CTX_set_ciphersuites(peer.ctx, suites[i % 3]);
+		SSL_CTX_set_num_tickets(peer.ctx, 5);
+		rig_peer_start(&peer, NULL);
+		rig_connect(&end, &edge, (struct tls_connect){.server_name = "x", .peer = GATEWAY});
+		rig_pump(&end, &peer, chunk);
+		CU_ASSERT_EQUAL(peer.last, 1);
+		CU_ASSERT_EQUAL_FATAL(end.ready_count, 1);
+		CU_ASSERT_STRING_EQUAL(end.info.cipher, suites[i % 3]);
+		SSL_write(peer.ssl, text, sizeof(text));
+		SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED);
+		SSL_write(peer.ssl, text, sizeof(text));
+		rig_pump(&end, &peer, chunk);
+		CU_ASSERT_EQUAL(end.plain_bytes, 2 * sizeof(text));
+		CU_ASSERT_EQUAL(rig_write(&end, text, sizeof(text)), 0);
+		rig_pump(&end, &peer, chunk);
+		CU_ASSERT_EQUAL(SSL_read(peer.ssl, got, sizeof(got)), sizeof(got));
+		CU_ASSERT(memcmp(got, text, sizeof(got)) == 0);
+		CU_ASSERT_EQUAL(end.closed_count, 0);
+		rig_end_free(&end);
+		rig_peer_free(&peer);
+	}
+	rig_fini(&edge);
+	rig_pair_free(&pair);
+	rig_pair_free(&ca);
+}
+
 static void without_identity_or_trust_nothing_starts(void)
 {
 	struct rig_pair ca = rig_issue((struct rig_wish){.is_ca = true});
@@ -357,6 +399,7 @@ UNIT_MAIN("tls_peer",
 	   tls_1_2_and_tickets_do_not_exist_between_nodes},
 	  {"a sidecar shows the identity that the name asks for",
 	   a_sidecar_shows_the_identity_that_the_name_asks_for},
+	  {"we call openssl and skip its tickets", we_call_openssl_and_skip_its_tickets},
 	  {"without identity or trust nothing starts", without_identity_or_trust_nothing_starts},
 	  {"a new bundle ends the old ca at once", a_new_bundle_ends_the_old_ca_at_once},
 	  {"names are read strictly", names_are_read_strictly})
