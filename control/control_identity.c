@@ -25,7 +25,7 @@ static bool is_on_node(void *user, const char *service, const char *node)
 static bool is_served(void *user, const char *host)
 {
 	const struct control *control = user;
-	return compile_routes_of(control->registry, host).count > 0;
+	return compile_is_served(control->registry, host);
 }
 
 bool control_identity_open(struct control *control)

@@ -110,21 +110,31 @@ static uint64_t wire_route_id(struct control *control, const char *host,
 	return control_number_route(control, host, row->path);
 }
 
+struct repeating {
+	struct control *control;
+	uint32_t worker;
+	const char *host;
+	bool is_sent;
+};
+
+static void repeat_route(void *user, const struct model_row *route)
+{
+	struct repeating *repeating = user;
+	const struct rowset *latest = publish_latest(repeating->control->publish);
+	uint64_t id = wire_route_id(repeating->control, repeating->host, route);
+	const struct rowset_row *row = latest ? rowset_find(latest, RECORD_ROUTE, id) : NULL;
+	if (row)
+		publish_once(repeating->control->publish, repeating->worker, row, NULL);
+	repeating->is_sent |= row != NULL;
+}
+
 // send_again repeats what the set says of host to the one worker that asked: its row grew old.
 // False: the set says nothing.
 static bool send_again(struct control *control, uint32_t worker, const char *host)
 {
-	const struct rowset *latest = publish_latest(control->publish);
-	struct model_rows routes = compile_routes_of(control->registry, host);
-	bool is_sent = false;
-	for (size_t i = 0; latest && i < routes.count; i++) {
-		uint64_t id = wire_route_id(control, host, routes.rows[i]);
-		const struct rowset_row *row = rowset_find(latest, RECORD_ROUTE, id);
-		if (row)
-			publish_once(control->publish, worker, row, NULL);
-		is_sent |= row != NULL;
-	}
-	return is_sent;
+	struct repeating repeating = {control, worker, host, false};
+	compile_each_route(control->registry, host, repeat_route, &repeating);
+	return repeating.is_sent;
 }
 
 // remember_absent keeps a host without a service, so that its service is told when it comes.
@@ -142,7 +152,7 @@ void control_interest_appear(struct control *control)
 {
 	for (uint32_t i = 0; i < CONTROL_ABSENT_COUNT; i++) {
 		char *host = control->absent_hosts[i];
-		if (!host[0] || compile_routes_of(control->registry, host).count == 0)
+		if (!host[0] || !compile_is_served(control->registry, host))
 			continue;
 		note(control, host, false);
 		host[0] = 0;
@@ -153,10 +163,10 @@ void control_interest_appear(struct control *control)
 // more: the service may have been written since the last look.
 static bool is_served(struct control *control, const char *host)
 {
-	if (compile_routes_of(control->registry, host).count > 0)
+	if (compile_is_served(control->registry, host))
 		return true;
 	control_follow(control);
-	return compile_routes_of(control->registry, host).count > 0;
+	return compile_is_served(control->registry, host);
 }
 
 static void lookup(struct control *control, uint32_t worker, const char *host)

@@ -101,20 +101,21 @@ __attribute__((format(printf, 2, 3))) static void say(json_t *steps, const char 
 	json_array_append_new(steps, json_string(text));
 }
 
-// best_route finds the longest prefix of path among the routes of a host.
-static const struct row_route *best_route(struct model_rows routes, const char *path)
+struct choice {
+	const char *path;
+	const struct row_route *best;
+};
+
+// choose keeps the first class of hosts that holds the path, and in it the longest prefix.
+static void choose(void *user, const struct model_row *from)
 {
-	const struct row_route *best = NULL;
-	for (size_t i = 0; i < routes.count; i++) {
-		const struct row_route *row = routes.rows[i]->row;
-		size_t bytes = strlen(row->path);
-		bool is_prefix = strncmp(row->path, path, bytes) == 0 &&
-				 (row->path[bytes - 1] == '/' || path[bytes] == 0 ||
-				  path[bytes] == '/' || path[bytes] == '?');
-		if (is_prefix && (!best || bytes > strlen(best->path)))
-			best = row;
-	}
-	return best;
+	struct choice *choice = user;
+	const struct row_route *row = from->row;
+	if (!compile_path_matches(row->path, choice->path))
+		return;
+	bool is_same_class = choice->best && strcmp(choice->best->host, row->host) == 0;
+	if (!choice->best || (is_same_class && strlen(row->path) > strlen(choice->best->path)))
+		choice->best = row;
 }
 
 // why_instance tells how one instance is reached from this node.
@@ -171,13 +172,14 @@ json_t *admin_why(const struct admin_options *admin, const json_t *request)
 {
 	const char *host = admin_text(request, "host", "");
 	const char *path = admin_text(request, "path", "/");
-	struct model_rows routes = compile_routes_of(admin->registry, host);
+	struct choice choice = {.path = path};
 	json_t *steps = json_array();
-	if (routes.count == 0) {
+	if (!compile_is_served(admin->registry, host)) {
 		say(steps, "no service has host %s, a wildcard of it, or '*'", host);
 		return admin_ok(json_pack("{s:b, s:o}", "served", 0, "steps", steps));
 	}
-	const struct row_route *route = best_route(routes, path);
+	compile_each_route(admin->registry, host, choose, &choice);
+	const struct row_route *route = choice.best;
 	if (!route) {
 		say(steps, "host %s is served, but no route has a prefix of %s", host, path);
 		return admin_ok(json_pack("{s:b, s:o}", "served", 0, "steps", steps));

@@ -42,9 +42,20 @@ struct compile_input {
 // short.
 struct rowset *compile_run(const struct compile_input *input);
 
-// compile_routes_of returns the routes that serve host: its own, else its wildcard's ("*.rest"),
-// else those of "*". Empty: nobody serves it.
-struct model_rows compile_routes_of(const struct model *registry, const char *host);
+typedef void compile_visit(void *user, const struct model_row *route);
+
+// compile_is_served is true when host has a route: its own, its wildcard's ("*.rest") or that of
+// "*".
+bool compile_is_served(const struct model *registry, const char *host);
+
+// compile_each_route visits the routes that can serve host, as the data plane chooses among them: a
+// more exact host wins, then a longer path. Routes that no path can reach are passed over.
+void compile_each_route(const struct model *registry, const char *host, compile_visit *visit,
+			void *user);
+
+// compile_path_matches is true when path lies under a route's prefix: "/api" holds /api, /api/x and
+// /api?x, not /apix.
+bool compile_path_matches(const char *prefix, const char *path);
 
 // compile_has_gateway is true when a gateway of location has told its mesh address.
 bool compile_has_gateway(const struct model *registry, const char *location);

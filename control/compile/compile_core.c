@@ -12,19 +12,63 @@ struct model_rows compile_instances(const struct model *registry, const char *se
 	return model_range(registry, STORE_instance, prefix);
 }
 
-struct model_rows compile_routes_of(const struct model *registry, const char *host)
+#define HOST_CLASSES 3u // exact, wildcard of one label, any
+
+// routes_of_class returns the routes of one class of hosts that hold host.
+static struct model_rows routes_of_class(const struct model *registry, const char *host,
+					 unsigned class)
 {
 	char prefix[RECORD_HOST_BYTES + 8];
 	const char *rest = strchr(host, '.');
-	snprintf(prefix, sizeof(prefix), "%.*s ", (int)RECORD_HOST_BYTES, host);
-	struct model_rows routes = model_range(registry, STORE_route, prefix);
-	if (routes.count)
-		return routes;
-	if (rest && rest[1]) {
-		snprintf(prefix, sizeof(prefix), "*%.*s ", (int)RECORD_HOST_BYTES, rest);
-		routes = model_range(registry, STORE_route, prefix);
+	if (class == 1 && (!rest || !rest[1]))
+		return (struct model_rows){0};
+	if (class == 0)
+		snprintf(prefix, sizeof(prefix), "%.*s ", (int)RECORD_HOST_BYTES, host);
+	else
+		snprintf(prefix, sizeof(prefix), "*%.*s ", (int)RECORD_HOST_BYTES,
+			 class == 1 ? rest : "");
+	return model_range(registry, STORE_route, prefix);
+}
+
+bool compile_path_matches(const char *prefix, const char *path)
+{
+	size_t bytes = strlen(prefix);
+	return strncmp(prefix, path, bytes) == 0 && (prefix[bytes - 1] == '/' || path[bytes] == 0 ||
+						     path[bytes] == '/' || path[bytes] == '?');
+}
+
+// is_shadowed is true when routes of a more exact host take every path under path.
+static bool is_shadowed(const struct model_rows *classes, unsigned class, const char *path)
+{
+	for (unsigned above = 0; above < class; above++)
+		for (size_t i = 0; i < classes[above].count; i++) {
+			const struct row_route *route = classes[above].rows[i]->row;
+			if (compile_path_matches(route->path, path))
+				return true;
+		}
+	return false;
+}
+
+void compile_each_route(const struct model *registry, const char *host, compile_visit *visit,
+			void *user)
+{
+	struct model_rows classes[HOST_CLASSES];
+	for (unsigned class = 0; class < HOST_CLASSES; class ++) {
+		classes[class] = routes_of_class(registry, host, class);
+		for (size_t i = 0; i < classes[class].count; i++) {
+			const struct row_route *route = classes[class].rows[i]->row;
+			if (!is_shadowed(classes, class, route->path))
+				visit(user, classes[class].rows[i]);
+		}
 	}
-	return routes.count ? routes : model_range(registry, STORE_route, "* ");
+}
+
+bool compile_is_served(const struct model *registry, const char *host)
+{
+	for (unsigned class = 0; class < HOST_CLASSES; class ++)
+		if (routes_of_class(registry, host, class).count > 0)
+			return true;
+	return false;
 }
 
 bool compile_has_gateway(const struct model *registry, const char *location)

@@ -37,27 +37,32 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-// add_host adds the routes of one host that was asked for, under its own name: a wildcard never
-// goes to an edge, where it would hide the hosts nobody asked for yet.
-static void add_host(const struct compile_input *input, struct rowset *set, const char *host,
-		     struct wanted *wanted)
+struct hosting {
+	const struct compile_input *input;
+	struct rowset *set;
+	const char *host;
+	struct wanted *wanted;
+};
+
+// add_route adds one route under the host that was asked for: a wildcard never goes to an edge,
+// where it would hide the hosts nobody asked for yet.
+static void add_route(void *user, const struct model_row *from)
 {
-	struct model_rows routes = compile_routes_of(input->registry, host);
-	for (size_t i = 0; i < routes.count; i++) {
-		const struct row_route *route = routes.rows[i]->row;
-		struct record_route row;
-		memset(&row, 0, sizeof(row));
-		row.service_id = compile_add_service(input, set, route->service);
-		row.id = row.service_id ? input->number_route(input->user, host, route->path) : 0;
-		row.lifetime_ms = COMPILE_ROUTE_LIFETIME_MS;
-		if (!row.id || !row_copy_text(row.host, sizeof(row.host), host) ||
-		    !row_copy_text(row.path, sizeof(row.path), route->path))
-			continue;
-		rowset_add(set, &(struct rowset_row){RECORD_ROUTE, row.id, sizeof(row), &row}, NULL,
-			   NULL);
-		if (!want(wanted, route->service))
-			set->is_short = true;
-	}
+	const struct hosting *hosting = user;
+	const struct compile_input *input = hosting->input;
+	const struct row_route *route = from->row;
+	struct record_route row;
+	memset(&row, 0, sizeof(row));
+	row.service_id = compile_add_service(input, hosting->set, route->service);
+	row.id = row.service_id ? input->number_route(input->user, hosting->host, route->path) : 0;
+	row.lifetime_ms = COMPILE_ROUTE_LIFETIME_MS;
+	if (!row.id || !row_copy_text(row.host, sizeof(row.host), hosting->host) ||
+	    !row_copy_text(row.path, sizeof(row.path), route->path))
+		return;
+	rowset_add(hosting->set, &(struct rowset_row){RECORD_ROUTE, row.id, sizeof(row), &row},
+		   NULL, NULL);
+	if (!want(hosting->wanted, route->service))
+		hosting->set->is_short = true;
 }
 
 // add_location adds a location and its gateways; again is harmless.
@@ -155,7 +160,8 @@ void compile_edge(const struct compile_input *input, struct rowset *set)
 	struct wanted wanted = {0};
 	struct model_rows hosts = model_all(input->local, STORE_interest);
 	for (size_t i = 0; i < hosts.count; i++)
-		add_host(input, set, hosts.rows[i]->key, &wanted);
+		compile_each_route(input->registry, hosts.rows[i]->key, add_route,
+				   &(struct hosting){input, set, hosts.rows[i]->key, &wanted});
 	if (wanted.count)
 		qsort(wanted.names, wanted.count, sizeof(*wanted.names), compare_names);
 	for (size_t i = 0; i < wanted.count; i++)

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TELEMETRY_COUNTERS "/millrace/counters"
-
 static int print_json(const json_t *data)
 {
 	json_dumpf(data, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
@@ -40,9 +38,7 @@ static int run_control(const struct millrace_args *args, const char *run_dir)
 static int run_counters(const struct millrace_args *args, const char *run_dir)
 {
 	int fd = millrace_telemetry_open(run_dir);
-	json_t *now = fd < 0 ? NULL
-			     : millrace_telemetry_ask(fd, args->argument ? args->argument
-									 : TELEMETRY_COUNTERS);
+	json_t *now = fd < 0 ? NULL : millrace_telemetry_ask(fd, args->argument);
 	if (now && args->is_json)
 		print_json(now);
 	else if (now)
@@ -58,11 +54,11 @@ static int run_top(const struct millrace_args *args, const char *run_dir)
 {
 	long left = args->argument ? strtol(args->argument, NULL, 10) : -1;
 	int fd = millrace_telemetry_open(run_dir);
-	json_t *then = fd < 0 ? NULL : millrace_telemetry_ask(fd, TELEMETRY_COUNTERS);
+	json_t *then = fd < 0 ? NULL : millrace_telemetry_ask(fd, NULL);
 	int status = then ? 0 : 1;
 	while (then && left-- != 0) {
 		sleep(1);
-		json_t *now = millrace_telemetry_ask(fd, TELEMETRY_COUNTERS);
+		json_t *now = millrace_telemetry_ask(fd, NULL);
 		if (args->is_json && now) {
 			print_json(now);
 		} else if (now) {

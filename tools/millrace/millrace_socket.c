@@ -153,7 +153,8 @@ int millrace_telemetry_open(const char *run_dir)
 	return fd;
 }
 
-json_t *millrace_telemetry_ask(int fd, const char *what)
+// ask_one asks one thing; NULL: it is unknown.
+static json_t *ask_one(int fd, const char *what)
 {
 	size_t room = 1u << 20;
 	char *text = malloc(room);
@@ -164,10 +165,37 @@ json_t *millrace_telemetry_ask(int fd, const char *what)
 	free(text);
 	json_t *data = json_incref(json_object_get(reply, what));
 	json_decref(reply);
-	if (!data || json_is_null(data)) {
-		fprintf(stderr, "millrace: the data plane knows no %s\n", what);
-		json_decref(data);
-		return NULL;
+	if (!json_is_null(data))
+		return data;
+	json_decref(data);
+	return NULL;
+}
+
+// ask_all asks everything under /millrace/ that needs no argument.
+static json_t *ask_all(int fd)
+{
+	json_t *list = ask_one(fd, "/");
+	json_t *all = json_object();
+	size_t index;
+	json_t *name;
+	json_array_foreach(list, index, name)
+	{
+		const char *what = json_string_value(name);
+		if (!what || strncmp(what, "/millrace/", 10) != 0)
+			continue;
+		json_t *data = ask_one(fd, what);
+		if (data)
+			json_object_set_new(all, what + 10, data);
 	}
+	json_decref(list);
+	return all;
+}
+
+json_t *millrace_telemetry_ask(int fd, const char *what)
+{
+	json_t *data = what ? ask_one(fd, what) : ask_all(fd);
+	if (!data)
+		fprintf(stderr, "millrace: the data plane knows no %s\n",
+			what ? what : "telemetry");
 	return data;
 }

@@ -15,5 +15,6 @@ json_t *millrace_ask(const char *run_dir, const json_t *request);
 // millrace_telemetry_open connects to the data plane's telemetry. -1: told.
 int millrace_telemetry_open(const char *run_dir);
 
-// millrace_telemetry_ask asks one thing ("/millrace/..."); the reply is owned. NULL: told.
+// millrace_telemetry_ask asks one thing ("/millrace/..."), or, when what is NULL, everything of
+// ours that needs no argument, by name. The reply is owned. NULL: told.
 json_t *millrace_telemetry_ask(int fd, const char *what);

@@ -172,6 +172,35 @@ static void a_wildcard_reaches_an_edge_under_the_host_that_was_asked_for(void)
 	world_close(&w);
 }
 
+struct visited {
+	char text[512];
+};
+
+static void visit(void *user, const struct model_row *row)
+{
+	struct visited *visited = user;
+	const struct row_route *route = row->row;
+	size_t used = strlen(visited->text);
+	snprintf(visited->text + used, sizeof(visited->text) - used, "%s%s=%s;", route->host,
+		 route->path, route->service);
+}
+
+static void a_more_exact_host_wins_where_its_paths_reach(void)
+{
+	struct world w;
+	struct visited seen = {0};
+	world_open(&w, CONF_ROLE_EDGE, "edge-1", "par");
+	store_remove(w.registry.store, STORE_route, "shop.example /");
+	fixture_service(&w.registry, "deep", "*", "/api/v2");
+	fixture_follow(&w.registry);
+	compile_each_route(w.registry.model, "shop.example", visit, &seen);
+	// "*" serves the rest of the host, but nothing under /api, not even by a longer path.
+	CU_ASSERT_STRING_EQUAL(seen.text, "shop.example/api=api;*/=rest;");
+	CU_ASSERT(compile_path_matches("/api", "/api/v2"));
+	CU_ASSERT(!compile_path_matches("/api", "/apix"));
+	world_close(&w);
+}
+
 static void an_edge_without_a_gateway_beside_it_reaches_its_own_workloads(void)
 {
 	struct world w;
@@ -261,6 +290,8 @@ UNIT_MAIN("compile",
 	  {"presence counts the healthy of a location", presence_counts_the_healthy_of_a_location},
 	  {"a wildcard reaches an edge under the host that was asked for",
 	   a_wildcard_reaches_an_edge_under_the_host_that_was_asked_for},
+	  {"a more exact host wins where its paths reach",
+	   a_more_exact_host_wins_where_its_paths_reach},
 	  {"an edge without a gateway beside it reaches its own workloads",
 	   an_edge_without_a_gateway_beside_it_reaches_its_own_workloads},
 	  {"a gateway gets all routes and the sidecars of its location",
