@@ -95,6 +95,8 @@ void control_follow(struct control *control)
 		control_interest_appear(control);
 	if ((changed & COMPILED_KINDS) || (local_changed & (BIT(interest) | BIT(secret))))
 		control_compile_soon(control);
+	if (local_changed & BIT(secret))
+		control_register(control, control_now_s(), false);
 	if (changed & BIT(purge))
 		control_purge(control, false);
 	if ((changed & (BIT(svid) | BIT(instance))) || (control->authority && (changed & BIT(csr))))

@@ -351,7 +351,54 @@ static void commands_that_make_no_sense_are_told_why(void)
 	remove_dir(dir);
 }
 
+// tool runs the operator's tool against the node and keeps what it prints. Returns its exit status.
+static int tool(struct node *node, const char *words)
+{
+	char line[512];
+	snprintf(line, sizeof(line), "%s --socket %s/control.sock %s 2>&1", MILLRACE_PROGRAM,
+		 node->run_dir, words);
+	FILE *out = popen(line, "r");
+	size_t bytes = fread(reply, 1, sizeof(reply) - 1, out);
+	reply[bytes] = 0;
+	int status = pclose(out);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void the_operators_tool_speaks_for_people_and_for_programs(void)
+{
+	static struct node node;
+	char dir[64];
+	make_dir(dir);
+	node_open(&node, dir, "gw", "gateway", true);
+	CU_ASSERT(plane_until(&node.plane, has_identity, 5000) >= 0);
+	CU_ASSERT_EQUAL(tool(&node, "service set shop --host shop.example --host '*.shop.example' "
+				    "--to 10.0.0.9:8080,10.0.0.10:8080 --path /"),
+			0);
+	CU_ASSERT_EQUAL(tool(&node, "service list"), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "*.shop.example/"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "-> 10.0.0.10:8080 in par"));
+	CU_ASSERT_EQUAL(tool(&node, "--json service list"), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "\"ok\": true"));
+	CU_ASSERT_EQUAL(tool(&node, "why a.shop.example /cart"), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "matches *.shop.example"));
+	CU_ASSERT_EQUAL(tool(&node, "location set fra --cost 12ms"), 0);
+	CU_ASSERT_EQUAL(tool(&node, "location list"), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "12000"));
+	CU_ASSERT_EQUAL(tool(&node, "node drain gw"), 0);
+	CU_ASSERT_EQUAL(tool(&node, "service set shop --to nowhere"), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "192.0.2.1:8080"));
+	CU_ASSERT_EQUAL(tool(&node, "service set"), 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(reply, "NAME is missing"));
+	CU_ASSERT_EQUAL(tool(&node, "serve"), 2);
+	CU_ASSERT_EQUAL(tool(&node, "--help"), 0);
+	CU_ASSERT_EQUAL(tool(&node, "counters"), 1); // this data plane has no telemetry
+	node_close(&node);
+	remove_dir(dir);
+}
+
 UNIT_MAIN("process",
+	  {"the operator's tool speaks for people and for programs",
+	   the_operators_tool_speaks_for_people_and_for_programs},
 	  {"a gateway gets a full set and then what changes",
 	   a_gateway_gets_a_full_set_and_then_what_changes},
 	  {"an edge is told of a host once it asked", an_edge_is_told_of_a_host_once_it_asked},
