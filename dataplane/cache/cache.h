@@ -66,6 +66,7 @@ struct cache_answer {
 typedef void (*cache_answered)(void *owner, struct pool_id asker, const struct cache_answer *answer);
 
 // cache_new takes limits.memory_bytes; answered and owner are for all answers. NULL when short.
+// cache_free gives it back; what is lent or in flight is forgotten.
 struct cache *cache_new(const struct cache_limits *limits, cache_answered answered, void *owner,
 			struct counters *counters);
 void cache_free(struct cache *cache);

@@ -227,8 +227,8 @@ void cache_ask_fini(struct cache *cache);
 // cache_ask_decide answers a question on the key's owner, or lets it wait.
 void cache_ask_decide(struct cache *cache, struct cache_question *question);
 
-// cache_ask_again decides for each waiter on the list anew, or passes them all on; the list is
-// empty afterwards.
+// cache_ask_again decides for each waiter on the list anew; cache_ask_pass passes them all on. The list
+// is empty afterwards.
 void cache_ask_again(struct cache *cache, struct list *waiters);
 void cache_ask_pass(struct cache *cache, struct list *waiters);
 
@@ -306,8 +306,8 @@ uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash);
 // cache_purge_sweep goes on with a purge of everything, a bounded step.
 void cache_purge_sweep(struct cache *cache);
 
-// cache_channel_init takes memory for parcels and outboxes when there are several workers; 0 or
-// ENOMEM.
+// cache_channel_init takes memory for parcels and outboxes when there are several workers; 0 or ENOMEM.
+// cache_channel_fini gives it back.
 int cache_channel_init(struct cache *cache);
 void cache_channel_fini(struct cache *cache);
 
@@ -327,7 +327,8 @@ void cache_channel_ask(struct cache *cache, const struct cache_question *questio
 // cache_channel_invalidate has another worker forget a key.
 void cache_channel_invalidate(struct cache *cache, uint32_t to_worker, uint64_t key_hash);
 
-// The proxy's half of cache_fill_begin, _write, _end, _abandon.
+// cache_proxy_begin, cache_proxy_write, cache_proxy_end and cache_proxy_abandon are the halves of
+// cache_fill_begin and the others on a worker that fetches for another's key.
 bool cache_proxy_begin(struct cache_fill *fill, const struct http_message *request,
 		       const struct http_message *response, enum counter *why);
 bool cache_proxy_write(struct cache_fill *fill, struct slice bytes);

@@ -43,6 +43,7 @@ struct route_target {
 };
 
 // route_new takes all memory for limits; counters and random are borrowed. NULL when memory is short.
+// route_free gives it back.
 struct route_table *route_new(const struct route_limits *limits, struct random_source *random,
 			      struct counters *counters);
 void route_free(struct route_table *table);

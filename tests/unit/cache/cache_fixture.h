@@ -121,28 +121,29 @@ static inline struct cache_answer *ask(struct fixture *f, uint32_t asker, const 
 	return f->answer_counts[asker] > before ? &f->answers[asker] : NULL;
 }
 
-// respond gives a whole response to a fill; false when it was not taken, *why tells why.
-static inline bool respond(struct cache_fill *fill, const char *target, const char *request_fields,
-			   const char *fields, const char *body, enum counter *why)
+// respond gives a whole response to a fill; returns COUNTER_COUNT, or why it was not stored.
+static inline enum counter respond(struct cache_fill *fill, const char *target,
+				   const char *request_fields, const char *fields, const char *body)
 {
 	struct head request, response;
+	enum counter why;
 	request_of(&request, target, request_fields);
 	response_of(&response, 200, fields);
-	if (!cache_fill_begin(fill, &request.message, &response.message, why))
-		return false;
+	if (!cache_fill_begin(fill, &request.message, &response.message, &why))
+		return why;
 	if (!cache_fill_write(fill, slice_str(body)))
-		return false;
+		return COUNTER_cache_not_stored_memory;
 	cache_fill_end(fill);
-	return true;
+	return COUNTER_COUNT;
 }
 
 // store makes target stored with body, fresh for a minute.
 static inline void store(struct fixture *f, const char *target, const char *body)
 {
-	enum counter why;
 	struct cache_answer *answer = ask(f, 0, target, "");
 	CU_ASSERT_EQUAL_FATAL(answer->verdict, CACHE_FETCH);
-	CU_ASSERT(respond(answer->fill, target, "", "cache-control: max-age=60", body, &why));
+	CU_ASSERT_EQUAL(respond(answer->fill, target, "", "cache-control: max-age=60", body),
+			COUNTER_COUNT);
 }
 
 // is_hit asks and is true when body comes back; the loan is returned.

@@ -6,112 +6,117 @@
 
 #define NOW_S  784111777u // Sun, 06 Nov 1994 08:49:37 GMT
 #define STORED COUNTER_COUNT
-#define WHY(x) COUNTER_cache_not_stored_##x
+
+static const struct {
+	const char *sentence;
+	uint16_t status;
+	const char *request, *response;
+	enum counter why;
+	uint64_t lifetime_s, age_s;
+} response_rules[] = {
+	{"max-age is the lifetime", 200, "", "cache-control: max-age=60", STORED, 60, 0},
+	{"s-maxage goes before max-age", 200, "", "cache-control: max-age=60, s-maxage=10", STORED,
+	 10, 0},
+	{"max-age goes before Expires", 200, "",
+	 "expires: Sun, 06 Nov 1994 08:50:37 GMT\ncache-control: max-age=7", STORED, 7, 0},
+	{"Expires minus Date is the lifetime", 200, "",
+	 "date: Sun, 06 Nov 1994 08:49:27 GMT\nexpires: Sun, 06 Nov 1994 08:50:37 GMT", STORED, 70,
+	 10},
+	{"Expires without Date counts from receipt", 200, "",
+	 "expires: Sun, 06 Nov 1994 08:50:37 GMT", STORED, 60, 0},
+	{"an invalid Expires is in the past", 200, "", "expires: 0", COUNTER_cache_not_stored_stale,
+	 0, 0},
+	{"no lifetime, no storing", 200, "", "etag: \"x\"", COUNTER_cache_not_stored_no_lifetime, 0,
+	 0},
+	{"public alone is no lifetime", 200, "", "cache-control: public",
+	 COUNTER_cache_not_stored_no_lifetime, 0, 0},
+	{"max-age=0 is stale on arrival", 200, "", "cache-control: max-age=0",
+	 COUNTER_cache_not_stored_stale, 0, 0},
+	{"an unreadable max-age is stale", 200, "", "cache-control: max-age=1x",
+	 COUNTER_cache_not_stored_stale, 0, 0},
+	{"a missing number is stale", 200, "", "cache-control: max-age",
+	 COUNTER_cache_not_stored_stale, 0, 0},
+	{"a negative number is stale", 200, "", "cache-control: max-age=-5",
+	 COUNTER_cache_not_stored_stale, 0, 0},
+	{"of two max-age the smaller", 200, "", "cache-control: max-age=90, max-age=60", STORED, 60,
+	 0},
+	{"two fields are one list", 200, "", "cache-control: public\ncache-control: max-age=60",
+	 STORED, 60, 0},
+	{"a number in quotes is a number", 200, "", "cache-control: max-age=\"60\"", STORED, 60, 0},
+	{"a huge number is 2^31", 200, "", "cache-control: max-age=99999999999999999999999", STORED,
+	 CACHE_SECONDS_MAX, 0},
+	{"directives in quotes are not directives", 200, "",
+	 "cache-control: x=\"no-store, private\", max-age=60", STORED, 60, 0},
+	{"directives are case-insensitive", 200, "", "cache-control: No-Store, Max-Age=60",
+	 COUNTER_cache_not_stored_no_store, 0, 0},
+	{"a directive inside another word is none", 200, "",
+	 "cache-control: xno-store, no-storex, max-age=60", STORED, 60, 0},
+	{"no-store forbids", 200, "", "cache-control: no-store, max-age=60",
+	 COUNTER_cache_not_stored_no_store, 0, 0},
+	{"must-understand lifts no-store for a known status", 200, "",
+	 "cache-control: no-store, must-understand, max-age=60", STORED, 60, 0},
+	{"must-understand forbids an unknown status", 299, "",
+	 "cache-control: must-understand, max-age=60", COUNTER_cache_not_stored_status, 0, 0},
+	{"private forbids", 200, "", "cache-control: private, max-age=60",
+	 COUNTER_cache_not_stored_private, 0, 0},
+	{"qualified private forbids too", 200, "", "cache-control: private=\"x\", max-age=60",
+	 COUNTER_cache_not_stored_private, 0, 0},
+	{"no-cache is not stored", 200, "", "cache-control: no-cache, max-age=60",
+	 COUNTER_cache_not_stored_no_cache, 0, 0},
+	{"qualified no-cache is not stored", 200, "",
+	 "cache-control: no-cache=\"set-cookie\", max-age=60", COUNTER_cache_not_stored_no_cache, 0,
+	 0},
+	{"Authorization forbids", 200, "authorization: Basic eA==", "cache-control: max-age=60",
+	 COUNTER_cache_not_stored_authorization, 0, 0},
+	{"Authorization with public is stored", 200,
+	 "authorization: Basic eA==", "cache-control: public, max-age=60", STORED, 60, 0},
+	{"Authorization with s-maxage is stored", 200,
+	 "authorization: Basic eA==", "cache-control: s-maxage=60", STORED, 60, 0},
+	{"Authorization with must-revalidate is stored", 200,
+	 "authorization: Basic eA==", "cache-control: must-revalidate, max-age=60", STORED, 60, 0},
+	{"Set-Cookie forbids", 200, "", "set-cookie: a=b\ncache-control: max-age=60",
+	 COUNTER_cache_not_stored_set_cookie, 0, 0},
+	{"public does not override Set-Cookie", 200, "",
+	 "set-cookie: a=b\ncache-control: public, s-maxage=60", COUNTER_cache_not_stored_set_cookie,
+	 0, 0},
+	{"a 404 with a lifetime is stored", 404, "", "cache-control: max-age=5", STORED, 5, 0},
+	{"a 301 with a lifetime is stored", 301, "", "cache-control: max-age=5", STORED, 5, 0},
+	{"a 404 without is not", 404, "", "", COUNTER_cache_not_stored_no_lifetime, 0, 0},
+	{"206 is not stored", 206, "", "cache-control: max-age=60", COUNTER_cache_not_stored_status,
+	 0, 0},
+	{"304 is not stored", 304, "", "cache-control: max-age=60", COUNTER_cache_not_stored_status,
+	 0, 0},
+	{"1xx is not stored", 103, "", "cache-control: max-age=60", COUNTER_cache_not_stored_status,
+	 0, 0},
+	{"Content-Range is not stored", 200, "",
+	 "content-range: bytes 0-1/2\ncache-control: max-age=60", COUNTER_cache_not_stored_status,
+	 0, 0},
+	{"Age counts", 200, "", "age: 20\ncache-control: max-age=60", STORED, 60, 20},
+	{"the older of Age and Date counts", 200, "",
+	 "age: 5\ndate: Sun, 06 Nov 1994 08:49:07 GMT\ncache-control: max-age=60", STORED, 60, 30},
+	{"a Date in the future is no age", 200, "",
+	 "date: Sun, 06 Nov 1994 09:49:07 GMT\ncache-control: max-age=60", STORED, 60, 0},
+	{"Age beyond the lifetime is stale on arrival", 200, "",
+	 "age: 60\ncache-control: max-age=60", COUNTER_cache_not_stored_stale, 0, 0},
+	{"garbage in Age is 0", 200, "", "age: x\ncache-control: max-age=60", STORED, 60, 0},
+};
 
 static void responses_are_stored_by_the_rules(void)
 {
-	static const struct {
-		const char *sentence;
-		uint16_t status;
-		const char *request, *response;
-		enum counter why;
-		uint64_t lifetime_s, age_s;
-	} rules[] = {
-		{"max-age is the lifetime", 200, "", "cache-control: max-age=60", STORED, 60, 0},
-		{"s-maxage goes before max-age", 200, "", "cache-control: max-age=60, s-maxage=10",
-		 STORED, 10, 0},
-		{"max-age goes before Expires", 200, "",
-		 "expires: Sun, 06 Nov 1994 08:50:37 GMT\ncache-control: max-age=7", STORED, 7, 0},
-		{"Expires minus Date is the lifetime", 200, "",
-		 "date: Sun, 06 Nov 1994 08:49:27 GMT\nexpires: Sun, 06 Nov 1994 08:50:37 GMT",
-		 STORED, 70, 10},
-		{"Expires without Date counts from receipt", 200, "",
-		 "expires: Sun, 06 Nov 1994 08:50:37 GMT", STORED, 60, 0},
-		{"an invalid Expires is in the past", 200, "", "expires: 0", WHY(stale), 0, 0},
-		{"no lifetime, no storing", 200, "", "etag: \"x\"", WHY(no_lifetime), 0, 0},
-		{"public alone is no lifetime", 200, "", "cache-control: public", WHY(no_lifetime),
-		 0, 0},
-		{"max-age=0 is stale on arrival", 200, "", "cache-control: max-age=0", WHY(stale),
-		 0, 0},
-		{"an unreadable max-age is stale", 200, "", "cache-control: max-age=1x", WHY(stale),
-		 0, 0},
-		{"a missing number is stale", 200, "", "cache-control: max-age", WHY(stale), 0, 0},
-		{"a negative number is stale", 200, "", "cache-control: max-age=-5", WHY(stale), 0,
-		 0},
-		{"of two max-age the smaller", 200, "", "cache-control: max-age=90, max-age=60",
-		 STORED, 60, 0},
-		{"two fields are one list", 200, "",
-		 "cache-control: public\ncache-control: max-age=60", STORED, 60, 0},
-		{"a number in quotes is a number", 200, "", "cache-control: max-age=\"60\"", STORED,
-		 60, 0},
-		{"a huge number is 2^31", 200, "", "cache-control: max-age=99999999999999999999999",
-		 STORED, CACHE_SECONDS_MAX, 0},
-		{"directives in quotes are not directives", 200, "",
-		 "cache-control: x=\"no-store, private\", max-age=60", STORED, 60, 0},
-		{"directives are case-insensitive", 200, "", "cache-control: No-Store, Max-Age=60",
-		 WHY(no_store), 0, 0},
-		{"a directive inside another word is none", 200, "",
-		 "cache-control: xno-store, no-storex, max-age=60", STORED, 60, 0},
-		{"no-store forbids", 200, "", "cache-control: no-store, max-age=60", WHY(no_store),
-		 0, 0},
-		{"must-understand lifts no-store for a known status", 200, "",
-		 "cache-control: no-store, must-understand, max-age=60", STORED, 60, 0},
-		{"must-understand forbids an unknown status", 299, "",
-		 "cache-control: must-understand, max-age=60", WHY(status), 0, 0},
-		{"private forbids", 200, "", "cache-control: private, max-age=60", WHY(private), 0,
-		 0},
-		{"qualified private forbids too", 200, "",
-		 "cache-control: private=\"x\", max-age=60", WHY(private), 0, 0},
-		{"no-cache is not stored", 200, "", "cache-control: no-cache, max-age=60",
-		 WHY(no_cache), 0, 0},
-		{"qualified no-cache is not stored", 200, "",
-		 "cache-control: no-cache=\"set-cookie\", max-age=60", WHY(no_cache), 0, 0},
-		{"Authorization forbids", 200, "authorization: Basic eA==",
-		 "cache-control: max-age=60", WHY(authorization), 0, 0},
-		{"Authorization with public is stored", 200,
-		 "authorization: Basic eA==", "cache-control: public, max-age=60", STORED, 60, 0},
-		{"Authorization with s-maxage is stored", 200,
-		 "authorization: Basic eA==", "cache-control: s-maxage=60", STORED, 60, 0},
-		{"Authorization with must-revalidate is stored", 200, "authorization: Basic eA==",
-		 "cache-control: must-revalidate, max-age=60", STORED, 60, 0},
-		{"Set-Cookie forbids", 200, "", "set-cookie: a=b\ncache-control: max-age=60",
-		 WHY(set_cookie), 0, 0},
-		{"public does not override Set-Cookie", 200, "",
-		 "set-cookie: a=b\ncache-control: public, s-maxage=60", WHY(set_cookie), 0, 0},
-		{"a 404 with a lifetime is stored", 404, "", "cache-control: max-age=5", STORED, 5,
-		 0},
-		{"a 301 with a lifetime is stored", 301, "", "cache-control: max-age=5", STORED, 5,
-		 0},
-		{"a 404 without is not", 404, "", "", WHY(no_lifetime), 0, 0},
-		{"206 is not stored", 206, "", "cache-control: max-age=60", WHY(status), 0, 0},
-		{"304 is not stored", 304, "", "cache-control: max-age=60", WHY(status), 0, 0},
-		{"1xx is not stored", 103, "", "cache-control: max-age=60", WHY(status), 0, 0},
-		{"Content-Range is not stored", 200, "",
-		 "content-range: bytes 0-1/2\ncache-control: max-age=60", WHY(status), 0, 0},
-		{"Age counts", 200, "", "age: 20\ncache-control: max-age=60", STORED, 60, 20},
-		{"the older of Age and Date counts", 200, "",
-		 "age: 5\ndate: Sun, 06 Nov 1994 08:49:07 GMT\ncache-control: max-age=60", STORED,
-		 60, 30},
-		{"a Date in the future is no age", 200, "",
-		 "date: Sun, 06 Nov 1994 09:49:07 GMT\ncache-control: max-age=60", STORED, 60, 0},
-		{"Age beyond the lifetime is stale on arrival", 200, "",
-		 "age: 60\ncache-control: max-age=60", WHY(stale), 0, 0},
-		{"garbage in Age is 0", 200, "", "age: x\ncache-control: max-age=60", STORED, 60,
-		 0},
-	};
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+	for (size_t i = 0; i < sizeof(response_rules) / sizeof(response_rules[0]); i++) {
 		struct head request, response;
 		struct cache_response_policy policy;
-		request_of(&request, "/", rules[i].request);
-		response_of(&response, rules[i].status, rules[i].response);
+		request_of(&request, "/", response_rules[i].request);
+		response_of(&response, response_rules[i].status, response_rules[i].response);
 		cache_policy_response(&request.message, &response.message, NOW_S, NOW_S, &policy);
-		bool is_right = policy.why == rules[i].why &&
-				policy.is_storable == (rules[i].why == STORED);
+		bool is_right = policy.why == response_rules[i].why &&
+				policy.is_storable == (response_rules[i].why == STORED);
 		if (policy.is_storable)
-			is_right &= policy.freshness.lifetime_s == rules[i].lifetime_s &&
-				    cache_age_s(&policy.freshness, NOW_S) == rules[i].age_s;
+			is_right &=
+				policy.freshness.lifetime_s == response_rules[i].lifetime_s &&
+				cache_age_s(&policy.freshness, NOW_S) == response_rules[i].age_s;
 		if (!is_right)
-			printf("# broken rule: %s\n", rules[i].sentence);
+			printf("# broken rule: %s\n", response_rules[i].sentence);
 		CU_ASSERT(is_right);
 	}
 }

@@ -3,7 +3,11 @@
 #include "cache_fixture.h"
 #include "random.h"
 
-#define COUNT(name) f->counters.value[COUNTER_cache_##name]
+// counted reads one counter.
+static uint64_t counted(const struct fixture *f, enum counter counter)
+{
+	return f->counters.value[counter];
+}
 
 static char pattern(uint64_t seed, uint64_t offset)
 {
@@ -84,8 +88,8 @@ static void bodies_of_all_sizes_come_back_as_they_went_in(void)
 	cache_purge_all(f->cache);
 	for (int i = 0; i < 10; i++)
 		fixture_tick(f, 1);
-	CU_ASSERT_EQUAL(COUNT(bytes), 0);
-	CU_ASSERT_EQUAL(COUNT(objects), 0);
+	CU_ASSERT_EQUAL(counted(f, COUNTER_cache_bytes), 0);
+	CU_ASSERT_EQUAL(counted(f, COUNTER_cache_objects), 0);
 	fixture_free(f);
 }
 
@@ -99,7 +103,7 @@ static void too_large_a_body_is_refused_with_or_without_a_length(void)
 	struct fixture *f = fixture_new(&limits);
 	CU_ASSERT(put_object(f, "/fits", 1, limits.object_bytes, &random));
 	CU_ASSERT(!put_object(f, "/large", 1, limits.object_bytes + 1, &random));
-	CU_ASSERT_EQUAL(COUNT(not_stored_body_large), 1);
+	CU_ASSERT_EQUAL(counted(f, COUNTER_cache_not_stored_body_large), 1);
 	struct cache_fill *fill = ask(f, 1, "/b", "")->fill;
 	request_of(&request, "/b", "");
 	response_of(&response, 200, "cache-control: max-age=9")->message.content_length =
@@ -131,7 +135,7 @@ static void lent_memory_is_not_taken_and_its_lack_is_named(void)
 		CU_ASSERT_PTR_NOT_NULL_FATAL(lent[i]);
 	}
 	CU_ASSERT(!put_object(f, "/e", 5, 180000, &random));
-	CU_ASSERT_EQUAL(COUNT(not_stored_memory), 1);
+	CU_ASSERT_EQUAL(counted(f, COUNTER_cache_not_stored_memory), 1);
 	for (int i = 0; i < 4; i++) {
 		CU_ASSERT(has_body(lent[i], (uint64_t)i, 180000));
 		cache_release(f->cache, lent[i]);
@@ -149,7 +153,7 @@ static void more_misses_than_objects_are_passed_on(void)
 	fills[0] = ask(f, 1, "/a", "")->fill;
 	fills[1] = ask(f, 1, "/b", "")->fill;
 	CU_ASSERT_EQUAL(ask(f, 1, "/c", "")->verdict, CACHE_PASS);
-	CU_ASSERT_EQUAL(COUNT(pass_memory), 1);
+	CU_ASSERT_EQUAL(counted(f, COUNTER_cache_pass_memory), 1);
 	cache_fill_abandon(fills[0]);
 	fills[2] = ask(f, 1, "/c", "")->fill;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(fills[2]);
@@ -175,7 +179,7 @@ static void a_scan_does_not_push_out_what_is_used(void)
 		snprintf(target, sizeof(target), "/scan%d", i);
 		put_object(f, target, 1, 3000, &random);
 	}
-	CU_ASSERT(COUNT(evicted) > 4000);
+	CU_ASSERT(counted(f, COUNTER_cache_evicted) > 4000);
 	for (int i = 0; i < 50; i++) {
 		snprintf(target, sizeof(target), "/hot%d", i);
 		struct cache_answer *answer = ask(f, 2, target, "");
@@ -188,75 +192,89 @@ static void a_scan_does_not_push_out_what_is_used(void)
 	fixture_free(f);
 }
 
+enum { NAMES = 60, LOANS = 8 };
+
+// What was last stored under a name, and what is lent.
+struct known {
+	uint64_t seed, bytes;
+	bool is_stored;
+	struct cache_object *object;
+};
+
+struct workload {
+	struct fixture *f;
+	struct random_source random;
+	struct known names[NAMES];
+	struct known lent[LOANS];
+};
+
+static void give_back(struct workload *w, struct known *loan)
+{
+	if (!loan->object)
+		return;
+	CU_ASSERT(has_body(loan->object, loan->seed, loan->bytes));
+	cache_release(w->f->cache, loan->object);
+	loan->object = NULL;
+}
+
+// A put that failed leaves the older response, which is still fresh: then any body is right.
+static void get(struct workload *w, const char *path, struct known *name, struct known *loan)
+{
+	struct cache_answer *answer = ask(w->f, 2, path, "");
+	give_back(w, loan);
+	if (answer->fill)
+		cache_fill_abandon(answer->fill);
+	if (answer->object && name->is_stored) {
+		*loan = *name;
+		loan->object = answer->object;
+		CU_ASSERT(has_body(loan->object, name->seed, name->bytes));
+	} else if (answer->object) {
+		cache_release(w->f->cache, answer->object);
+	}
+}
+
+static void step(struct workload *w, uint64_t number)
+{
+	uint32_t index = random_below(&w->random, NAMES);
+	struct known *name = &w->names[index];
+	uint32_t what = random_below(&w->random, 8);
+	char url[64];
+	snprintf(url, sizeof(url), "https://h.example/%u", index);
+	const char *path = url + strlen("https://h.example");
+	if (what == 0) {
+		cache_purge_url(w->f->cache, slice_str(url));
+		name->is_stored = false;
+	} else if (what < 4) {
+		name->bytes = random_below(&w->random, 60000);
+		name->seed = number;
+		name->is_stored = put_object(w->f, path, number, name->bytes, &w->random);
+	} else {
+		get(w, path, name, &w->lent[random_below(&w->random, LOANS)]);
+	}
+}
+
 // Random puts, gets, purges and loans against a plain table of what was last stored under a name.
 // The cache may have forgotten anything, but what it says must be the latest, and memory stays
 // bounded.
 static void a_random_workload_never_lies_and_never_grows(void)
 {
-	enum { NAMES = 60, LOANS = 8 };
 	for (uint64_t seed = 0; seed < 60; seed++) {
 		struct cache_limits limits = fixture_limits();
-		struct random_source random;
-		uint64_t body_seed[NAMES] = {0}, bytes[NAMES] = {0};
-		bool is_stored[NAMES] = {false};
-		struct cache_object *lent[LOANS] = {NULL};
-		uint64_t lent_seed[LOANS], lent_bytes[LOANS];
+		struct workload w = {0};
 		limits.memory_bytes = 600000;
-		random_init(&random, (struct siphash_key){{seed, 9}});
-		struct fixture *f = fixture_new(&limits);
-		for (uint64_t step = 1; step < 400; step++) {
-			uint32_t name = random_below(&random, NAMES);
-			uint32_t slot = random_below(&random, LOANS);
-			char target[64];
-			snprintf(target, sizeof(target), "https://h.example/%u", name);
-			const char *path = target + 17;
+		random_init(&w.random, (struct siphash_key){{seed, 9}});
+		struct fixture *f = w.f = fixture_new(&limits);
+		for (uint64_t number = 1; number < 400; number++) {
 			fixture_tick(f, 1000);
-			CU_ASSERT(COUNT(bytes) <= limits.memory_bytes);
-			switch (random_below(&random, 8)) {
-			case 0:
-				cache_purge_url(f->cache, slice_str(target));
-				is_stored[name] = false;
-				break;
-			case 1:
-			case 2:
-			case 3:
-				bytes[name] = random_below(&random, 60000);
-				body_seed[name] = step;
-				is_stored[name] = put_object(f, path, step, bytes[name], &random);
-				break;
-			default:
-				if (lent[slot]) {
-					CU_ASSERT(has_body(lent[slot], lent_seed[slot],
-							   lent_bytes[slot]));
-					cache_release(f->cache, lent[slot]);
-					lent[slot] = NULL;
-				}
-				struct cache_answer *answer = ask(f, 2, path, "");
-				if (answer->fill)
-					cache_fill_abandon(answer->fill);
-				if (!answer->object)
-					break;
-				// A put that failed leaves the older response, which is still
-				// fresh.
-				if (is_stored[name])
-					CU_ASSERT(has_body(answer->object, body_seed[name],
-							   bytes[name]));
-				lent[slot] = answer->object;
-				lent_seed[slot] = body_seed[name];
-				lent_bytes[slot] = bytes[name];
-				if (!is_stored[name]) {
-					cache_release(f->cache, lent[slot]);
-					lent[slot] = NULL;
-				}
-			}
+			CU_ASSERT(counted(f, COUNTER_cache_bytes) <= limits.memory_bytes);
+			step(&w, number);
 		}
-		for (int i = 0; i < LOANS; i++)
-			if (lent[i])
-				cache_release(f->cache, lent[i]);
+		for (uint32_t i = 0; i < LOANS; i++)
+			give_back(&w, &w.lent[i]);
 		cache_purge_all(f->cache);
 		for (int i = 0; i < 10; i++)
 			fixture_tick(f, 1);
-		CU_ASSERT_EQUAL(COUNT(bytes), 0);
+		CU_ASSERT_EQUAL(counted(f, COUNTER_cache_bytes), 0);
 		fixture_free(f);
 	}
 }

@@ -12,6 +12,7 @@ struct fixture {
 	struct random_source random;
 	struct counters counters;
 	uint64_t now_us;
+	uint32_t lifetime_ms; // of the routes that follow
 };
 
 // fixture_new makes a table with room for count rows of each kind.
@@ -40,7 +41,8 @@ static inline const char *apply(struct fixture *f, enum record_type type, const 
 	return route_apply(f->table, &record, f->now_us);
 }
 
-// service, location, presence, endpoint, route, absent and removal apply one row each.
+// service, location, presence, endpoint, route_for, absent and removal apply one row each and
+// return why it was refused, or NULL.
 static inline const char *service(struct fixture *f, uint32_t id, const char *name)
 {
 	struct record_service row = {.id = id};
@@ -48,6 +50,7 @@ static inline const char *service(struct fixture *f, uint32_t id, const char *na
 	return apply(f, RECORD_SERVICE, &row, sizeof(row));
 }
 
+// location applies a location loc<id>.
 static inline const char *location(struct fixture *f, uint32_t id, uint32_t cost_us)
 {
 	struct record_location row = {.id = id, .cost_us = cost_us};
@@ -55,6 +58,7 @@ static inline const char *location(struct fixture *f, uint32_t id, uint32_t cost
 	return apply(f, RECORD_LOCATION, &row, sizeof(row));
 }
 
+// presence applies healthy of total instances.
 static inline const char *presence(struct fixture *f, uint32_t service_id, uint32_t location_id,
 				   uint32_t healthy, uint32_t total)
 {
@@ -77,6 +81,7 @@ static inline struct record_endpoint endpoint_row(uint32_t id, uint32_t service_
 	return row;
 }
 
+// endpoint applies endpoint_row.
 static inline const char *endpoint(struct fixture *f, uint32_t id, uint32_t service_id,
 				   uint32_t location_id)
 {
@@ -84,15 +89,18 @@ static inline const char *endpoint(struct fixture *f, uint32_t id, uint32_t serv
 	return apply(f, RECORD_ENDPOINT, &row, sizeof(row));
 }
 
+// route_for applies a route of f->lifetime_ms.
 static inline const char *route_for(struct fixture *f, uint32_t id, uint32_t service_id,
-				    const char *host, const char *path, uint32_t lifetime_ms)
+				    const char *host, const char *path)
 {
-	struct record_route row = {.id = id, .service_id = service_id, .lifetime_ms = lifetime_ms};
+	struct record_route row = {
+		.id = id, .service_id = service_id, .lifetime_ms = f->lifetime_ms};
 	snprintf(row.host, sizeof(row.host), "%s", host);
 	snprintf(row.path, sizeof(row.path), "%s", path);
 	return apply(f, RECORD_ROUTE, &row, sizeof(row));
 }
 
+// absent applies a negative answer.
 static inline const char *absent(struct fixture *f, const char *host, uint32_t lifetime_ms)
 {
 	struct record_route_absent row = {.lifetime_ms = lifetime_ms};
@@ -100,6 +108,7 @@ static inline const char *absent(struct fixture *f, const char *host, uint32_t l
 	return apply(f, RECORD_ROUTE_ABSENT, &row, sizeof(row));
 }
 
+// removal removes a row.
 static inline const char *removal(struct fixture *f, enum record_type type, uint64_t id)
 {
 	struct record_remove row = {.type = type, .id = id};

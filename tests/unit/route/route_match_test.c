@@ -28,12 +28,12 @@ static void the_longest_host_then_the_longest_path_wins(void)
 	struct fixture *f = fixture_new(16, 1);
 	for (uint32_t id = 1; id <= 6; id++)
 		CU_ASSERT_PTR_NULL(service(f, id, "s"));
-	CU_ASSERT_PTR_NULL(route_for(f, 1, 1, "shop.example", "/", 0));
-	CU_ASSERT_PTR_NULL(route_for(f, 2, 2, "shop.example", "/api", 0));
-	CU_ASSERT_PTR_NULL(route_for(f, 3, 3, "shop.example", "/api/v2/", 0));
-	CU_ASSERT_PTR_NULL(route_for(f, 4, 4, "*.shop.example", "/", 0));
-	CU_ASSERT_PTR_NULL(route_for(f, 5, 5, "only.example", "/x", 0));
-	CU_ASSERT_PTR_NULL(route_for(f, 6, 6, "*", "/", 0));
+	CU_ASSERT_PTR_NULL(route_for(f, 1, 1, "shop.example", "/"));
+	CU_ASSERT_PTR_NULL(route_for(f, 2, 2, "shop.example", "/api"));
+	CU_ASSERT_PTR_NULL(route_for(f, 3, 3, "shop.example", "/api/v2/"));
+	CU_ASSERT_PTR_NULL(route_for(f, 4, 4, "*.shop.example", "/"));
+	CU_ASSERT_PTR_NULL(route_for(f, 5, 5, "only.example", "/x"));
+	CU_ASSERT_PTR_NULL(route_for(f, 6, 6, "*", "/"));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint32_t id;
 		bool is_stale;
@@ -48,14 +48,15 @@ static void a_route_past_its_lifetime_answers_and_says_stale(void)
 	struct fixture *f = fixture_new(4, 1);
 	uint32_t id;
 	bool is_stale;
+	f->lifetime_ms = 100;
 	service(f, 1, "s");
-	route_for(f, 1, 1, "a.example", "/", 100);
+	route_for(f, 1, 1, "a.example", "/");
 	CU_ASSERT_EQUAL(find(f, "a.example", "/", &id, &is_stale), ROUTE_FOUND);
 	CU_ASSERT(!is_stale);
 	f->now_us += 100000;
 	CU_ASSERT_EQUAL(find(f, "a.example", "/", &id, &is_stale), ROUTE_FOUND);
 	CU_ASSERT(is_stale && id == 1);
-	route_for(f, 1, 1, "a.example", "/", 100);
+	route_for(f, 1, 1, "a.example", "/");
 	find(f, "a.example", "/", &id, &is_stale);
 	CU_ASSERT(!is_stale);
 	CU_ASSERT_EQUAL(f->counters.value[COUNTER_route_stale], 1);
@@ -74,7 +75,7 @@ static void a_negative_answer_lasts_its_lifetime_or_until_a_route_comes(void)
 	CU_ASSERT_EQUAL(find(f, "a.example", "/", &id, &is_stale), ROUTE_ABSENT);
 	f->now_us += 50000;
 	CU_ASSERT_EQUAL(find(f, "a.example", "/", &id, &is_stale), ROUTE_UNKNOWN);
-	route_for(f, 1, 1, "b.example", "/x", 0);
+	route_for(f, 1, 1, "b.example", "/x");
 	CU_ASSERT_EQUAL(find(f, "b.example", "/x", &id, &is_stale), ROUTE_FOUND);
 	CU_ASSERT_EQUAL(find(f, "b.example", "/y", &id, &is_stale), ROUTE_UNKNOWN);
 	fixture_free(f);
@@ -87,7 +88,7 @@ static void strangers_hosts_push_out_only_negative_answers(void)
 	bool is_stale;
 	char host[32];
 	service(f, 1, "s");
-	route_for(f, 1, 1, "real.example", "/", 0);
+	route_for(f, 1, 1, "real.example", "/");
 	absent(f, "kept.example", 1000000);
 	for (int i = 0; i < 1000; i++) {
 		snprintf(host, sizeof(host), "x%d.example", i);
@@ -106,7 +107,7 @@ static void strangers_hosts_push_out_only_negative_answers(void)
 static void rows_at_a_bound_or_with_unknown_ids_are_refused_with_a_reason(void)
 {
 	struct fixture *f = fixture_new(2, 1);
-	CU_ASSERT_PTR_NOT_NULL(route_for(f, 1, 9, "a.example", "/", 0));
+	CU_ASSERT_PTR_NOT_NULL(route_for(f, 1, 9, "a.example", "/"));
 	CU_ASSERT_PTR_NOT_NULL(endpoint(f, 1, 9, 0));
 	CU_ASSERT_PTR_NOT_NULL(presence(f, 9, 0, 1, 1));
 	service(f, 1, "s");
@@ -117,10 +118,10 @@ static void rows_at_a_bound_or_with_unknown_ids_are_refused_with_a_reason(void)
 	CU_ASSERT_STRING_EQUAL(route_service_name(f->table, 3), "");
 	CU_ASSERT_PTR_NOT_NULL(endpoint(f, 1, 1, 5));
 	CU_ASSERT_PTR_NOT_NULL(presence(f, 1, 5, 1, 1));
-	CU_ASSERT_PTR_NOT_NULL(route_for(f, 1, 1, "a.example", "x", 0));
+	CU_ASSERT_PTR_NOT_NULL(route_for(f, 1, 1, "a.example", "x"));
 	for (uint32_t id = 1; id <= 3; id++) {
 		CU_ASSERT_EQUAL(endpoint(f, id, 1, 0) != NULL, id == 3);
-		CU_ASSERT_EQUAL(route_for(f, id, 1, "a.example", "/", 0) != NULL, id == 3);
+		CU_ASSERT_EQUAL(route_for(f, id, 1, "a.example", "/") != NULL, id == 3);
 		CU_ASSERT_EQUAL(location(f, id, 1) != NULL, id == 3);
 	}
 	CU_ASSERT_PTR_NULL(presence(f, 1, 1, 1, 1));
@@ -147,14 +148,14 @@ static void a_full_set_forgets_what_it_does_not_name(void)
 		location(f, i, i);
 		presence(f, i, i, 1, 1);
 		endpoint(f, i, i, i);
-		route_for(f, i, i, host, "/", 0);
+		route_for(f, i, i, host, "/");
 	}
 	route_mark(f->table);
 	service(f, 2, "h2.example");
 	location(f, 2, 2);
 	presence(f, 2, 2, 1, 1);
 	endpoint(f, 2, 2, 2);
-	route_for(f, 2, 2, "h2.example", "/", 0);
+	route_for(f, 2, 2, "h2.example", "/");
 	// Until the sweep everything still answers.
 	CU_ASSERT_EQUAL(find(f, "h3.example", "/", &id, &is_stale), ROUTE_FOUND);
 	CU_ASSERT_EQUAL(pick_id(f, 3, NULL, 0), 3);
@@ -193,8 +194,8 @@ static void random_routes_agree_with_a_plain_list(void)
 			} else {
 				host_of[id] = (int)random_below(&random, 5);
 				path_of[id] = (int)random_below(&random, 4);
-				route_for(f, id + 1, id + 1, hosts[host_of[id]], paths[path_of[id]],
-					  0);
+				route_for(f, id + 1, id + 1, hosts[host_of[id]],
+					  paths[path_of[id]]);
 			}
 			uint32_t h = random_below(&random, 4), p = random_below(&random, 4);
 			int best_host = -1, best_path = -1;
