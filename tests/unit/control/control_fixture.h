@@ -16,11 +16,13 @@ struct fixture {
 	struct model *model;
 };
 
+// fixture_path writes the path of a file in the fixture's directory.
 static inline void fixture_path(const struct fixture *f, const char *name, char out[128])
 {
 	snprintf(out, 128, "%s/%s", f->dir, name);
 }
 
+// fixture_store opens a store there; the caller closes it. NULL: told.
 static inline struct store *fixture_store(const struct fixture *f, const char *name)
 {
 	char path[128];
@@ -32,6 +34,7 @@ static inline struct store *fixture_store(const struct fixture *f, const char *n
 	return store;
 }
 
+// fixture_open makes directory, registry and model; fixture_close removes them.
 static inline void fixture_open(struct fixture *f)
 {
 	memset(f, 0, sizeof(*f));
@@ -42,6 +45,7 @@ static inline void fixture_open(struct fixture *f)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f->store);
 }
 
+// fixture_close ends what fixture_open began.
 static inline void fixture_close(struct fixture *f)
 {
 	char command[128];
@@ -51,12 +55,14 @@ static inline void fixture_close(struct fixture *f)
 	CU_ASSERT_EQUAL(system(command), 0);
 }
 
+// fixture_follow brings the model up to date.
 static inline void fixture_follow(struct fixture *f)
 {
 	uint32_t changed;
 	CU_ASSERT_EQUAL(model_follow(f->model, f->store, &changed), STORE_OK);
 }
 
+// fixture_service registers a service and its route.
 static inline void fixture_service(struct fixture *f, const char *name, const char *host,
 				   const char *path)
 {
@@ -72,6 +78,7 @@ static inline void fixture_service(struct fixture *f, const char *name, const ch
 	CU_ASSERT_EQUAL(store_put(f->store, STORE_route, key, &route, STORE_ANY), STORE_OK);
 }
 
+// fixture_instance registers an instance and its location; node may be "".
 static inline void fixture_instance(struct fixture *f, const char *service, const char *address,
 				    const char *location, const char *node)
 {
@@ -88,6 +95,7 @@ static inline void fixture_instance(struct fixture *f, const char *service, cons
 	CU_ASSERT_EQUAL(store_put(f->store, STORE_location, location, &place, STORE_ANY), STORE_OK);
 }
 
+// fixture_node registers a node that others reach at address.
 static inline void fixture_node(struct fixture *f, const char *node, const char *role,
 				const char *location, const char *address)
 {
