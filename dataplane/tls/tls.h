@@ -18,10 +18,10 @@
 struct tls;      // one a worker
 struct tls_conn; // one a connection
 
-#define TLS_RECORD_HEAD      5u     // plaintext starts this far into the buffer given to tls_seal
-#define TLS_RECORD_TAIL      64u    // room behind it for content type, tag, TLS 1.2's explicit nonce
-#define TLS_PLAINTEXT_MAX    16384u // RFC 8446 5.1
-#define TLS_NONCE_ROOM       16u
+#define TLS_RECORD_HEAD   5u     // plaintext starts this far into the buffer given to tls_seal
+#define TLS_RECORD_TAIL   64u    // room behind it for content type, tag, TLS 1.2's explicit nonce
+#define TLS_PLAINTEXT_MAX 16384u // RFC 8446 5.1
+#define TLS_NONCE_ROOM    16u
 
 enum tls_alpn { TLS_ALPN_NONE, TLS_ALPN_HTTP1, TLS_ALPN_H2, TLS_ALPN_COUNT };
 
@@ -34,12 +34,13 @@ enum tls_peer_role {
 
 struct tls_limits {
 	uint32_t conn_count;
-	uint32_t handshakes_at_once; // half-done; more are refused (COUNTER_tls_handshakes_at_bound)
+	uint32_t
+		handshakes_at_once; // half-done; more are refused (COUNTER_tls_handshakes_at_bound)
 	uint32_t handshake_timeout_ms;
 	uint32_t certificate_count; // public certificates held (LRU)
 	uint32_t cert_wait_count;   // handshakes that wait for a certificate from control
 	uint32_t cert_wait_ms;
-	bool is_tls12_allowed;      // on public listeners; never between nodes
+	bool is_tls12_allowed;       // on public listeners; never between nodes
 	uint32_t rekey_record_count; // records sealed under one key; 0 = 2^24 (RFC 8446 5.5)
 };
 
@@ -90,8 +91,8 @@ struct tls_connect {
 	void *user;
 };
 
-// tls_new makes the worker's context; random seeds nothing of OpenSSL. counters and bufs are borrowed.
-// Returns NULL when OpenSSL refuses or memory is short.
+// tls_new makes the worker's context; random seeds nothing of OpenSSL. counters and bufs are
+// borrowed. Returns NULL when OpenSSL refuses or memory is short.
 struct tls *tls_new(const struct tls_limits *limits, const struct tls_callbacks *callbacks,
 		    struct buf_pool *bufs, struct counters *counters);
 
@@ -110,27 +111,28 @@ void tls_sweep(struct tls *tls);
 void tls_set_time(struct tls *tls, uint64_t now_us, uint64_t wall_s);
 
 // tls_accept_new starts a server side; NULL at a bound or, between nodes, without identity or trust
-// bundle (each counted). tls_connect_new starts a client side, between nodes only, offers h2 and sends its
-// first flight by `send`; NULL likewise. With no buffers its closed event comes before it returns.
-// In TLS 1.3 a client is ready before the server has judged its certificate: a refusal arrives
-// afterwards as closed(COUNTER_tls_alert_certificate), so the first answer belongs to the handshake.
+// bundle (each counted). tls_connect_new starts a client side, between nodes only, offers h2 and
+// sends its first flight by `send`; NULL likewise. With no buffers its closed event comes before it
+// returns. In TLS 1.3 a client is ready before the server has judged its certificate: a refusal
+// arrives afterwards as closed(COUNTER_tls_alert_certificate), so the first answer belongs to the
+// handshake.
 struct tls_conn *tls_accept_new(struct tls *tls, const struct tls_accept *accept);
 struct tls_conn *tls_connect_new(struct tls *tls, const struct tls_connect *connect);
 
-// tls_receive takes wire bytes, which it may decrypt in place, and returns how many it took: less than
-// all while the peer's bytes must wait (plaintext not taken, no buffer; a handshake that waits for a
-// certificate or its budget keeps up to BUF_BYTES). Call again with the rest after tls_resume or in a
-// later loop. After closed it takes everything and does nothing.
+// tls_receive takes wire bytes, which it may decrypt in place, and returns how many it took: less
+// than all while the peer's bytes must wait (plaintext not taken, no buffer; a handshake that waits
+// for a certificate or its budget keeps up to BUF_BYTES). Call again with the rest after tls_resume
+// or in a later loop. After closed it takes everything and does nothing.
 size_t tls_receive(struct tls_conn *conn, uint8_t *bytes, size_t count);
 
 // tls_resume offers plaintext that was not taken again. True when all of it was taken.
 bool tls_resume(struct tls_conn *conn);
 
-// tls_seal turns bytes (1..TLS_PLAINTEXT_MAX) of plaintext, at TLS_RECORD_HEAD + TLS_NONCE_ROOM into
-// buf, into one record in place: *offset and *wire_bytes tell where it lies. buf has TLS_RECORD_TAIL
-// more bytes behind the plaintext. Records must reach the wire in the order of the calls; when a
-// key has served its bound, a KeyUpdate goes out by `send` before this returns. Returns 0, or EPIPE
-// (not ready, closed).
+// tls_seal turns bytes (1..TLS_PLAINTEXT_MAX) of plaintext, at TLS_RECORD_HEAD + TLS_NONCE_ROOM
+// into buf, into one record in place: *offset and *wire_bytes tell where it lies. buf has
+// TLS_RECORD_TAIL more bytes behind the plaintext. Records must reach the wire in the order of the
+// calls; when a key has served its bound, a KeyUpdate goes out by `send` before this returns.
+// Returns 0, or EPIPE (not ready, closed).
 int tls_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes, uint32_t *offset,
 	     uint32_t *wire_bytes);
 
@@ -140,8 +142,8 @@ void tls_close_notify(struct tls_conn *conn);
 // tls_free ends the connection's state without a word to the peer, wiping its keys.
 void tls_free(struct tls_conn *conn);
 
-// tls_run continues handshakes that waited (certificates, budget) and ends those that took too long.
-// budget is the number of handshake steps. Call once a loop.
+// tls_run continues handshakes that waited (certificates, budget) and ends those that took too
+// long. budget is the number of handshake steps. Call once a loop.
 void tls_run(struct tls *tls, uint32_t budget);
 
 // tls_has_waiting is true when tls_run has something to continue at once.

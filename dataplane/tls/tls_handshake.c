@@ -166,6 +166,7 @@ enum counter tls_handshake_last_reason(void)
 	case SSL_R_ENCRYPTED_LENGTH_TOO_LONG:
 	case SSL_R_DATA_LENGTH_TOO_LONG:
 	case SSL_R_PACKET_LENGTH_TOO_LONG: return COUNTER_tls_record_overflow;
+	case ERR_R_INTERNAL_ERROR: // no randomness, no memory: not the peer's doing
 	case ERR_R_MALLOC_FAILURE: return COUNTER_tls_openssl_refused;
 	default: return COUNTER_tls_handshake_failed;
 	}

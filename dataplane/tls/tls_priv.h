@@ -356,7 +356,8 @@ void tls_legacy_close_notify(struct tls_conn *conn);
 // tls_identity_ctx_new makes a context with everything but a certificate. NULL: refused.
 SSL_CTX *tls_identity_ctx_new(struct tls *tls, bool is_mesh);
 
-// tls_identity_apply_cert, _identity, _trust take a record; NULL, or why not.
+// tls_identity_apply_cert, tls_identity_apply_identity and tls_identity_apply_trust take a record
+// of their type; NULL, or why not (a literal).
 const char *tls_identity_apply_cert(struct tls *tls, const struct record *record);
 const char *tls_identity_apply_identity(struct tls *tls, const struct record *record);
 const char *tls_identity_apply_trust(struct tls *tls, const struct record *record);

@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <openssl/err.h>
+#include <openssl/rand.h>
 
 static const struct tls_accept web = {.is_h2_offered = true, .is_http1_offered = true};
 
@@ -269,6 +270,34 @@ static void without_buffers_a_handshake_fails_by_name(void)
 	site_fini(&site);
 }
 
+static int no_random(unsigned char *, int)
+{
+	return 0;
+}
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" // RAND_METHOD has no successor here
+static void without_randomness_it_is_our_fault(void)
+{
+	static const RAND_METHOD none = {.bytes = no_random};
+	struct site site;
+	struct rig_peer peer;
+	struct rig_end end;
+	site_init(&site);
+	rig_peer_init(&peer, false, TLS1_3_VERSION);
+	rig_peer_start(&peer, "a.test");
+	rig_accept(&end, &site.rig, web);
+	const RAND_METHOD *usual = RAND_get_rand_method();
+	RAND_set_rand_method(&none);
+	char *wire = NULL;
+	long bytes = BIO_get_mem_data(peer.out, &wire);
+	rig_receive(&end, wire, (size_t)bytes, SIZE_MAX);
+	RAND_set_rand_method(usual);
+	CU_ASSERT_EQUAL(end.reason, COUNTER_tls_openssl_refused);
+	rig_end_free(&end);
+	rig_peer_free(&peer);
+	site_fini(&site);
+}
+
 // visit connects once, with a session to resume (NULL: none), and returns the new session.
 static SSL_SESSION *visit(struct site *site, int version, SSL_SESSION *session, bool *is_resumed)
 {
@@ -362,6 +391,7 @@ UNIT_MAIN("tls_handshake", {"versions and cuts do not matter", versions_and_cuts
 	  {"handshakes wait for the budget of the loop",
 	   handshakes_wait_for_the_budget_of_the_loop},
 	  {"without buffers a handshake fails by name", without_buffers_a_handshake_fails_by_name},
+	  {"without randomness it is our fault", without_randomness_it_is_our_fault},
 	  {"tickets resume over workers and keys that rotate",
 	   tickets_resume_over_workers_and_keys_that_rotate},
 	  {"old ticket keys make room for new ones", old_ticket_keys_make_room_for_new_ones})

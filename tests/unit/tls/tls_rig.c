@@ -4,7 +4,6 @@
 
 #include "check.h"
 
-#include <CUnit/CUnit.h>
 #include <openssl/core_names.h>
 #include <openssl/kdf.h>
 #include <openssl/pem.h>
@@ -106,8 +105,8 @@ void rig_init_usual(struct rig *rig)
 
 void rig_fini(struct rig *rig)
 {
-	CU_ASSERT_EQUAL(tls_conn_count(rig->tls), 0);
-	CU_ASSERT_EQUAL(buf_pool_in_use(&rig->bufs), 0);
+	CHECK(tls_conn_count(rig->tls) == 0);
+	CHECK(buf_pool_in_use(&rig->bufs) == 0);
 	tls_free_all(rig->tls);
 	buf_pool_fini(&rig->bufs);
 	free(rig->memory);
@@ -123,7 +122,7 @@ static const char *apply(struct rig *rig, enum record_type type, const void *pay
 	struct record_header header = {RECORD_MAGIC, RECORD_VERSION, (uint8_t)type, (uint32_t)bytes,
 				       1};
 	const char *wrong = record_check(&header, payload);
-	CU_ASSERT_PTR_NULL(wrong);
+	CHECK(!wrong);
 	struct record record = {type, 1, (uint32_t)bytes, payload};
 	return tls_apply(rig->tls, &record, 1000000);
 }
@@ -172,7 +171,8 @@ void rig_apply_absent(struct rig *rig, const char *host, uint32_t lifetime_ms)
 {
 	struct record_cert_absent row = {.lifetime_ms = lifetime_ms};
 	snprintf(row.host, sizeof(row.host), "%s", host);
-	CU_ASSERT_PTR_NULL(apply(rig, RECORD_CERT_ABSENT, &row, sizeof(row)));
+	const char *wrong = apply(rig, RECORD_CERT_ABSENT, &row, sizeof(row));
+	CHECK(!wrong);
 }
 
 void rig_apply_ticket_key(struct rig *rig, uint64_t id)
@@ -181,13 +181,15 @@ void rig_apply_ticket_key(struct rig *rig, uint64_t id)
 	memset(row.name, (int)id, sizeof(row.name));
 	memset(row.aes_key, (int)id + 1, sizeof(row.aes_key));
 	memset(row.mac_key, (int)id + 2, sizeof(row.mac_key));
-	CU_ASSERT_PTR_NULL(apply(rig, RECORD_TICKET_KEY, &row, sizeof(row)));
+	const char *wrong = apply(rig, RECORD_TICKET_KEY, &row, sizeof(row));
+	CHECK(!wrong);
 }
 
 void rig_remove(struct rig *rig, enum record_type type, uint64_t id)
 {
 	struct record_remove row = {.type = type, .id = id};
-	CU_ASSERT_PTR_NULL(apply(rig, RECORD_REMOVE, &row, sizeof(row)));
+	const char *wrong = apply(rig, RECORD_REMOVE, &row, sizeof(row));
+	CHECK(!wrong);
 }
 
 static void on_send(void *user, struct buf *buf, uint32_t offset, uint32_t bytes)
@@ -264,7 +266,7 @@ size_t rig_receive(struct rig_end *end, const void *bytes, size_t count, size_t 
 	while (taken < count) {
 		size_t run = MIN(chunk, count - taken);
 		size_t n = tls_receive(end->conn, copy + taken, run);
-		CU_ASSERT_FATAL(n <= run);
+		CHECK(n <= run);
 		taken += n;
 		if (n < run)
 			break;
@@ -436,7 +438,7 @@ void rig_pump(struct rig_end *end, struct rig_peer *peer, size_t chunk)
 		is_moving = pump_to_peer(end, peer, chunk);
 		is_moving |= pump_from_peer(end, peer, chunk);
 	}
-	CU_ASSERT(!is_moving);
+	CHECK(!is_moving);
 }
 
 static bool pump_one(struct rig_end *from, struct rig_end *to)
@@ -456,5 +458,5 @@ void rig_pump_both(struct rig_end *a, struct rig_end *b)
 		is_moving = pump_one(a, b);
 		is_moving |= pump_one(b, a);
 	}
-	CU_ASSERT(!is_moving);
+	CHECK(!is_moving);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of tls share: certificates made on the spot, a worker's TLS with its records, ends of
-// connections that remember what they were told, and OpenSSL peers over memory BIOs.
+// What the tests of tls share: certificates made on the spot, a worker's TLS with its records, ends
+// of connections that remember what they were told, and OpenSSL peers over memory BIOs.
 #pragma once
 
 #include "tls.h"
@@ -17,7 +17,7 @@ struct rig_pair { // a certificate and its key, owned
 	char *key_pem;
 };
 
-struct rig_wish { // what to put into a certificate; 0 means the usual
+struct rig_wish {                      // what to put into a certificate; 0 means the usual
 	const struct rig_pair *issuer; // NULL: signs itself
 	bool is_ca;
 	const char *names; // "DNS:a.test,URI:spiffe://..."
@@ -58,7 +58,7 @@ struct rig_peer { // OpenSSL at the other end
 	SSL *ssl;
 	BIO *in;
 	BIO *out;
-	int last; // SSL_do_handshake's last result
+	int last;           // SSL_do_handshake's last result
 	uint8_t secret[48]; // a client's traffic secret, for forging its records
 };
 
@@ -68,15 +68,21 @@ struct rig_forger { // writes a client's records by itself (TLS_AES_128_GCM_SHA2
 	uint64_t sequence;
 };
 
+// rig_issue makes a certificate as wished; rig_pair_free frees it.
 struct rig_pair rig_issue(struct rig_wish wish);
 void rig_pair_free(struct rig_pair *pair);
 
+// rig_init makes a worker within limits, rig_init_usual one within limits that no test meets by
+// accident; rig_fini ends it and asserts that no buffer leaks. rig_count reads a counter.
 void rig_init(struct rig *rig, struct tls_limits limits);
 void rig_init_usual(struct rig *rig);
-void rig_fini(struct rig *rig); // asserts that no buffer leaks
+void rig_fini(struct rig *rig);
 uint64_t rig_count(const struct rig *rig, enum counter counter);
 
-const char *rig_apply_cert(struct rig *rig, uint32_t id, bool is_default, const struct rig_pair *pair);
+// rig_apply_cert, rig_apply_identity, rig_apply_trust, rig_apply_absent, rig_apply_ticket_key and
+// rig_remove hand the worker a record; NULL, or why it was refused.
+const char *rig_apply_cert(struct rig *rig, uint32_t id, bool is_default,
+			   const struct rig_pair *pair);
 const char *rig_apply_identity(struct rig *rig, uint32_t id, const char *name,
 			       const struct rig_pair *pair);
 const char *rig_apply_trust(struct rig *rig, uint64_t epoch, const struct rig_pair *ca);
@@ -84,20 +90,27 @@ void rig_apply_absent(struct rig *rig, const char *host, uint32_t lifetime_ms);
 void rig_apply_ticket_key(struct rig *rig, uint64_t id);
 void rig_remove(struct rig *rig, enum record_type type, uint64_t id);
 
+// rig_accept and rig_connect start a connection (end->conn NULL at a bound), rig_end_free ends it.
+// rig_receive gives it count wire bytes, chunk at a time, and returns how many it took; rig_write
+// seals count bytes into end->out and returns tls_seal's error.
 void rig_accept(struct rig_end *end, struct rig *rig, struct tls_accept accept);
 void rig_connect(struct rig_end *end, struct rig *rig, struct tls_connect connect);
 void rig_end_free(struct rig_end *end);
 size_t rig_receive(struct rig_end *end, const void *bytes, size_t count, size_t chunk);
-int rig_write(struct rig_end *end, const void *bytes, uint32_t count); // seals into out
+int rig_write(struct rig_end *end, const void *bytes, uint32_t count);
 
+// rig_peer_init makes an OpenSSL peer of one version, rig_peer_certify gives it a certificate,
+// rig_peer_start begins its handshake (server_name NULL: no SNI), rig_peer_free ends it.
 void rig_peer_init(struct rig_peer *peer, bool is_server, int version);
 void rig_peer_certify(struct rig_peer *peer, const struct rig_pair *pair);
 void rig_peer_start(struct rig_peer *peer, const char *server_name);
 void rig_peer_free(struct rig_peer *peer);
 
-// rig_forger_init takes over what peer sends from now on; it must have sent nothing since the handshake.
+// rig_forger_init takes over what peer sends from now on; it must have sent nothing since the
+// handshake.
 void rig_forger_init(struct rig_forger *forger, const struct rig_peer *peer);
-// rig_forge feeds end a record of count bytes and pad zeros with that inner type; returns what was taken.
+// rig_forge feeds end a record of count bytes and pad zeros with that inner type; returns what was
+// taken.
 size_t rig_forge(struct rig_forger *forger, struct rig_end *end, uint8_t type, struct slice bytes,
 		 size_t pad);
 
