@@ -5,10 +5,10 @@
 
 #include "check.h"
 
-#define BETA_TENTHS       7u
-#define C_TENTHS          4u
-#define OFFSET_MS_MAX     60000 // |t - K|: keeps the cube within 63 bits for any MSS
-#define WINDOW_BYTES_MAX  (1u << 30)
+#define BETA_TENTHS         7u
+#define C_TENTHS            4u
+#define OFFSET_MS_MAX       60000 // |t - K|: keeps the cube within 63 bits for any MSS
+#define WINDOW_BYTES_MAX    (1u << 30)
 #define WINDOW_SEGMENTS_MIN 2u
 
 void tcp_cc_init(struct tcp_cc *cc, const struct tcp_cc_ops *ops, uint32_t mss)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The facade of tcp/: creation, and what an owner asks of a connection. A handle that is stale, or of
-// a connection whose owner released it, names nothing here.
+// The facade of tcp/: creation, and what an owner asks of a connection. A handle that is stale, or
+// of a connection whose owner released it, names nothing here.
 #include "tcp_priv.h"
 
 #include <errno.h>
@@ -25,7 +25,8 @@ static bool take_memory(struct tcp *tcp)
 	uint32_t slice_count = SLICES_MIN + SLICES_PER_CONN * limits->conn_count;
 	int failed = pool_init(&tcp->conns, limits->conn_count, sizeof(struct tcp_conn));
 	failed |= pool_init(&tcp->halves, limits->half_open_count, sizeof(struct tcp_half));
-	failed |= pool_init(&tcp->time_waits, limits->time_wait_count, sizeof(struct tcp_time_wait));
+	failed |=
+		pool_init(&tcp->time_waits, limits->time_wait_count, sizeof(struct tcp_time_wait));
 	failed |= pool_init(&tcp->slices, slice_count, sizeof(struct tcp_slice));
 	tcp->listenings = calloc(limits->listener_count + 1, sizeof(*tcp->listenings));
 	return !failed && tcp->listenings && tcp_table_new(tcp);

@@ -21,21 +21,21 @@
 struct tcp; // one a worker; defined in tcp_priv.h
 
 struct tcp_limits {
-	uint32_t conn_count;          // connections, all states but TIME-WAIT and half-open
-	uint32_t half_open_count;     // SYN-RECEIVED of listeners
+	uint32_t conn_count;      // connections, all states but TIME-WAIT and half-open
+	uint32_t half_open_count; // SYN-RECEIVED of listeners
 	uint32_t time_wait_count;
 	uint32_t listener_count;
 	uint32_t send_buffer_bytes;    // queued and unacknowledged, per connection
 	uint32_t receive_buffer_bytes; // largest window we offer, per connection
 	uint32_t syn_retries;
-	uint32_t retries;              // RTO expiries before giving up (R2)
-	uint32_t keepalive_idle_ms;    // 0 = off
+	uint32_t retries;           // RTO expiries before giving up (R2)
+	uint32_t keepalive_idle_ms; // 0 = off
 	uint32_t keepalive_interval_ms;
 	uint32_t keepalive_probes;
 	uint32_t time_wait_ms;
-	uint32_t fin_wait_2_ms;        // orphan limit
+	uint32_t fin_wait_2_ms; // orphan limit
 	uint32_t delayed_ack_ms;
-	uint16_t port_first;           // ephemeral range, inclusive
+	uint16_t port_first; // ephemeral range, inclusive
 	uint16_t port_last;
 };
 
@@ -49,7 +49,6 @@ struct tcp_tuple {
 // Why a connection ended: a counter of tcp.def with kind REASON, e.g. COUNTER_tcp_closed,
 // COUNTER_tcp_reset_by_peer, COUNTER_tcp_timed_out, COUNTER_tcp_refused, COUNTER_tcp_unreachable,
 // COUNTER_tcp_aborted.
-
 
 // Events of a connection. No member may be NULL. Inside an event any tcp_ call is allowed.
 struct tcp_events {
@@ -94,7 +93,6 @@ struct tcp_info {
 	uint64_t opened_us;
 };
 
-
 // What a worker gives its TCP. Everything behind a pointer is borrowed for tcp's life.
 struct tcp_config {
 	struct tcp_limits limits; // copied
@@ -127,10 +125,11 @@ size_t tcp_send_room(const struct tcp *tcp, struct pool_id conn);
 // tcp_send queues bytes bytes at offset of buf and takes the caller's reference in every case. The
 // bytes must not change until the reference is returned. More than tcp_send_room is queued all the
 // same when it is at most one buf over. Returns 0, or ENOTCONN (dead, shut down).
-int tcp_send(struct tcp *tcp, struct pool_id conn, struct buf *buf, uint32_t offset, uint32_t bytes);
+int tcp_send(struct tcp *tcp, struct pool_id conn, struct buf *buf, uint32_t offset,
+	     uint32_t bytes);
 
-// tcp_peek borrows the first run of in-order received bytes, writable (records are opened in place);
-// empty when none wait. Valid until tcp_consume or the end of the event.
+// tcp_peek borrows the first run of in-order received bytes, writable (records are opened in
+// place); empty when none wait. Valid until tcp_consume or the end of the event.
 struct slice tcp_peek(struct tcp *tcp, struct pool_id conn);
 
 // tcp_received is how many in-order bytes wait.
@@ -166,8 +165,8 @@ bool tcp_info_at(const struct tcp *tcp, uint32_t index, struct tcp_info *info);
 // tcp_set_time tells the time; call at the start of each loop, before anything else of tcp or net.
 void tcp_set_time(struct tcp *tcp, uint64_t now_us);
 
-// tcp_run_ready delivers events and sends what may be sent for connections on the ready list, at most
-// budget of them. Returns how many remain ready.
+// tcp_run_ready delivers events and sends what may be sent for connections on the ready list, at
+// most budget of them. Returns how many remain ready.
 uint32_t tcp_run_ready(struct tcp *tcp, uint32_t budget);
 
 // tcp_in_use counts what a clean end must bring back to zero.

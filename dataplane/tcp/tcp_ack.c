@@ -33,9 +33,9 @@ static bool check_range(struct tcp_conn *conn, const struct tcp_segment *segment
 // update_window returns true when the peer's window changed.
 static bool update_window(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
-	bool is_newer = seq_before(conn->wl1, segment->seq) ||
-			(seq_equal(conn->wl1, segment->seq) &&
-			 seq_at_or_before(conn->wl2, segment->ack));
+	bool is_newer =
+		seq_before(conn->wl1, segment->seq) ||
+		(seq_equal(conn->wl1, segment->seq) && seq_at_or_before(conn->wl2, segment->ack));
 	uint32_t window = (uint32_t)segment->window << conn->agreed.send_scale;
 	bool has_changed = is_newer && window != conn->window;
 	if (!is_newer)
@@ -51,8 +51,8 @@ static bool update_window(struct tcp_conn *conn, const struct tcp_segment *segme
 	return has_changed;
 }
 
-// sample takes a round trip: our own clock for a segment sent once, else the peer's echo, which Karn
-// does not forbid (RFC 7323 4).
+// sample takes a round trip: our own clock for a segment sent once, else the peer's echo, which
+// Karn does not forbid (RFC 7323 4).
 static void sample(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	struct tcp *tcp = conn->tcp;
@@ -68,7 +68,8 @@ static void sample(struct tcp_conn *conn, const struct tcp_segment *segment)
 		tcp_rtt_sample(&conn->rtt, MAX(sample_ms, 1u) * 1000);
 }
 
-// recover_step moves recovery on after acked_bytes were acknowledged; true when the window may grow.
+// recover_step moves recovery on after acked_bytes were acknowledged; true when the window may
+// grow.
 static bool recover_step(struct tcp_conn *conn, uint32_t acked_bytes)
 {
 	uint32_t acked_segments = acked_bytes / conn->cc.mss;
@@ -162,14 +163,9 @@ static bool check_fin(struct tcp_conn *conn)
 			tcp_timer_set(conn, TCP_TIMER_FIN_WAIT_2,
 				      tcp->now_us + tcp->limits.fin_wait_2_ms * 1000ull);
 		return true;
-	case TCP_CLOSING:
-		tcp_time_wait_enter(conn);
-		return false;
-	case TCP_LAST_ACK:
-		tcp_conn_end(conn, COUNTER_tcp_closed);
-		return false;
-	default:
-		return true;
+	case TCP_CLOSING: tcp_time_wait_enter(conn); return false;
+	case TCP_LAST_ACK: tcp_conn_end(conn, COUNTER_tcp_closed); return false;
+	default: return true;
 	}
 }
 

@@ -164,8 +164,10 @@ bool tcp_budget_take(struct tcp *tcp, uint32_t *budget)
 	uint64_t second = tcp->now_us / 1000000;
 	if (tcp->budget_second != second) {
 		tcp->budget_second = second;
-		tcp->challenge_budget = TCP_BUDGET_PER_S / 2 + random_below(tcp->random, TCP_BUDGET_PER_S);
-		tcp->reset_budget = TCP_BUDGET_PER_S / 2 + random_below(tcp->random, TCP_BUDGET_PER_S);
+		tcp->challenge_budget =
+			TCP_BUDGET_PER_S / 2 + random_below(tcp->random, TCP_BUDGET_PER_S);
+		tcp->reset_budget =
+			TCP_BUDGET_PER_S / 2 + random_below(tcp->random, TCP_BUDGET_PER_S);
 	}
 	if (*budget == 0)
 		return false;

@@ -128,7 +128,7 @@ void tcp_connect_input(struct tcp_conn *conn, const struct tcp_segment *segment)
 		return;
 	}
 	learn(conn, segment); // fourth: SYN
-	if (!has_ack) { // simultaneous open
+	if (!has_ack) {       // simultaneous open
 		conn->state = TCP_SYN_RECEIVED;
 		tcp_connect_send(conn);
 		return;

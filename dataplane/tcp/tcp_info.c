@@ -19,8 +19,8 @@ static void fill(const struct tcp_conn *conn, struct tcp_info *info)
 		.mss = has_agreed ? tcp_conn_mss(conn) : 0,
 		.send_window = conn->window,
 		.receive_window = seq_distance(conn->rcv_nxt, conn->rcv_edge),
-		.queued_bytes = seq_before(conn->nxt, conn->tail) ? seq_distance(conn->nxt, conn->tail)
-								  : 0,
+		.queued_bytes =
+			seq_before(conn->nxt, conn->tail) ? seq_distance(conn->nxt, conn->tail) : 0,
 		.unacked_bytes = seq_distance(conn->una, conn->nxt),
 		.bytes_sent = conn->bytes_sent,
 		.bytes_received = conn->bytes_received,

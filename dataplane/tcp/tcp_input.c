@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A segment arrives: RFC 9293 3.10.7 in its order, one function a step, with RFC 7323's PAWS and
-// RFC 5961's rules for RST, SYN and ACK where they belong. Steps that return false have counted why.
+// RFC 5961's rules for RST, SYN and ACK where they belong. Steps that return false have counted
+// why.
 #include "tcp_priv.h"
 
 void tcp_challenge(struct tcp_conn *conn)
@@ -51,16 +52,17 @@ static bool check_timestamp(struct tcp_conn *conn, const struct tcp_segment *seg
 static bool is_acceptable(const struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	uint32_t length = tcp_segment_length(segment);
-	if (length == 0) // the edge itself too: a peer that filled the window acknowledges from there
+	if (length ==
+	    0) // the edge itself too: a peer that filled the window acknowledges from there
 		return seq_at_or_before(conn->rcv_nxt, segment->seq) &&
 		       seq_at_or_before(segment->seq, conn->rcv_edge);
 	return seq_before(segment->seq, conn->rcv_edge) &&
 	       seq_before(conn->rcv_nxt, tcp_segment_end(segment));
 }
 
-// may_go_on is what an unacceptable segment may still do: at a closed window its ACK, RST and window
-// count (3.4), and of an old one a newer ACK does, or two ends that both go back to their last
-// acknowledged byte would refuse each other's ACKs for ever.
+// may_go_on is what an unacceptable segment may still do: at a closed window its ACK, RST and
+// window count (3.4), and of an old one a newer ACK does, or two ends that both go back to their
+// last acknowledged byte would refuse each other's ACKs for ever.
 static bool may_go_on(const struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	if (seq_equal(segment->seq, conn->rcv_nxt) && seq_equal(conn->rcv_nxt, conn->rcv_edge))

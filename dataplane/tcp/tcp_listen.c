@@ -143,12 +143,13 @@ struct tcp_conn *tcp_half_input(struct tcp_half *half, const struct tcp_segment 
 		send_syn_ack(half);
 		return NULL;
 	}
-	bool is_ack_good = segment->flags & TCP_ACK &&
-			   seq_equal(segment->ack, seq_plus(half->iss, 1));
+	bool is_ack_good =
+		segment->flags & TCP_ACK && seq_equal(segment->ack, seq_plus(half->iss, 1));
 	struct tcp_range window = {expected, seq_plus(expected, 65535)};
 	bool is_old = half->agreed.has_timestamps && segment->has_timestamps &&
 		      seq_before(seq_of(segment->ts_value), seq_of(half->agreed.ts_recent));
-	if (segment->flags & TCP_SYN || !is_ack_good || is_old || !seq_within(segment->seq, window)) {
+	if (segment->flags & TCP_SYN || !is_ack_good || is_old ||
+	    !seq_within(segment->seq, window)) {
 		bool is_ack_wrong = segment->flags & TCP_ACK && !is_ack_good;
 		answer_bad(half, segment, is_ack_wrong);
 		return NULL;

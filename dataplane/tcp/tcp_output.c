@@ -4,9 +4,9 @@
 // gives the buffer's reference back. Payloads that are smaller than the work are copied.
 #include "tcp_priv.h"
 
-#define COPY_BYTES     192u   // at most copied into the header mbuf
-#define PARTS_MAX      16u    // buffers in one packet
-#define TSO_BYTES_MAX  61440u // below 64 KiB with any headers
+#define COPY_BYTES    192u   // at most copied into the header mbuf
+#define PARTS_MAX     16u    // buffers in one packet
+#define TSO_BYTES_MAX 61440u // below 64 KiB with any headers
 
 static_assert(sizeof(struct rte_mbuf_ext_shared_info) <= sizeof(((struct buf *)0)->packet),
 	      "a buffer's packet field holds the mbufs' reference count");
@@ -29,21 +29,23 @@ static void attach(struct rte_mbuf *mbuf, struct buf *buf, uint32_t offset, uint
 	} else {
 		rte_mbuf_ext_refcnt_update(shared, 1);
 	}
-	rte_pktmbuf_attach_extbuf(mbuf, buf->data + offset, buf->iova + offset, (uint16_t)bytes, shared);
+	rte_pktmbuf_attach_extbuf(mbuf, buf->data + offset, buf->iova + offset, (uint16_t)bytes,
+				  shared);
 	mbuf->data_off = 0;
 	mbuf->data_len = (uint16_t)bytes;
 	mbuf->pkt_len = bytes;
 }
 
 // append_copy copies bytes of the queue from seq on into head.
-static void append_copy(struct tcp_conn *conn, struct rte_mbuf *head, struct tcp_seq seq, uint32_t bytes)
+static void append_copy(struct tcp_conn *conn, struct rte_mbuf *head, struct tcp_seq seq,
+			uint32_t bytes)
 {
 	struct tcp_slice *slice = tcp_snd_find(conn, seq);
 	while (bytes > 0) {
 		uint32_t skip = seq_distance(slice->seq, seq);
 		uint32_t part = MIN(bytes, slice->bytes - skip);
-		memcpy(rte_pktmbuf_append(head, (uint16_t)part), slice->buf->data + slice->offset + skip,
-		       part);
+		memcpy(rte_pktmbuf_append(head, (uint16_t)part),
+		       slice->buf->data + slice->offset + skip, part);
 		seq = seq_plus(seq, part);
 		bytes -= part;
 		slice = slice->next;
@@ -161,7 +163,8 @@ static bool send_pick(struct tcp_conn *conn, const struct tcp_room *room, struct
 	memcpy(rte_pktmbuf_mtod(mbuf, void *), header, segment.header_bytes);
 	struct net_tx tx = {
 		.l4_header_bytes = segment.header_bytes,
-		.segment_bytes = (uint16_t)(pick->bytes > room->segment_bytes ? room->segment_bytes : 0),
+		.segment_bytes =
+			(uint16_t)(pick->bytes > room->segment_bytes ? room->segment_bytes : 0),
 	};
 	transmit(tcp, &conn->tuple, mbuf, &tx);
 	tcp_snd_sent(conn, pick);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside of tcp/: the worker's TCP, a connection, a half-open connection, a TIME-WAIT entry, and what
-// the files of this folder ask of each other. Nobody else includes it.
+// Inside of tcp/: the worker's TCP, a connection, a half-open connection, a TIME-WAIT entry, and
+// what the files of this folder ask of each other. Nobody else includes it.
 #pragma once
 
 #include "check.h"
@@ -17,14 +17,14 @@
 #include <rte_hash.h>
 #include <rte_mbuf.h>
 
-#define TCP_NEVER          UINT64_MAX
-#define TCP_MSS_MIN        216u   // what we send at least, whatever a peer or an ICMP error says
-#define TCP_MSS_DEFAULT4   536u   // RFC 9293 3.7.1
-#define TCP_MSS_DEFAULT6   1220u
-#define TCP_CHALLENGE_US   100000u // between two challenge ACKs of one connection
-#define TCP_BUDGET_PER_S   1000u   // challenge ACKs and stray RSTs of the worker, each
-#define TCP_PORT_STEPS     256u    // RFC 6056 algorithm 4
-#define TCP_OUTPUT_BURST   64u     // segments a connection sends in one go
+#define TCP_NEVER        UINT64_MAX
+#define TCP_MSS_MIN      216u // what we send at least, whatever a peer or an ICMP error says
+#define TCP_MSS_DEFAULT4 536u // RFC 9293 3.7.1
+#define TCP_MSS_DEFAULT6 1220u
+#define TCP_CHALLENGE_US 100000u // between two challenge ACKs of one connection
+#define TCP_BUDGET_PER_S 1000u   // challenge ACKs and stray RSTs of the worker, each
+#define TCP_PORT_STEPS   256u    // RFC 6056 algorithm 4
+#define TCP_OUTPUT_BURST 64u     // segments a connection sends in one go
 
 // States that a connection can be in; LISTEN is struct tcp_listener, TIME-WAIT is struct
 // tcp_time_wait, and a listener's SYN-RECEIVED is struct tcp_half.
@@ -77,7 +77,7 @@ struct tcp_slice {
 
 // What a handshake agreed on, from both sides' SYN.
 struct tcp_agreed {
-	uint16_t send_mss; // payload and options of what we send (RFC 6691)
+	uint16_t send_mss;  // payload and options of what we send (RFC 6691)
 	uint8_t send_scale; // of the peer's window field
 	uint8_t receive_scale;
 	bool has_timestamps;
@@ -88,25 +88,25 @@ struct tcp_agreed {
 };
 
 struct tcp_conn {
-	struct list ready;         // in tcp->ready or tcp->running
-	struct wheel_timer timer;  // armed for at most armed_us
+	struct list ready;        // in tcp->ready or tcp->running
+	struct wheel_timer timer; // armed for at most armed_us
 	struct tcp *tcp;
 	uint64_t armed_us;
 	uint64_t deadline_us[TCP_TIMER_COUNT]; // TCP_NEVER = off
 	struct tcp_tuple tuple;
 
 	enum tcp_state state;
-	uint8_t pending;         // enum tcp_pending bits
+	uint8_t pending; // enum tcp_pending bits
 	bool is_in_table;
-	bool is_orphan;          // released: no events, no handle
-	bool is_ended;           // protocol is over; end_reason waits for the owner
+	bool is_orphan; // released: no events, no handle
+	bool is_ended;  // protocol is over; end_reason waits for the owner
 	bool is_passive;
-	bool is_ack_due;         // send an ACK in the next output
-	bool is_fin_queued;      // FIN follows the last queued byte
-	bool is_fin_received;    // in order
-	bool is_room_low;        // owed a writable event
-	bool is_rexmit_due;      // send the segment at una again, whatever the window
-	bool is_timing;          // timed_end measures a round trip
+	bool is_ack_due;      // send an ACK in the next output
+	bool is_fin_queued;   // FIN follows the last queued byte
+	bool is_fin_received; // in order
+	bool is_room_low;     // owed a writable event
+	bool is_rexmit_due;   // send the segment at una again, whatever the window
+	bool is_timing;       // timed_end measures a round trip
 	enum tcp_recovery recovery;
 	enum counter end_reason;
 
@@ -121,11 +121,11 @@ struct tcp_conn {
 	struct tcp_seq retransmitted; // HighRxt of RFC 6675
 	struct tcp_seq timed_end;
 	uint64_t timed_us;
-	uint64_t sent_us;     // last time data left
-	uint32_t window;      // SND.WND in bytes
-	uint32_t window_max;  // largest the peer ever offered
+	uint64_t sent_us;    // last time data left
+	uint32_t window;     // SND.WND in bytes
+	uint32_t window_max; // largest the peer ever offered
 	uint32_t dup_acks;
-	uint32_t retries;     // expiries in a row
+	uint32_t retries; // expiries in a row
 	struct tcp_slice *send_first;
 	struct tcp_slice *send_last;
 	struct tcp_slice *send_hint; // where the last segment began
@@ -133,12 +133,12 @@ struct tcp_conn {
 	// receive
 	struct tcp_seq irs;
 	struct tcp_seq rcv_nxt;
-	struct tcp_seq rcv_edge;     // right edge we offered; never moves back
-	struct tcp_seq last_ack;     // Last.ACK.sent of RFC 7323
-	struct tcp_seq fin_seq;      // of a FIN seen but not yet in order
+	struct tcp_seq rcv_edge; // right edge we offered; never moves back
+	struct tcp_seq last_ack; // Last.ACK.sent of RFC 7323
+	struct tcp_seq fin_seq;  // of a FIN seen but not yet in order
 	bool has_fin_seq;
-	uint8_t ack_segments;        // data segments not yet acknowledged
-	uint16_t probes;             // keepalive probes unanswered
+	uint8_t ack_segments; // data segments not yet acknowledged
+	uint16_t probes;      // keepalive probes unanswered
 	uint64_t heard_us;
 	uint64_t challenged_us;
 	struct tcp_reass reass;
@@ -315,7 +315,8 @@ void tcp_connect_input(struct tcp_conn *conn, const struct tcp_segment *segment)
 // tcp_connect_send sends conn's SYN, or SYN-ACK in SYN-RECEIVED, and arms its timer.
 void tcp_connect_send(struct tcp_conn *conn);
 
-// tcp_time_wait_enter moves conn's tuple into TIME-WAIT (nothing when the bound is 0) and ends conn.
+// tcp_time_wait_enter moves conn's tuple into TIME-WAIT (nothing when the bound is 0) and ends
+// conn.
 void tcp_time_wait_enter(struct tcp_conn *conn);
 
 // tcp_time_wait_input takes a segment of a TIME-WAIT entry. True when it is a SYN that may open a

@@ -61,7 +61,8 @@ void tcp_rcv_text(struct tcp_conn *conn, const struct tcp_segment *segment, stru
 	struct tcp_seq before = conn->rcv_nxt;
 	uint32_t held = conn->reass.mbuf_count;
 	bool has_gap = conn->reass.early_count > 0;
-	enum tcp_reass_result result = tcp_reass_add(&conn->reass, &conn->rcv_nxt, segment->seq, mbuf);
+	enum tcp_reass_result result =
+		tcp_reass_add(&conn->reass, &conn->rcv_nxt, segment->seq, mbuf);
 	tcp->held_mbufs += conn->reass.mbuf_count - held;
 	if (result == TCP_REASS_IN_ORDER) {
 		uint32_t bytes = seq_distance(before, conn->rcv_nxt);
@@ -96,17 +97,12 @@ bool tcp_rcv_fin(struct tcp_conn *conn, const struct tcp_segment *segment)
 	conn->is_ack_due = true;
 	tcp_conn_notify(conn, conn->is_orphan ? 0 : TCP_PENDING_READABLE);
 	switch (conn->state) {
-	case TCP_ESTABLISHED:
-		conn->state = TCP_CLOSE_WAIT;
-		return true;
+	case TCP_ESTABLISHED: conn->state = TCP_CLOSE_WAIT; return true;
 	case TCP_FIN_WAIT_1: // its ACK of our FIN was looked at in step 5
 		conn->state = TCP_CLOSING;
 		return true;
-	case TCP_FIN_WAIT_2:
-		tcp_time_wait_enter(conn);
-		return false;
-	default:
-		return true;
+	case TCP_FIN_WAIT_2: tcp_time_wait_enter(conn); return false;
+	default: return true;
 	}
 }
 

@@ -10,10 +10,10 @@
 #define TCP_RTT_TICK_US    1000u     // G: the wheel's tick
 
 struct tcp_rtt {
-	uint32_t srtt_us;   // 0 = no sample yet
+	uint32_t srtt_us; // 0 = no sample yet
 	uint32_t rttvar_us;
-	uint32_t rto_us;    // without back-off
-	uint32_t backoff;   // doublings
+	uint32_t rto_us;  // without back-off
+	uint32_t backoff; // doublings
 };
 
 // tcp_rtt_init starts with RTO_INITIAL.

@@ -130,7 +130,8 @@ uint32_t tcp_sack_pipe_bytes(const struct tcp_scoreboard *board, struct tcp_rang
 	return pipe_bytes;
 }
 
-bool tcp_sack_next_hole(const struct tcp_scoreboard *board, struct tcp_seq from, struct tcp_seq *hole)
+bool tcp_sack_next_hole(const struct tcp_scoreboard *board, struct tcp_seq from,
+			struct tcp_seq *hole)
 {
 	for (uint32_t i = 0; i < board->count; i++) {
 		if (seq_before(from, board->ranges[i].start)) {

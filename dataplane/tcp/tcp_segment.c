@@ -19,7 +19,8 @@ static bool parse_sack(struct bytes_reader *body, size_t bytes, struct tcp_segme
 {
 	if (bytes == 0 || bytes % 8 != 0)
 		return false;
-	segment->sack_count = 0;
+	segment->sack_count = 0; // a second option replaces the first
+	memset(segment->sack, 0, sizeof(segment->sack));
 	for (size_t i = 0; i < bytes / 8 && i < TCP_SACK_BLOCKS; i++) {
 		struct tcp_range *block = &segment->sack[segment->sack_count++];
 		block->start = seq_of(bytes_u32(body));
@@ -41,18 +42,14 @@ static bool parse_option(uint8_t kind, const uint8_t *at, size_t bytes, struct t
 		segment->has_scale = true;
 		segment->scale = (uint8_t)MIN((unsigned)bytes_u8(&body), TCP_SCALE_MAX);
 		return bytes == 1;
-	case OPTION_SACK_PERMITTED:
-		segment->is_sack_permitted = true;
-		return bytes == 0;
-	case OPTION_SACK:
-		return parse_sack(&body, bytes, segment);
+	case OPTION_SACK_PERMITTED: segment->is_sack_permitted = true; return bytes == 0;
+	case OPTION_SACK: return parse_sack(&body, bytes, segment);
 	case OPTION_TIMESTAMPS:
 		segment->has_timestamps = true;
 		segment->ts_value = bytes_u32(&body);
 		segment->ts_echo = bytes_u32(&body);
 		return bytes == 8;
-	default:
-		return true;
+	default: return true;
 	}
 }
 
@@ -91,7 +88,8 @@ bool tcp_segment_parse(const uint8_t *at, size_t bytes, struct tcp_segment *segm
 		return false;
 	if (segment->header_bytes == TCP_HEADER_BYTES)
 		return true;
-	return parse_options(at + TCP_HEADER_BYTES, segment->header_bytes - TCP_HEADER_BYTES, segment);
+	return parse_options(at + TCP_HEADER_BYTES, segment->header_bytes - TCP_HEADER_BYTES,
+			     segment);
 }
 
 uint8_t tcp_segment_option_bytes(const struct tcp_segment *segment)
@@ -117,9 +115,11 @@ static void write_options(struct bytes_writer *out, const struct tcp_segment *se
 		bytes_put_u16(out, segment->mss);
 	}
 	if (segment->is_sack_permitted)
-		bytes_put_u32(out, OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_SACK_PERMITTED << 8 | 2);
+		bytes_put_u32(out,
+			      OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_SACK_PERMITTED << 8 | 2);
 	if (segment->has_timestamps) {
-		bytes_put_u32(out, OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TIMESTAMPS << 8 | 10);
+		bytes_put_u32(out,
+			      OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TIMESTAMPS << 8 | 10);
 		bytes_put_u32(out, segment->ts_value);
 		bytes_put_u32(out, segment->ts_echo);
 	}

@@ -107,14 +107,16 @@ static uint32_t fit(const struct tcp_conn *conn, struct tcp_seq seq, uint32_t wa
 		return 0;
 	struct tcp_seq right = seq_plus(conn->una, conn->window);
 	uint32_t window_room = seq_before(seq, right) ? seq_distance(seq, right) : 0;
-	bool is_silly = window_room < MIN(want, segment_bytes) && window_room < conn->window_max / 2;
+	bool is_silly =
+		window_room < MIN(want, segment_bytes) && window_room < conn->window_max / 2;
 	if (is_silly)
 		return 0;
 	return MIN(MIN(want, cwnd_room), window_room);
 }
 
 // pick_next takes what follows SND.NXT: new bytes, or after an RTO old ones the peer misses.
-static bool pick_next(const struct tcp_conn *conn, const struct tcp_room *room, struct tcp_pick *pick)
+static bool pick_next(const struct tcp_conn *conn, const struct tcp_room *room,
+		      struct tcp_pick *pick)
 {
 	struct tcp_seq seq = tcp_sack_skip(&conn->board, conn->nxt);
 	if (!seq_before(seq, seq_plus(conn->tail, conn->is_fin_queued)))
@@ -145,7 +147,8 @@ static bool pick_recovery(const struct tcp_conn *conn, const struct tcp_room *ro
 		return false;
 	struct tcp_seq hole;
 	struct tcp_seq from = seq_later(conn->retransmitted, conn->una);
-	bool has_hole = tcp_sack_next_hole(&conn->board, from, &hole) && seq_before(hole, conn->nxt);
+	bool has_hole =
+		tcp_sack_next_hole(&conn->board, from, &hole) && seq_before(hole, conn->nxt);
 	bool is_lost = has_hole && tcp_sack_is_lost(&conn->board, hole, conn->cc.mss);
 	if (!is_lost && pick_next(conn, room, pick))
 		return true;
@@ -169,7 +172,8 @@ void tcp_snd_sent(struct tcp_conn *conn, const struct tcp_pick *pick)
 {
 	struct tcp *tcp = conn->tcp;
 	struct tcp_seq end = seq_plus(pick->seq, pick->bytes + pick->is_fin);
-	uint32_t fresh = seq_before(conn->max, end) ? seq_distance(conn->max, end) - pick->is_fin : 0;
+	uint32_t fresh =
+		seq_before(conn->max, end) ? seq_distance(conn->max, end) - pick->is_fin : 0;
 	conn->is_rexmit_due = false;
 	conn->sent_us = tcp->now_us;
 	if (conn->recovery == TCP_RECOVERY_FAST && pick->is_again)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Four-tuple to connection, half-open connection or TIME-WAIT entry: one rte_hash without
-// concurrency flags, keyed by SipHash because strangers choose the tuples. Listeners are few: a list.
+// concurrency flags, keyed by SipHash because strangers choose the tuples. Listeners are few: a
+// list.
 #include "tcp_priv.h"
 
 #include <rte_lcore.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TIME-WAIT (RFC 9293 3.6.1) in a slab of its own: what is needed to answer a late FIN and to judge a
-// new SYN (RFC 6191). All wait equally long, so one list and one timer do.
+// TIME-WAIT (RFC 9293 3.6.1) in a slab of its own: what is needed to answer a late FIN and to judge
+// a new SYN (RFC 6191). All wait equally long, so one list and one timer do.
 #include "tcp_priv.h"
 
 static void arm(struct tcp *tcp)

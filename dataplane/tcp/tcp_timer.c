@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A connection's timers on one wheel entry. Setting a later deadline leaves the entry where it is: it
-// fires early for the wheel, finds nothing due and moves on, which costs less than moving it with
-// every ACK.
+// A connection's timers on one wheel entry. Setting a later deadline leaves the entry where it is:
+// it fires early for the wheel, finds nothing due and moves on, which costs less than moving it
+// with every ACK.
 #include "tcp_priv.h"
 
 // give_up ends conn when retries reached the bound R2 (RFC 9293 3.8.3).

@@ -11,14 +11,17 @@
 
 static struct rte_mempool *pool(void)
 {
-	struct rte_mempool *found = rte_mempool_lookup("reass");
-	if (found)
-		return found;
+	static struct rte_mempool *made;
+	if (made)
+		return made;
 	char *arguments[] = {"test", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-			     "-m", "64", "--log-level", "3", "-l", "0"};
+			     "-m",   "64",        "--log-level", "3",        "-l",
+			     "0"};
 	CHECK(rte_eal_init((int)ARRAY_LEN(arguments), arguments) >= 0);
-	return rte_pktmbuf_pool_create("reass", 1023, 0, sizeof(struct packet),
+	made = rte_pktmbuf_pool_create("reass", 1023, 0, sizeof(struct packet),
 				       RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	CHECK(made);
+	return made;
 }
 
 // packet makes bytes bytes of fill, cut in two mbufs behind the first cut bytes (0: one).
@@ -154,12 +157,14 @@ static void any_order_and_overlap_gives_the_stream(void)
 			fill(mbuf, at);
 			tcp_reass_add(&reass, &next, seq_of(base + at), mbuf);
 			struct slice got = tcp_reass_peek(&reass);
-			uint32_t take = (uint32_t)MIN(got.bytes, (size_t)random_below(&random, 3000));
+			uint32_t take =
+				(uint32_t)MIN(got.bytes, (size_t)random_below(&random, 3000));
 			for (uint32_t i = 0; i < take; i++)
 				CU_ASSERT_FATAL((uint8_t)got.at[i] == byte_of(read + i));
 			tcp_reass_consume(&reass, take);
 			read += take;
-			CU_ASSERT_FATAL(seq_distance(seq_of(base), next) == read + reass.queued_bytes);
+			CU_ASSERT_FATAL(seq_distance(seq_of(base), next) ==
+					read + reass.queued_bytes);
 		}
 		tcp_reass_clear(&reass);
 		CU_ASSERT_EQUAL(reass.mbuf_count, 0);
@@ -167,7 +172,8 @@ static void any_order_and_overlap_gives_the_stream(void)
 	}
 }
 
-UNIT_MAIN("tcp_reass", {"segments in order are readable at once", segments_in_order_are_readable_at_once},
+UNIT_MAIN("tcp_reass",
+	  {"segments in order are readable at once", segments_in_order_are_readable_at_once},
 	  {"small payloads share an mbuf", small_payloads_share_an_mbuf},
 	  {"the first copy of a byte wins", the_first_copy_of_a_byte_wins},
 	  {"what is held early is bounded", what_is_held_early_is_bounded},

@@ -59,8 +59,9 @@ static void a_full_board_forgets_new_blocks_only(void)
 {
 	struct tcp_scoreboard board = {0};
 	for (uint32_t i = 0; i < 2 * TCP_SACK_RANGES; i++)
-		CU_ASSERT_EQUAL(tcp_sack_add(&board, range(0, 10000), range(10 + 20 * i, 20 + 20 * i)),
-				i < TCP_SACK_RANGES);
+		CU_ASSERT_EQUAL(
+			tcp_sack_add(&board, range(0, 10000), range(10 + 20 * i, 20 + 20 * i)),
+			i < TCP_SACK_RANGES);
 	CU_ASSERT_EQUAL(board.count, TCP_SACK_RANGES);
 	CU_ASSERT(tcp_sack_add(&board, range(0, 10000), range(5, 9000))); // merging still works
 	CU_ASSERT_EQUAL(board.count, 1);
@@ -122,9 +123,11 @@ static void holes_are_found_below_the_highest_block(void)
 }
 
 UNIT_MAIN("tcp_sack", {"blocks merge and match a bitmap", blocks_merge_and_match_a_bitmap},
-	  {"blocks outside of what was sent are ignored", blocks_outside_of_what_was_sent_are_ignored},
+	  {"blocks outside of what was sent are ignored",
+	   blocks_outside_of_what_was_sent_are_ignored},
 	  {"a full board forgets new blocks only", a_full_board_forgets_new_blocks_only},
-	  {"an acknowledgement cuts what lies before it", an_acknowledgement_cuts_what_lies_before_it},
+	  {"an acknowledgement cuts what lies before it",
+	   an_acknowledgement_cuts_what_lies_before_it},
 	  {"three blocks, or two segments and a byte above, mean lost",
 	   three_blocks_or_two_segments_and_a_byte_above_mean_lost},
 	  {"the pipe leaves out what is lost and counts what was sent again",

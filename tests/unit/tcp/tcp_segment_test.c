@@ -16,10 +16,20 @@ static size_t with_options(uint8_t *out, const uint8_t *options, size_t bytes)
 
 static void a_syn_reads_back_as_it_was_written(void)
 {
-	struct tcp_segment syn = {.source_port = 40000, .destination_port = 443,
-		.seq = seq_of(0xdeadbeef), .ack = seq_of(7), .window = 65535, .mss = 1460,
-		.flags = TCP_SYN | TCP_ACK, .scale = 7, .has_mss = true, .has_scale = true,
-		.has_timestamps = true, .is_sack_permitted = true, .ts_value = 1, .ts_echo = 2};
+	struct tcp_segment syn = {.source_port = 40000,
+				  .destination_port = 443,
+				  .seq = seq_of(0xdeadbeef),
+				  .ack = seq_of(7),
+				  .window = 65535,
+				  .mss = 1460,
+				  .flags = TCP_SYN | TCP_ACK,
+				  .scale = 7,
+				  .has_mss = true,
+				  .has_scale = true,
+				  .has_timestamps = true,
+				  .is_sack_permitted = true,
+				  .ts_value = 1,
+				  .ts_echo = 2};
 	uint8_t bytes[TCP_HEADER_MAX_BYTES];
 	uint8_t header_bytes = tcp_segment_write(&syn, bytes);
 	struct tcp_segment back;
@@ -30,8 +40,12 @@ static void a_syn_reads_back_as_it_was_written(void)
 
 static void sack_blocks_read_back_beside_timestamps(void)
 {
-	struct tcp_segment ack = {.flags = TCP_ACK, .has_timestamps = true, .sack_count = 3,
-		.sack = {{seq_of(10), seq_of(20)}, {seq_of(30), seq_of(40)}, {seq_of(50), seq_of(60)}}};
+	struct tcp_segment ack = {.flags = TCP_ACK,
+				  .has_timestamps = true,
+				  .sack_count = 3,
+				  .sack = {{seq_of(10), seq_of(20)},
+					   {seq_of(30), seq_of(40)},
+					   {seq_of(50), seq_of(60)}}};
 	uint8_t bytes[TCP_HEADER_MAX_BYTES];
 	struct tcp_segment back;
 	CU_ASSERT_EQUAL(tcp_segment_write(&ack, bytes), 60);
@@ -46,10 +60,12 @@ static void options_that_lie_about_their_length_are_refused(void)
 		uint8_t bytes[8];
 		size_t count;
 	} bad[] = {
-		{{2, 0, 5, 0}, 4},       {{2, 1, 5, 0}, 4},    {{2, 3, 5, 0}, 4},
-		{{2, 5, 5, 0, 1, 1, 1, 1}, 8}, {{3, 2, 1, 1}, 4},    {{4, 3, 1, 1}, 4},
-		{{5, 2, 1, 1}, 4},       {{5, 6, 1, 1, 1, 1, 1, 1}, 8}, {{8, 4, 1, 1}, 4},
-		{{1, 1, 1, 2}, 4},       {{30, 9, 1, 1}, 4},   {{1, 1, 254, 0}, 4},
+		{{2, 0, 5, 0}, 4},  {{2, 1, 5, 0}, 4},
+		{{2, 3, 5, 0}, 4},  {{2, 5, 5, 0, 1, 1, 1, 1}, 8},
+		{{3, 2, 1, 1}, 4},  {{4, 3, 1, 1}, 4},
+		{{5, 2, 1, 1}, 4},  {{5, 6, 1, 1, 1, 1, 1, 1}, 8},
+		{{8, 4, 1, 1}, 4},  {{1, 1, 1, 2}, 4},
+		{{30, 9, 1, 1}, 4}, {{1, 1, 254, 0}, 4},
 	};
 	uint8_t header[TCP_HEADER_MAX_BYTES];
 	struct tcp_segment segment;
