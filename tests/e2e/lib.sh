@@ -77,11 +77,15 @@ at_least() {
 	fi
 }
 
-# works SENTENCE COMMAND ...: exit 0.
+# works SENTENCE COMMAND ...: exit 0. The command runs in this shell, so it may start others.
 works() {
-	local sentence=$1 out
+	local sentence=$1
 	shift
-	if out=$("$@" 2>&1); then pass "$sentence"; else fail "$sentence" "$*" "$out"; fi
+	if "$@" >"$TMP/works" 2>&1; then
+		pass "$sentence"
+	else
+		fail "$sentence" "$*" "$(cat "$TMP/works")"
+	fi
 }
 
 # finish prints the plan and ends.
