@@ -68,6 +68,7 @@ struct exchange {
 	struct route_target target;
 	uint32_t tried[EXCHANGE_TRIES_MAX];
 	uint32_t tried_count;
+	uint32_t try_count; // tries so far; tried_count may be less
 
 	struct cache_answer answer; // verdict, forward; object lent while we send it
 	bool is_cache_asked, is_cache_answered;

@@ -53,6 +53,7 @@ void exchange_connect(struct exchange *exchange)
 		return;
 	}
 	exchange->tried[exchange->tried_count++] = exchange->target.endpoint_id;
+	exchange->try_count++;
 	route_begin(proxy->routes, exchange->target.endpoint_id);
 	exchange->is_try_open = true;
 	exchange->state = EXCHANGE_CONNECT;
@@ -104,7 +105,7 @@ static bool may_try_again(struct exchange *exchange, bool is_unprocessed)
 			     method == HTTP_DELETE || method == HTTP_OPTIONS;
 	uint32_t tries = MIN(proxy->limits.tries, EXCHANGE_TRIES_MAX);
 	if (exchange->is_response_begun || exchange->is_request_begun ||
-	    exchange->tried_count >= tries || proxy->retry_tokens < RETRY_COST)
+	    exchange->try_count >= tries || proxy->retry_tokens < RETRY_COST)
 		return false;
 	return is_idempotent || is_unprocessed;
 }

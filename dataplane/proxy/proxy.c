@@ -35,6 +35,7 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 	proxy->counters = config->counters;
 	proxy->journal = config->journal;
 	proxy->hash_key = random_key(config->random);
+	proxy->limits.http.counters = config->counters;
 	// A peer may send no more than its body's queue takes.
 	uint32_t body = proxy->limits.body_buffer_bytes;
 	proxy->limits.http.stream_window_bytes = MIN(proxy->limits.http.stream_window_bytes, body);

@@ -176,8 +176,9 @@ static bool pump_in(struct transport *transport)
 					? tls_receive(transport->tls, (uint8_t *)run.at, run.bytes)
 					: deliver(transport, run);
 		tcp_consume(tcp, transport->tcp, taken);
+		// A handshake that took less waits for its turn: there is no event for that.
 		if (taken < run.bytes && !transport->is_discarding)
-			return false;
+			return transport->tls && !transport->is_ready;
 	}
 	return true;
 }

@@ -80,6 +80,28 @@ static void on_end(void *, uint32_t, void *stream_user, const struct http_field 
 	exchange_response_end(exchange);
 }
 
+// is_lost is true for faults that say nothing about the bytes received: the other side went away.
+static bool is_lost(struct http_fault fault)
+{
+	switch (fault.counter) {
+	case 0:
+	case COUNTER_http_conn_lost:
+	case COUNTER_http_truncated:
+	case COUNTER_http_h2_reset_by_peer:
+	case COUNTER_http_h2_refused_by_peer:
+	case COUNTER_http_h2_goaway_by_peer: return true;
+	default: return false;
+	}
+}
+
+// forgive_stale lets the same endpoint be tried again: a connection that has served before may have
+// been closed by the peer just when the request was sent.
+static void forgive_stale(struct upstream *up, struct exchange *exchange)
+{
+	if (up->served_count > 1 && exchange->tried_count > 0)
+		exchange->tried_count--;
+}
+
 static void on_reset(void *user, uint32_t, void *stream_user, struct http_fault fault)
 {
 	struct upstream *up = user;
@@ -88,13 +110,16 @@ static void on_reset(void *user, uint32_t, void *stream_user, struct http_fault 
 		counter_inc(up->transport.proxy->counters, (enum counter)fault.counter);
 	if (!exchange)
 		return;
-	bool is_unprocessed = fault.counter == COUNTER_http_h2_refused;
+	bool is_unprocessed = fault.counter == COUNTER_http_h2_refused_by_peer;
 	enum counter reason =
-		fault.status ? COUNTER_exchange_upstream_garbage : COUNTER_exchange_upstream_gone;
-	if (exchange->is_response_begun)
+		is_lost(fault) ? COUNTER_exchange_upstream_gone : COUNTER_exchange_upstream_garbage;
+	if (exchange->is_response_begun) {
 		exchange_break(exchange, COUNTER_exchange_response_broken);
-	else
-		exchange_try_failed(exchange, reason, is_unprocessed);
+		return;
+	}
+	if (is_lost(fault))
+		forgive_stale(up, exchange);
+	exchange_try_failed(exchange, reason, is_unprocessed);
 }
 
 static struct slice on_pull(void *, uint32_t, void *stream_user, size_t max, bool *is_end,
@@ -170,10 +195,12 @@ static void fail(struct upstream *up, enum counter reason)
 		exchange_try_failed(container_of(node, struct exchange, up_link), reason, true);
 	while ((node = up->exchanges.next) != &up->exchanges) {
 		struct exchange *exchange = container_of(node, struct exchange, up_link);
-		if (exchange->is_response_begun)
+		if (exchange->is_response_begun) {
 			exchange_break(exchange, COUNTER_exchange_response_broken);
-		else
-			exchange_try_failed(exchange, reason, was_connecting);
+			continue;
+		}
+		forgive_stale(up, exchange);
+		exchange_try_failed(exchange, reason, was_connecting);
 	}
 }
 

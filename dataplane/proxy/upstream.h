@@ -27,6 +27,7 @@ struct upstream {
 	struct list waiting;      // exchange.up_link of those that wait for the connection
 	uint32_t exchange_count;
 	uint32_t waiting_count;
+	uint32_t served_count; // exchanges ever
 };
 
 // upstream_open starts a connection to target. NULL: *error is ENOBUFS (a bound) or EHOSTUNREACH.

@@ -67,6 +67,7 @@ static void serve(struct upstream *up, struct exchange *exchange)
 	exchange->is_request_sent = false;
 	list_append(&up->exchanges, &exchange->up_link);
 	up->exchange_count++;
+	up->served_count++;
 	wheel_disarm(exchange->proxy->wheel, &up->timer);
 	exchange_send(exchange);
 }

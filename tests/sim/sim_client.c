@@ -162,7 +162,9 @@ static void on_ready(struct sim_conn *conn, bool is_h2)
 
 static void on_gone(struct sim_conn *, enum counter) {}
 
-static const struct sim_conn_owner owner = {.ready = on_ready, .gone = on_gone};
+static void on_raw(struct sim_conn *, struct slice) {}
+
+static const struct sim_conn_owner owner = {.ready = on_ready, .gone = on_gone, .raw = on_raw};
 
 static void plan_request(struct client_conn *cc, struct request *request)
 {

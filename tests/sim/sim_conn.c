@@ -47,7 +47,8 @@ void sim_conn_init(struct sim_conn *conn, struct tcp *tcp, struct buf_pool *bufs
 	BIO_set_mem_eof_return(conn->in, -1);
 	SSL_set_bio(conn->ssl, conn->in, conn->out);
 	SSL_set_tlsext_host_name(conn->ssl, server_name);
-	SSL_set1_host(conn->ssl, server_name);
+	if (SSL_CTX_get_verify_mode(ssl_context) != SSL_VERIFY_NONE)
+		SSL_set1_host(conn->ssl, server_name);
 	SSL_set_connect_state(conn->ssl);
 }
 
@@ -88,10 +89,20 @@ static void note_handshake(struct sim_conn *conn)
 	conn->owner->ready(conn, alpn_bytes == 2 && memcmp(alpn, "h2", 2) == 0);
 }
 
-// receive_plain gives plaintext to HTTP until it takes no more.
+// give hands held plaintext to HTTP, or all of it to the owner; returns how much was taken.
+static size_t give(struct sim_conn *conn)
+{
+	struct slice bytes = slice_of(conn->held, conn->held_bytes);
+	if (conn->http)
+		return http_receive(conn->http, bytes);
+	conn->owner->raw(conn, bytes);
+	return bytes.bytes;
+}
+
+// receive_plain gives plaintext on until no more is taken.
 static void receive_plain(struct sim_conn *conn)
 {
-	while (conn->http) {
+	while (conn->is_ready) {
 		if (conn->ssl && conn->held_bytes == 0) {
 			int got = SSL_read(conn->ssl, conn->held, sizeof(conn->held));
 			if (got <= 0)
@@ -100,7 +111,7 @@ static void receive_plain(struct sim_conn *conn)
 		}
 		if (conn->held_bytes == 0)
 			return;
-		size_t taken = http_receive(conn->http, slice_of(conn->held, conn->held_bytes));
+		size_t taken = give(conn);
 		memmove(conn->held, conn->held + taken, conn->held_bytes - taken);
 		conn->held_bytes -= taken;
 		if (taken == 0 || !conn->ssl)
@@ -162,6 +173,14 @@ void sim_conn_step(struct sim_conn *conn)
 		send_wire(conn);
 	if (conn->http && http_is_done(conn->http))
 		sim_conn_shut(conn);
+}
+
+void sim_conn_send(struct sim_conn *conn, struct slice bytes)
+{
+	if (conn->ssl)
+		CHECK(SSL_write(conn->ssl, bytes.at, (int)bytes.bytes) == (int)bytes.bytes);
+	else
+		CHECK(send_bytes(conn, (const uint8_t *)bytes.at, bytes.bytes));
 }
 
 void sim_conn_shut(struct sim_conn *conn)

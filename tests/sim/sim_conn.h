@@ -18,6 +18,8 @@ struct sim_conn_owner {
 	void (*ready)(struct sim_conn *conn, bool is_h2);
 	// gone: the connection is over; the owner forgets it after sim_conn_fini.
 	void (*gone)(struct sim_conn *conn, enum counter reason);
+	// raw: plaintext bytes of a connection whose http is NULL.
+	void (*raw)(struct sim_conn *conn, struct slice bytes);
 };
 
 struct sim_conn {
@@ -44,6 +46,9 @@ void sim_conn_init(struct sim_conn *conn, struct tcp *tcp, struct buf_pool *bufs
 
 // sim_conn_step moves bytes both ways; call once a loop.
 void sim_conn_step(struct sim_conn *conn);
+
+// sim_conn_send queues raw plaintext (at most 16 KiB) on a ready connection without http.
+void sim_conn_send(struct sim_conn *conn, struct slice bytes);
 
 // sim_conn_shut sends FIN (and close_notify) after what is queued.
 void sim_conn_shut(struct sim_conn *conn);

@@ -65,7 +65,6 @@ struct run {
 	uint32_t plan_count;
 	const char *failure;
 	uint32_t failed_plan;
-	bool is_verbose;
 	bool is_unwanted[256]; // by TCP option kind
 };
 
@@ -462,7 +461,6 @@ static void open_run(struct run *run, const struct options *options, uint64_t se
 	random_init(random, (struct siphash_key){{seed, 0x7463705f73696d}});
 	run->now_us = 1 + random_u64(random) % 1000000000000ull; // clocks wrap somewhere
 	run->began_us = run->now_us;
-	run->is_verbose = options->is_verbose;
 	struct sim_link_config link = draw_link(random, options, seed);
 	run->is_unwanted[3] = random_below(random, 8) == 0; // window scale
 	run->is_unwanted[4] = random_below(random, 4) == 0; // SACK
