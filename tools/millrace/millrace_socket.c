@@ -193,7 +193,10 @@ static json_t *ask_all(int fd)
 
 json_t *millrace_telemetry_ask(int fd, const char *what)
 {
-	json_t *data = what ? ask_one(fd, what) : ask_all(fd);
+	// All counters in one answer where the data plane gives it, else each command's own.
+	json_t *data = ask_one(fd, what ? what : "/millrace/counters");
+	if (!data && !what)
+		data = ask_all(fd);
 	if (!data)
 		fprintf(stderr, "millrace: the data plane knows no %s\n",
 			what ? what : "telemetry");
