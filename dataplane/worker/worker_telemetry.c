@@ -85,7 +85,11 @@ static int answer_counters(const struct telemetry *telemetry, const char *, cons
 			if (!module)
 				return -ENOMEM;
 			rte_tel_data_start_dict(module);
-			rte_tel_data_add_dict_container(data, counter_info[i].module, module, 0);
+			if (rte_tel_data_add_dict_container(data, counter_info[i].module, module,
+							    0) != 0) {
+				rte_tel_data_free(module);
+				return -ENOSPC;
+			}
 		}
 		uint64_t value = sum(telemetry, range, i);
 		if (value)
@@ -135,20 +139,34 @@ static int answer_node(const struct telemetry *telemetry, const char *, const ch
 	return 0;
 }
 
+// add_row makes a dictionary called index inside data (DPDK knows no arrays of them); NULL when
+// memory is short.
+static struct rte_tel_data *add_row(struct rte_tel_data *data, uint32_t index)
+{
+	char name[16];
+	struct rte_tel_data *row = rte_tel_data_alloc();
+	snprintf(name, sizeof(name), "%u", index);
+	if (!row)
+		return NULL;
+	rte_tel_data_start_dict(row);
+	if (rte_tel_data_add_dict_container(data, name, row, 0) == 0)
+		return row;
+	rte_tel_data_free(row);
+	return NULL;
+}
+
 static int answer_workers(const struct telemetry *telemetry, const char *, const char *params,
 			  struct rte_tel_data *data)
 {
 	struct range range;
 	if (!parse_range(telemetry, params, &range))
 		return -EINVAL;
-	rte_tel_data_start_array(data, RTE_TEL_CONTAINER);
+	rte_tel_data_start_dict(data);
 	for (uint32_t i = range.first; i < range.end; i++) {
 		const struct worker *worker = telemetry->threads[i].worker;
-		struct rte_tel_data *row = rte_tel_data_alloc();
+		struct rte_tel_data *row = add_row(data, i);
 		if (!row)
 			return -ENOMEM;
-		rte_tel_data_start_dict(row);
-		rte_tel_data_add_dict_u64(row, "worker", i);
 		rte_tel_data_add_dict_u64(row, "core", telemetry->conf->dataplane.cores.at[i]);
 		for (unsigned j = 0; j < COUNTER_COUNT; j++)
 			if (strcmp(counter_info[j].module, "worker") == 0)
@@ -156,7 +174,6 @@ static int answer_workers(const struct telemetry *telemetry, const char *, const
 							  read_counter(worker, j));
 		rte_tel_data_add_dict_u64(row, "mbufs_free",
 					  rte_mempool_avail_count(worker->mbufs));
-		rte_tel_data_add_array_container(data, row, 0);
 	}
 	return 0;
 }
@@ -164,17 +181,16 @@ static int answer_workers(const struct telemetry *telemetry, const char *, const
 static int answer_ports(const struct telemetry *telemetry, const char *, const char *,
 			struct rte_tel_data *data)
 {
-	rte_tel_data_start_array(data, RTE_TEL_CONTAINER);
+	rte_tel_data_start_dict(data);
 	for (uint32_t i = 0; i < telemetry->conf->dataplane.ports_count; i++) {
 		const struct conf_port *conf = &telemetry->conf->dataplane.ports[i];
 		const struct port *port = telemetry->threads[0].worker->ports[i];
-		struct rte_tel_data *row = rte_tel_data_alloc();
+		struct rte_tel_data *row = add_row(data, i);
 		char mac[18];
 		if (!row)
 			return -ENOMEM;
 		snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", port->mac[0],
 			 port->mac[1], port->mac[2], port->mac[3], port->mac[4], port->mac[5]);
-		rte_tel_data_start_dict(row);
 		rte_tel_data_add_dict_string(row, "name", conf->name);
 		rte_tel_data_add_dict_string(row, "device", conf->device);
 		rte_tel_data_add_dict_string(row, "mac", mac);
@@ -185,7 +201,6 @@ static int answer_ports(const struct telemetry *telemetry, const char *, const c
 		rte_tel_data_add_dict_u64(row, "can_segment", port->can_segment);
 		rte_tel_data_add_dict_u64(row, "can_scatter_tx", port->can_scatter_tx);
 		rte_tel_data_add_dict_u64(row, "is_flow_steered", port->is_flow_steered);
-		rte_tel_data_add_array_container(data, row, 0);
 	}
 	return 0;
 }

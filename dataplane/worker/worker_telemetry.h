@@ -6,8 +6,8 @@
 //   /millrace/<module>[,N]      that module's counters, summed over the workers or of worker N
 //   /millrace/counters[,N]      every counter that is not 0, by module
 //   /millrace/reasons           every reason that is not 0, with its text
-//   /millrace/workers           a line a worker: loops, cycles, sleeps
-//   /millrace/ports             a line a port
+//   /millrace/workers           by worker: loops, cycles, sleeps
+//   /millrace/ports             by port: device, MAC, what it can do
 //   /millrace/conns[,N[,FROM]]  TCP connections of worker N, from index FROM
 //   /millrace/journal[,N]       last events of worker N
 #pragma once
