@@ -104,7 +104,10 @@ static bool check_reset(struct tcp_conn *conn, const struct tcp_segment *segment
 		return false;
 	}
 	bool is_refusal = conn->state == TCP_SYN_RECEIVED && !conn->is_passive;
-	tcp_conn_end(conn, is_refusal ? COUNTER_tcp_refused : COUNTER_tcp_reset_by_peer);
+	bool is_over = conn->is_fin_received && conn->is_fin_queued && seq_equal(conn->una, conn->tail);
+	enum counter reason = is_refusal ? COUNTER_tcp_refused : COUNTER_tcp_reset_by_peer;
+	// only the ACK of our FIN is missing, and a peer that left TIME-WAIT cannot send it
+	tcp_conn_end(conn, is_over ? COUNTER_tcp_closed : reason);
 	return false;
 }
 

@@ -217,7 +217,6 @@ static void on_closed(void *user, struct pool_id conn, enum counter reason)
 }
 
 static const struct tcp_events events = {on_opened, on_readable, on_opened, on_closed};
-
 static void *on_accepted(void *user, struct pool_id conn, const struct tcp_tuple *tuple)
 {
 	struct run *run = user;
@@ -476,6 +475,7 @@ static void open_run(struct run *run, const struct options *options, uint64_t se
 			.seed = random_key(random),
 			.now_us = run->now_us,
 		};
+		host.limits.time_wait_ms = 240000; // longer than any back-off of a last FIN
 		host.limits.receive_buffer_bytes = 4096u << random_below(random, 7);
 		host.limits.send_buffer_bytes = 20000u << random_below(random, 4);
 		sim_host_open(&run->hosts[h], &host);
@@ -588,8 +588,8 @@ static void parse(int count, char **arguments, struct options *options)
 int main(int count, char **arguments)
 {
 	struct options options = {.first = 1, .last = 200};
-	uint64_t failed = 0;
 	parse(count, arguments, &options);
+	uint64_t failed = 0;
 	sim_start();
 	struct sim_memory *memories[2] = {sim_memory_new("client", 8191, 512, 512),
 					  sim_memory_new("server", 8191, 512, 512)};
