@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every counter of a worker: one line each in counters/<module>.def. Workers write them, telemetry
-// and tools print them. A REASON is why one packet was dropped, one connection closed or one request
-// refused: value, counter and text are the same line.
+// and tools print them. A REASON is why one packet was dropped, one connection closed or one
+// request refused: value, counter and text are the same line.
 #pragma once
 
 enum counter_kind {

@@ -19,12 +19,13 @@ struct buf {
 	uint32_t references;   // 0 only while in the pool
 	struct buf_pool *pool; // where it returns to
 	struct buf *next_free;
-	uint64_t iova;     // I/O address of data: pool's base_iova + offset
-	uint64_t packet[3]; // for the layer that attaches data to packets (rte_mbuf_ext_shared_info)
+	uint64_t iova; // I/O address of data: pool's base_iova + offset
+	uint64_t
+		packet[3]; // for the layer that attaches data to packets (rte_mbuf_ext_shared_info)
 };
 
 struct buf_pool {
-	uint8_t *memory; // borrowed; the data of all buffers
+	uint8_t *memory;  // borrowed; the data of all buffers
 	struct buf *bufs; // owned: descriptors
 	struct buf *free_large;
 	struct buf *free_small;

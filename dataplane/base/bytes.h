@@ -40,25 +40,29 @@ static inline const uint8_t *bytes_take(struct bytes_reader *r, size_t bytes)
 	return taken;
 }
 
-// bytes_u8 .. bytes_u64 read one big-endian number; 0 when ok is or becomes false.
+// bytes_u8, bytes_u16, bytes_u32 and bytes_u64 read one big-endian number; 0 when ok is or becomes
+// false.
 static inline uint8_t bytes_u8(struct bytes_reader *r)
 {
 	const uint8_t *p = bytes_take(r, 1);
 	return p ? p[0] : 0;
 }
 
+// bytes_u16: see bytes_u8.
 static inline uint16_t bytes_u16(struct bytes_reader *r)
 {
 	const uint8_t *p = bytes_take(r, 2);
 	return (uint16_t)(p ? p[0] << 8 | p[1] : 0);
 }
 
+// bytes_u32: see bytes_u8.
 static inline uint32_t bytes_u32(struct bytes_reader *r)
 {
 	const uint8_t *p = bytes_take(r, 4);
 	return p ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3] : 0;
 }
 
+// bytes_u64: see bytes_u8.
 static inline uint64_t bytes_u64(struct bytes_reader *r)
 {
 	uint64_t high = bytes_u32(r);
@@ -85,22 +89,28 @@ static inline void bytes_put(struct bytes_writer *w, const void *from, size_t by
 	w->written += bytes;
 }
 
-// bytes_put_u8 .. bytes_put_u64 write one big-endian number.
+// bytes_put_u8, bytes_put_u16, bytes_put_u32 and bytes_put_u64 write one big-endian number.
 static inline void bytes_put_u8(struct bytes_writer *w, uint8_t v)
 {
 	bytes_put(w, &v, 1);
 }
 
+// bytes_put_u16: see bytes_put_u8.
 static inline void bytes_put_u16(struct bytes_writer *w, uint16_t v)
 {
 	bytes_put(w, (uint8_t[]){(uint8_t)(v >> 8), (uint8_t)v}, 2);
 }
 
+// bytes_put_u32: see bytes_put_u8.
 static inline void bytes_put_u32(struct bytes_writer *w, uint32_t v)
 {
-	bytes_put(w, (uint8_t[]){(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v}, 4);
+	bytes_put(
+		w,
+		(uint8_t[]){(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v},
+		4);
 }
 
+// bytes_put_u64: see bytes_put_u8.
 static inline void bytes_put_u64(struct bytes_writer *w, uint64_t v)
 {
 	bytes_put_u32(w, (uint32_t)(v >> 32));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks of our own invariants, always on. A peer's mistake is a value and a counter, never a CHECK.
+// Checks of our own invariants, always on. A peer's mistake is a value and a counter, never a
+// CHECK.
 #pragma once
 
 #include <stdio.h>

@@ -6,7 +6,8 @@
 
 void journal_print(const struct journal *journal, FILE *out)
 {
-	uint64_t first = journal->written > JOURNAL_ENTRIES ? journal->written - JOURNAL_ENTRIES : 0;
+	uint64_t first =
+		journal->written > JOURNAL_ENTRIES ? journal->written - JOURNAL_ENTRIES : 0;
 	for (uint64_t i = first; i < journal->written; i++) {
 		const struct journal_entry *e = &journal->entries[i % JOURNAL_ENTRIES];
 		fprintf(out, "%" PRIu64 ".%06" PRIu64 " %s %" PRIu64 " %" PRIu64 "\n",

@@ -21,8 +21,8 @@ struct journal {
 };
 
 // journal_add notes one event; what must be a string literal.
-static inline void journal_add(struct journal *journal, uint64_t at_us, const char *what, uint64_t a,
-			       uint64_t b)
+static inline void journal_add(struct journal *journal, uint64_t at_us, const char *what,
+			       uint64_t a, uint64_t b)
 {
 	journal->entries[journal->written++ % JOURNAL_ENTRIES] =
 		(struct journal_entry){at_us, what, a, b};

@@ -57,4 +57,5 @@ static inline struct list *list_pop(struct list *head)
 
 #define list_for_each(node, head) for (node = (head)->next; node != (head); node = node->next)
 #define list_for_each_safe(node, after, head)                                                      \
-	for (node = (head)->next, after = node->next; node != (head); node = after, after = node->next)
+	for (node = (head)->next, after = node->next; node != (head);                              \
+	     node = after, after = node->next)

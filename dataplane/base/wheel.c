@@ -48,8 +48,8 @@ void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t due_us)
 	CHECK(timer->fire);
 	wheel_disarm(wheel, timer);
 	// Round up: never early. The current tick's slot is served by the next advance.
-	timer->due_tick = MIN((due_us + WHEEL_TICK_US - 1) / WHEEL_TICK_US,
-			      wheel->now_tick + UINT32_MAX / 2);
+	timer->due_tick =
+		MIN((due_us + WHEEL_TICK_US - 1) / WHEEL_TICK_US, wheel->now_tick + UINT32_MAX / 2);
 	timer->due_tick = MAX(timer->due_tick, wheel->now_tick + 1);
 	place(wheel, timer);
 	wheel->armed_count++;

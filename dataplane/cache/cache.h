@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HTTP cache of one worker (RFC 9111): one shard of the node's. A key belongs to one worker, which
-// decides, lets one exchange fetch for many waiters, and lends immutable, reference-counted objects.
-// Answers come by callback: at once when the shard is this worker's own, later by message when it is
-// another's (cache_channel). Pure but for its own memory; time comes in.
-// With several workers the owner of the loop carries messages: cache_send out, cache_message_received in.
+// The HTTP cache of one worker (RFC 9111): one shard of the node's. A key belongs to one worker,
+// which decides, lets one exchange fetch for many waiters, and lends immutable, reference-counted
+// objects. Answers come by callback: at once when the shard is this worker's own, later by message
+// when it is another's (cache_channel). Pure but for its own memory; time comes in. With several
+// workers the owner of the loop carries messages: cache_send out, cache_message_received in.
 #pragma once
 
 #include "buf.h"
@@ -18,16 +18,16 @@
 struct cache;
 struct cache_message; // cache_channel.h: fixed size, copied by value
 
-// cache_send carries one message to another worker, in order. False: no room now, try later. It must
-// not call into the cache.
+// cache_send carries one message to another worker, in order. False: no room now, try later. It
+// must not call into the cache.
 typedef bool (*cache_send)(void *owner, uint32_t to_worker, const struct cache_message *message);
 
 struct cache_limits {
-	uint64_t memory_bytes;  // of this shard's objects and their bodies, all of it taken at start
+	uint64_t memory_bytes; // of this shard's objects and their bodies, all of it taken at start
 	uint32_t object_count;
-	uint64_t object_bytes;  // largest response stored; larger ones pass through
-	uint32_t waiter_count;  // requests that wait for another's fetch
-	uint32_t wait_ms;       // then a waiter fetches for itself
+	uint64_t object_bytes; // largest response stored; larger ones pass through
+	uint32_t waiter_count; // requests that wait for another's fetch
+	uint32_t wait_ms;      // then a waiter fetches for itself
 	uint32_t worker_index, worker_count;
 	struct siphash_key key_secret; // the same on all workers: who owns a key
 	cache_send send; // may be NULL when worker_count is 1; its owner is cache_new's
@@ -38,14 +38,20 @@ enum cache_verdict {
 	CACHE_HIT,          // object is lent; Age is in age_s
 	CACHE_NOT_MODIFIED, // the client's condition holds: answer 304 from object
 	CACHE_FETCH,        // you fetch: fill is yours, begin or abandon it
-	CACHE_PASS,         // do not use the cache (fwd reason in forward); with CACHE_FORWARD_NONE the
-			    // client wants nothing but a stored response: answer 504
+	CACHE_PASS, // do not use the cache (fwd reason in forward); with CACHE_FORWARD_NONE the
+		    // client wants nothing but a stored response: answer 504
 	CACHE_VERDICT_COUNT
 };
 
 enum cache_forward { // RFC 9211 2.2 fwd=
-	CACHE_FORWARD_NONE, CACHE_FORWARD_BYPASS, CACHE_FORWARD_METHOD, CACHE_FORWARD_URI_MISS,
-	CACHE_FORWARD_VARY_MISS, CACHE_FORWARD_MISS, CACHE_FORWARD_REQUEST, CACHE_FORWARD_STALE,
+	CACHE_FORWARD_NONE,
+	CACHE_FORWARD_BYPASS,
+	CACHE_FORWARD_METHOD,
+	CACHE_FORWARD_URI_MISS,
+	CACHE_FORWARD_VARY_MISS,
+	CACHE_FORWARD_MISS,
+	CACHE_FORWARD_REQUEST,
+	CACHE_FORWARD_STALE,
 	CACHE_FORWARD_COUNT
 };
 
@@ -58,12 +64,13 @@ struct cache_answer {
 	struct cache_object *object; // HIT, NOT_MODIFIED: lent until cache_release
 	struct cache_fill *fill;     // FETCH: yours
 	uint64_t age_s;
-	int64_t ttl_s; // freshness left
+	int64_t ttl_s;     // freshness left
 	bool is_collapsed; // it waited for another request's fetch (RFC 9211 2.6)
 };
 
 // cache_answered is how an answer reaches the asker; asker is what was given to cache_ask.
-typedef void (*cache_answered)(void *owner, struct pool_id asker, const struct cache_answer *answer);
+typedef void (*cache_answered)(void *owner, struct pool_id asker,
+			       const struct cache_answer *answer);
 
 // cache_new takes limits.memory_bytes; answered and owner are for all answers. NULL when short.
 // cache_free gives it back; what is lent or in flight is forgotten.
@@ -74,8 +81,8 @@ void cache_free(struct cache *cache);
 // cache_set_time tells the time; wall_s is Unix time.
 void cache_set_time(struct cache *cache, uint64_t now_us, uint64_t wall_s);
 
-// cache_ask looks up a request, which is borrowed for the call. Exactly one answer follows, maybe before
-// it returns. An asker asks one thing at a time.
+// cache_ask looks up a request, which is borrowed for the call. Exactly one answer follows, maybe
+// before it returns. An asker asks one thing at a time.
 void cache_ask(struct cache *cache, const struct http_message *request, struct pool_id asker);
 
 // cache_cancel: the asker is gone; a waiter is forgotten, and no answer follows.
@@ -90,17 +97,19 @@ bool cache_fill_begin(struct cache_fill *fill, const struct http_message *reques
 // cache_fill_write adds body bytes (copied). False: too large or memory short; fill is gone.
 bool cache_fill_write(struct cache_fill *fill, struct slice bytes);
 
-// cache_fill_end: the response is complete; it is stored, waiters get it, fill is gone. A body shorter
-// than its content-length is not stored.
+// cache_fill_end: the response is complete; it is stored, waiters get it, fill is gone. A body
+// shorter than its content-length is not stored.
 void cache_fill_end(struct cache_fill *fill);
 
-// cache_fill_abandon: the fetch failed or was not begun; one waiter becomes the fetcher. fill is gone.
+// cache_fill_abandon: the fetch failed or was not begun; one waiter becomes the fetcher. fill is
+// gone.
 void cache_fill_abandon(struct cache_fill *fill);
 
 // cache_object_head borrows the stored head, without Age and Cache-Status.
 const struct http_message *cache_object_head(const struct cache_object *object);
 
-// cache_object_bytes is the body's size; cache_object_read borrows a run of it at offset, at most max.
+// cache_object_bytes is the body's size; cache_object_read borrows a run of it at offset, at most
+// max.
 uint64_t cache_object_bytes(const struct cache_object *object);
 // (shorter at the end of a chunk of memory; empty at the end of the body).
 struct slice cache_object_read(const struct cache_object *object, uint64_t offset, size_t max);
@@ -124,6 +133,6 @@ void cache_run(struct cache *cache);
 void cache_message_received(struct cache *cache, uint32_t from_worker,
 			    const struct cache_message *message);
 
-// cache_in_flight counts what is out: waits, fills, loans, messages that the channel had no room for.
-// 0 when nothing leaks and every asker is done.
+// cache_in_flight counts what is out: waits, fills, loans, messages that the channel had no room
+// for. 0 when nothing leaks and every asker is done.
 uint32_t cache_in_flight(const struct cache *cache);

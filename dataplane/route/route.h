@@ -42,38 +42,42 @@ struct route_target {
 	char location[RECORD_NAME_BYTES];
 };
 
-// route_new takes all memory for limits; counters and random are borrowed. NULL when memory is short.
-// route_free gives it back.
+// route_new takes all memory for limits; counters and random are borrowed. NULL when memory is
+// short. route_free gives it back.
 struct route_table *route_new(const struct route_limits *limits, struct random_source *random,
 			      struct counters *counters);
 void route_free(struct route_table *table);
 
-// route_apply takes a SERVICE, LOCATION, PRESENCE, ENDPOINT, ROUTE, ROUTE_ABSENT or REMOVE record that
-// passed record_check. Returns NULL, or why it was refused (a literal; table at a bound, unknown id).
+// route_apply takes a SERVICE, LOCATION, PRESENCE, ENDPOINT, ROUTE, ROUTE_ABSENT or REMOVE record
+// that passed record_check. Returns NULL, or why it was refused (a literal; table at a bound,
+// unknown id).
 const char *route_apply(struct route_table *table, const struct record *record, uint64_t now_us);
 
 // route_mark and route_sweep bracket a full set: rows not applied in between are forgotten.
 void route_mark(struct route_table *table);
 void route_sweep(struct route_table *table);
 
-// route_find looks up host (lower case, without port) and path (a query may follow). Of the routes that
-// match both, the longest host wins, then the longest path; "/api" ends at a segment. An expired row
-// still answers FOUND and sets *is_stale: serve, and ask again.
+// route_find looks up host (lower case, without port) and path (a query may follow). Of the routes
+// that match both, the longest host wins, then the longest path; "/api" ends at a segment. An
+// expired row still answers FOUND and sets *is_stale: serve, and ask again.
 enum route_answer route_find(struct route_table *table, struct slice host, struct slice path,
 			     uint64_t now_us, uint32_t *service_id, bool *is_stale);
 
-// route_pick chooses an endpoint for a service: nearest location with healthy presence (spill by the
-// 1.4 rule), then power of two choices by requests in flight; draining and ejected ones last, after
-// good ones of other locations; `tried` (tried_count ids) are never chosen. Below half healthy all of
-// a location are used (panic). Endpoints of the service where it has no presence count as their own
-// presence; a location's own endpoints go before its gateways (service_id 0). False: none.
+// route_pick chooses an endpoint for a service: nearest location with healthy presence (spill by
+// the 1.4 rule), then power of two choices by requests in flight; draining and ejected ones last,
+// after good ones of other locations; `tried` (tried_count ids) are never chosen. Below half
+// healthy all of a location are used (panic). Endpoints of the service where it has no presence
+// count as their own presence; a location's own endpoints go before its gateways (service_id 0).
+// False: none.
 bool route_pick(struct route_table *table, uint32_t service_id, const uint32_t *tried,
 		uint32_t tried_count, uint64_t now_us, struct route_target *target);
 
-// route_begin and route_finish count a try in flight; is_failure feeds ejection (5 in a row eject for
-// 1 s, doubling to 30 s). An id that is gone is ignored. route_finish returns the failures in a row.
+// route_begin and route_finish count a try in flight; is_failure feeds ejection (5 in a row eject
+// for 1 s, doubling to 30 s). An id that is gone is ignored. route_finish returns the failures in a
+// row.
 void route_begin(struct route_table *table, uint32_t endpoint_id);
-uint32_t route_finish(struct route_table *table, uint32_t endpoint_id, bool is_failure, uint64_t now_us);
+uint32_t route_finish(struct route_table *table, uint32_t endpoint_id, bool is_failure,
+		      uint64_t now_us);
 
 // route_service_name borrows a service's name; "" when the id is unknown.
 const char *route_service_name(const struct route_table *table, uint32_t service_id);

@@ -206,9 +206,13 @@ int main(int count, char **arguments)
 	struct options options = read_options(count, arguments);
 	uint64_t failed = 0;
 	sim_world_init(&journey.world);
-	for (uint64_t seed = options.first; seed <= options.last; seed++)
-		failed += !run_seed(&journey, &options, seed);
-	printf("%" PRIu64 " seeds, %" PRIu64 " failed\n", options.last - options.first + 1, failed);
+	printf("TAP version 13\n1..%" PRIu64 "\n", options.last - options.first + 1);
+	for (uint64_t seed = options.first; seed <= options.last; seed++) {
+		bool has_passed = run_seed(&journey, &options, seed);
+		printf("%s %" PRIu64 " - journey of seed %" PRIu64 "\n",
+		       has_passed ? "ok" : "not ok", seed - options.first + 1, seed);
+		failed += !has_passed;
+	}
 	sim_world_fini(&journey.world);
 	return failed ? 1 : 0;
 }

@@ -200,8 +200,9 @@ static void start(struct client_conn *cc)
 				      .remote_port = client->plan.port,
 				      .events = &sim_conn_events,
 				      .user = &cc->conn};
-	sim_conn_init(&cc->conn, client->tcp, client->bufs, &owner, client->ssl_context,
-		      client->plan.host);
+	struct sim_conn_plan plan = {client->tcp, client->bufs, &owner, client->ssl_context,
+				     client->plan.host};
+	sim_conn_init(&cc->conn, &plan);
 	list_append(&client->conns, &cc->conn.link);
 	for (uint32_t i = 0; i < cc->request_count; i++)
 		cc->requests[i].is_sent = false;

@@ -32,23 +32,21 @@ const struct tcp_events sim_conn_events = {
 	.closed = on_closed,
 };
 
-void sim_conn_init(struct sim_conn *conn, struct tcp *tcp, struct buf_pool *bufs,
-		   const struct sim_conn_owner *owner, SSL_CTX *ssl_context,
-		   const char *server_name)
+void sim_conn_init(struct sim_conn *conn, const struct sim_conn_plan *plan)
 {
-	*conn = (struct sim_conn){.tcp = tcp, .bufs = bufs, .owner = owner};
+	*conn = (struct sim_conn){.tcp = plan->tcp, .bufs = plan->bufs, .owner = plan->owner};
 	list_init(&conn->link);
-	if (!ssl_context)
+	if (!plan->ssl_context)
 		return;
-	conn->ssl = SSL_new(ssl_context);
+	conn->ssl = SSL_new(plan->ssl_context);
 	conn->in = BIO_new(BIO_s_mem());
 	conn->out = BIO_new(BIO_s_mem());
 	CHECK(conn->ssl && conn->in && conn->out);
 	BIO_set_mem_eof_return(conn->in, -1);
 	SSL_set_bio(conn->ssl, conn->in, conn->out);
-	SSL_set_tlsext_host_name(conn->ssl, server_name);
-	if (SSL_CTX_get_verify_mode(ssl_context) != SSL_VERIFY_NONE)
-		SSL_set1_host(conn->ssl, server_name);
+	SSL_set_tlsext_host_name(conn->ssl, plan->server_name);
+	if (SSL_CTX_get_verify_mode(plan->ssl_context) != SSL_VERIFY_NONE)
+		SSL_set1_host(conn->ssl, plan->server_name);
 	SSL_set_connect_state(conn->ssl);
 }
 

@@ -39,10 +39,16 @@ struct sim_conn {
 // tcp events whose user is a struct sim_conn.
 extern const struct tcp_events sim_conn_events;
 
-// sim_conn_init prepares a connection; ssl_context is NULL for a plain one, else its client side.
-void sim_conn_init(struct sim_conn *conn, struct tcp *tcp, struct buf_pool *bufs,
-		   const struct sim_conn_owner *owner, SSL_CTX *ssl_context,
-		   const char *server_name);
+struct sim_conn_plan {
+	struct tcp *tcp; // borrowed, as all of these
+	struct buf_pool *bufs;
+	const struct sim_conn_owner *owner;
+	SSL_CTX *ssl_context;    // a client's side of TLS; NULL: plain
+	const char *server_name; // with ssl_context
+};
+
+// sim_conn_init prepares a connection.
+void sim_conn_init(struct sim_conn *conn, const struct sim_conn_plan *plan);
 
 // sim_conn_step moves bytes both ways; call once a loop.
 void sim_conn_step(struct sim_conn *conn);

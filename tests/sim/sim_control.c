@@ -16,27 +16,26 @@ void sim_control_init(struct sim_control *control, struct worker *worker)
 	handover_fds_init(&control->fds);
 }
 
-static struct sim_row new_row(enum record_type type, const void *fixed, size_t fixed_bytes,
-			      const char *first, const char *second)
+static struct sim_row new_row(const struct sim_row_parts *parts)
 {
-	size_t first_bytes = first ? strlen(first) : 0, second_bytes = second ? strlen(second) : 0;
-	struct sim_row row = {.type = type, .bytes = fixed_bytes + first_bytes + second_bytes};
+	struct sim_row row = {.type = parts->type, .bytes = parts->fixed_bytes};
+	for (unsigned i = 0; i < 2; i++)
+		row.bytes += parts->tail[i] ? strlen(parts->tail[i]) : 0;
 	row.payload = malloc(row.bytes);
 	CHECK(row.payload);
-	memcpy(row.payload, fixed, fixed_bytes);
-	if (first_bytes)
-		memcpy(row.payload + fixed_bytes, first, first_bytes);
-	if (second_bytes)
-		memcpy(row.payload + fixed_bytes + first_bytes, second, second_bytes);
+	uint8_t *end = memcpy(row.payload, parts->fixed, parts->fixed_bytes);
+	end += parts->fixed_bytes;
+	for (unsigned i = 0; i < 2 && parts->tail[i]; i++) {
+		memcpy(end, parts->tail[i], strlen(parts->tail[i]));
+		end += strlen(parts->tail[i]);
+	}
 	return row;
 }
 
-void sim_control_row(struct sim_control *control, enum record_type type, const void *fixed,
-		     size_t fixed_bytes, const char *tail_first, const char *tail_second)
+void sim_control_row(struct sim_control *control, const struct sim_row_parts *parts)
 {
 	CHECK(control->row_count < SIM_CONTROL_ROWS);
-	control->rows[control->row_count++] =
-		new_row(type, fixed, fixed_bytes, tail_first, tail_second);
+	control->rows[control->row_count++] = new_row(parts);
 }
 
 void sim_control_route(struct sim_control *control, const char *host, uint32_t service_id,
@@ -49,12 +48,12 @@ void sim_control_route(struct sim_control *control, const char *host, uint32_t s
 	snprintf(route.host, sizeof(route.host), "%s", host);
 	snprintf(route.path, sizeof(route.path), "/");
 	if (!is_on_demand) {
-		sim_control_row(control, RECORD_ROUTE, &route, sizeof(route), NULL, NULL);
+		SIM_ROW(control, RECORD_ROUTE, route);
 		return;
 	}
 	CHECK(control->on_demand_count < SIM_CONTROL_ROWS);
 	control->on_demand[control->on_demand_count++] =
-		new_row(RECORD_ROUTE, &route, sizeof(route), NULL, NULL);
+		new_row(&(struct sim_row_parts){RECORD_ROUTE, &route, sizeof(route), {0}});
 }
 
 static void send(struct sim_control *control, enum record_type type, const void *payload,
@@ -127,7 +126,7 @@ static void answer(struct sim_control *control, const char *host)
 	}
 	if (!is_found) {
 		struct record_route_absent absent = {.lifetime_ms = 5000};
-		snprintf(absent.host, sizeof(absent.host), "%s", host);
+		memcpy(absent.host, host, strnlen(host, sizeof(absent.host) - 1));
 		send(control, RECORD_ROUTE_ABSENT, &absent, sizeof(absent));
 	}
 	commit(control, 1);

@@ -34,9 +34,21 @@ struct sim_control {
 // sim_control_init prepares control of a worker; nothing is sent before sim_control_start.
 void sim_control_init(struct sim_control *control, struct worker *worker);
 
-// sim_control_row adds a row of the full set: fixed is the record's struct, tail what follows it.
-void sim_control_row(struct sim_control *control, enum record_type type, const void *fixed,
-		     size_t fixed_bytes, const char *tail_first, const char *tail_second);
+// What a row of the full set is made of: the record's struct, and the texts that follow it (or
+// NULL).
+struct sim_row_parts {
+	enum record_type type;
+	const void *fixed;
+	size_t fixed_bytes;
+	const char *tail[2];
+};
+
+// sim_control_row adds a row of the full set; everything is copied.
+void sim_control_row(struct sim_control *control, const struct sim_row_parts *parts);
+
+// SIM_ROW adds a row without a tail: SIM_ROW(control, RECORD_SERVICE, service).
+#define SIM_ROW(control, row_type, row)                                                            \
+	sim_control_row(control, &(struct sim_row_parts){(row_type), &(row), sizeof(row), {0}})
 
 // sim_control_route adds a route; when is_on_demand it is sent only after a lookup for its host.
 void sim_control_route(struct sim_control *control, const char *host, uint32_t service_id,

@@ -41,7 +41,9 @@ void sim_probe_start(struct sim_probe *probe, struct tcp *tcp, struct buf_pool *
 				      .user = &probe->conn};
 	memset(probe, 0, sizeof(*probe));
 	probe->request = plan->request;
-	sim_conn_init(&probe->conn, tcp, bufs, &probe_owner, plan->context, plan->server_name);
+	struct sim_conn_plan conn_plan = {tcp, bufs, &probe_owner, plan->context,
+					  plan->server_name};
+	sim_conn_init(&probe->conn, &conn_plan);
 	CHECK(tcp_connect_to(tcp, &connect, &probe->conn.id) == 0);
 }
 
@@ -116,7 +118,9 @@ static void *on_accepted(void *user, struct pool_id id, const struct tcp_tuple *
 	struct sim_origin *origin = user;
 	struct origin_conn *oc = calloc(1, sizeof(*oc));
 	CHECK(oc);
-	sim_conn_init(&oc->conn, origin->tcp, origin->bufs, &origin_owner, NULL, NULL);
+	struct sim_conn_plan plan = {
+		.tcp = origin->tcp, .bufs = origin->bufs, .owner = &origin_owner};
+	sim_conn_init(&oc->conn, &plan);
 	oc->origin = origin;
 	oc->conn.id = id;
 	oc->conn.is_ready = true;

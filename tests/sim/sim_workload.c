@@ -148,7 +148,8 @@ static void *on_accepted(void *user, struct pool_id id, const struct tcp_tuple *
 	struct sim_workload *workload = user;
 	struct workload_conn *wc = calloc(1, sizeof(*wc));
 	CHECK(wc);
-	sim_conn_init(&wc->conn, workload->tcp, workload->bufs, &owner, NULL, NULL);
+	struct sim_conn_plan plan = {.tcp = workload->tcp, .bufs = workload->bufs, .owner = &owner};
+	sim_conn_init(&wc->conn, &plan);
 	wc->workload = workload;
 	wc->conn.id = id;
 	wc->conn.is_ready = true;

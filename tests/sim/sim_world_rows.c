@@ -26,8 +26,11 @@ static void add_identity(struct sim_world *world, enum sim_node_name n, const ch
 	snprintf(record.name, sizeof(record.name), "%s", usual);
 	if (plan->identities[n])
 		snprintf(record.name, sizeof(record.name), "%s", name);
-	sim_control_row(&world->nodes[n].control, RECORD_IDENTITY, &record, sizeof(record),
-			credentials.chain_pem, credentials.key_pem);
+	sim_control_row(&world->nodes[n].control,
+			&(struct sim_row_parts){RECORD_IDENTITY,
+						&record,
+						sizeof(record),
+						{credentials.chain_pem, credentials.key_pem}});
 	sim_credentials_free(&credentials);
 }
 
@@ -35,15 +38,15 @@ static void add_trust(struct sim_world *world, enum sim_node_name n)
 {
 	struct record_trust record = {
 		.epoch = 1, .bundle_bytes = (uint32_t)strlen(world->pki.ca_pem), .mesh = SIM_MESH};
-	sim_control_row(&world->nodes[n].control, RECORD_TRUST, &record, sizeof(record),
-			world->pki.ca_pem, NULL);
+	sim_control_row(&world->nodes[n].control,
+			&(struct sim_row_parts){
+				RECORD_TRUST, &record, sizeof(record), {world->pki.ca_pem, NULL}});
 }
 
 static void add_service(struct sim_world *world, enum sim_node_name n)
 {
 	struct record_service service = {.id = SERVICE_ID, .name = "shop"};
-	sim_control_row(&world->nodes[n].control, RECORD_SERVICE, &service, sizeof(service), NULL,
-			NULL);
+	SIM_ROW(&world->nodes[n].control, RECORD_SERVICE, service);
 }
 
 static void add_route(struct sim_world *world, enum sim_node_name n)
@@ -60,8 +63,7 @@ static void add_endpoint(struct sim_world *world, enum sim_node_name n,
 	endpoint.is_healthy = 1;
 	endpoint.weight = 1;
 	CHECK(endpoint_addr_parse(world->plan.is_v6 ? v6 : v4, &endpoint.to) == 0);
-	sim_control_row(&world->nodes[n].control, RECORD_ENDPOINT, &endpoint, sizeof(endpoint),
-			NULL, NULL);
+	SIM_ROW(&world->nodes[n].control, RECORD_ENDPOINT, endpoint);
 }
 
 static void add_certificate(struct sim_world *world)
@@ -73,9 +75,11 @@ static void add_certificate(struct sim_world *world)
 				   .chain_bytes = (uint32_t)strlen(public.chain_pem),
 				   .key_bytes = (uint32_t)strlen(public.key_pem)};
 	struct record_ticket_key ticket = {.id = 1, .name = {1}, .aes_key = {2}, .mac_key = {3}};
-	sim_control_row(control, RECORD_CERT, &cert, sizeof(cert), public.chain_pem,
-			public.key_pem);
-	sim_control_row(control, RECORD_TICKET_KEY, &ticket, sizeof(ticket), NULL, NULL);
+	sim_control_row(control, &(struct sim_row_parts){RECORD_CERT,
+							 &cert,
+							 sizeof(cert),
+							 {public.chain_pem, public.key_pem}});
+	SIM_ROW(control, RECORD_TICKET_KEY, ticket);
 	sim_credentials_free(&public);
 }
 
@@ -91,8 +95,8 @@ static void fill_edge(struct sim_world *world)
 					  .hop = RECORD_HOP_GATEWAY,
 					  .peer = "spiffe://" SIM_MESH "/gateway/fra/"};
 	add_identity(world, SIM_EDGE, "spiffe://" SIM_MESH "/edge/par/edge-1");
-	sim_control_row(control, RECORD_LOCATION, &location, sizeof(location), NULL, NULL);
-	sim_control_row(control, RECORD_PRESENCE, &presence, sizeof(presence), NULL, NULL);
+	SIM_ROW(control, RECORD_LOCATION, location);
+	SIM_ROW(control, RECORD_PRESENCE, presence);
 	add_certificate(world);
 	add_endpoint(world, SIM_EDGE, gateway, "10.1.0.2:8443", "[fd01::2]:8443");
 }

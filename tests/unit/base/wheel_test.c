@@ -78,7 +78,8 @@ static void a_budget_leaves_the_rest_for_the_next_advance(void)
 	CU_ASSERT_EQUAL(wheel_advance(&wheel, 10000, UINT32_MAX), 90);
 }
 
-UNIT_MAIN("wheel", {"every timer fires once and never early", every_timer_fires_once_and_never_early},
+UNIT_MAIN("wheel",
+	  {"every timer fires once and never early", every_timer_fires_once_and_never_early},
 	  {"a disarmed timer does not fire", a_disarmed_timer_does_not_fire},
 	  {"a budget leaves the rest for the next advance",
 	   a_budget_leaves_the_rest_for_the_next_advance})
