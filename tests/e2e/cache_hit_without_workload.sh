@@ -6,13 +6,13 @@ lab_up journey
 works "the workload's stand-in starts" start_origin 8081
 url='/bytes/102400?cache=max-age%3D600'
 
-before=$(counter edge cache_hits)
+before=$(counter edge cache_hit)
 first=$(head_of "$url")
 matches "the first request is a miss" "$first" '^cache-status: .*fwd=(uri-)?miss'
 second=$(head_of "$url")
 matches "the second is a hit" "$second" '^cache-status: .*hit'
 matches "a hit has an Age" "$second" '^age: [0-9]+'
-counts "the edge counts the hit" edge cache_hits "$before"
+counts "the edge counts the hit" edge cache_hit "$before"
 wanted=$(digest_of 102400)
 
 etag=$(sed -n 's/^etag: //p' <<<"$second")

@@ -37,11 +37,10 @@ is "with every control dead, requests go on" "$(status_of /1k)" 200
 is "new connections too" "$(status_of /1k --http1.1)" 200
 out=$(on client h2load --connect-to "$LAB_VIP:443" -n 2000 -c 20 -m 5 "https://$LAB_HOST/1k" 2>&1)
 matches "2000 more requests, 20 new connections" "$out" "2000 done, 2000 succeeded, 0 failed"
-is "a host nobody knows is refused by name" "$(FETCH_HOST=unknown.example status_of / -k)" 503
+is "a host nobody knows is refused by name" "$(status_of / -H 'Host: unknown.example')" 503
 for node in $(nodes); do
 	rm "$LAB_DIR/$node/control.hold"
 done
-FETCH_HOST=unknown.example
 works "a host that was unknown while control was dead is asked for again" \
-	eventually 15 test_status 404 / -k
+	eventually 15 test_status 404 / -H 'Host: unknown.example'
 finish

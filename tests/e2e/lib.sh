@@ -105,9 +105,9 @@ eventually() {
 	done
 }
 
-# background COMMAND ...: runs until the script ends; its pid is $!.
+# background COMMAND ...: `on` or `fetch`, until the script ends; its own pid is $!, not a shell's.
 background() {
-	"$@" &
+	EXEC=exec "$@" &
 	BACKGROUND+=($!)
 }
 
@@ -126,7 +126,7 @@ lab_up() {
 on() {
 	local host=$1
 	shift
-	ip netns exec "mr-$LAB_ID-$host" "$@"
+	${EXEC:-} ip netns exec "mr-$LAB_ID-$host" "$@"
 }
 
 # fetch PATH [CURL ARGS ...]: from the client, from the lab's host unless FETCH_HOST says another.

@@ -76,7 +76,7 @@ call() {
 		printf 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0'
 		sleep 0.7
 	} | on "$1" timeout 5 openssl s_client -connect "$2:8443" -servername "$3" -alpn h2 -tls1_3 \
-		-CAfile "$TMP/mesh/cert.pem" "${show[@]}" 2>&1
+		-CAfile "$TMP/mesh/cert.pem" "${show[@]}" 2>&1 | tr -d '\0'
 }
 
 # refused NODE SENTENCE COUNTER CALL ...: the call fails and the counter grows.

@@ -21,7 +21,7 @@ second=$!
 # Four that stop reading: their windows fill and stay full.
 stalled=()
 for _ in 1 2 3 4; do
-	fetch "/bytes/$count" --http1.1 --limit-rate 1 -o /dev/null 2>/dev/null &
+	background fetch "/bytes/$count" --http1.1 --limit-rate 1 -o /dev/null 2>/dev/null
 	stalled+=($!)
 done
 while kill -0 $first 2>/dev/null || kill -0 $second 2>/dev/null; do

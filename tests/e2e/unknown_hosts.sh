@@ -4,25 +4,32 @@
 
 lab_up journey
 works "the workload's stand-in starts" start_origin 8081
-FETCH_HOST=nobody.example
+FETCH_HOST=api.example
 no_route=$(counter edge exchange_no_route)
 lookups=$(counter edge channel_lookups)
-is "a host that nobody serves is 404" "$(status_of / -k)" 404
+is "a host that nobody serves is 404" "$(status_of / -H 'Host: nobody.example')" 404
 counts "and counted" edge exchange_no_route "$no_route"
 counts "control was asked" edge channel_lookups "$lookups"
 lookups=$(counter edge channel_lookups)
 for _ in 1 2 3 4 5; do
-	status_of / -k >/dev/null
+	status_of / -H 'Host: nobody.example' >/dev/null
 done
 is "the negative answer is remembered" "$(counter edge channel_lookups)" "$lookups"
-matches "the answer says why" "$(head_of / -k)" '^HTTP/2 404'
+is "a path that nobody serves is 404" "$(status_of / -H 'Host: late.example')" 404
+FETCH_HOST=nobody.example
+unrecognized=$(counter edge tls_unrecognized_name)
+matches "there is no certificate for a name that nobody serves" "$(fetch / -k 2>&1)" 'unrecognized name'
+counts "and that is counted" edge tls_unrecognized_name "$unrecognized"
 
+FETCH_HOST=api.example
+works "the service of late.example is set" set_service late --host late.example --to "${LAB_ORIGIN%:*}:8081"
+works "then it is served, before the negative answer ends" \
+	eventually 3 test_status 200 /echo -H 'Host: late.example'
 FETCH_HOST=late.example
-is "a host before its service is set" "$(status_of / -k)" 404
-works "its service is set" set_service late --host late.example --to "${LAB_ORIGIN%:*}:8081"
-works "then it is served, long before the negative answer ends" eventually 4 test_status 200 /echo
+works "with a certificate of its own" eventually 10 test_status 200 /echo
+FETCH_HOST=api.example
 works "the service is removed" millrace gateway service remove late
-works "then it is 404 again" eventually 10 test_status 404 /echo
+works "then it is 404 again" eventually 10 test_status 404 /echo -H 'Host: late.example'
 
 FETCH_HOST=api.example
 is "a path prefix of another service" "$(
@@ -35,7 +42,7 @@ names=$(on client openssl s_client -connect "$LAB_VIP:443" -servername "$FETCH_H
 matches "the certificate is for the host" "$names" 'DNS:api\.example'
 is "and is trusted by the lab's CA" "$(on client openssl s_client -connect "$LAB_VIP:443" -CAfile "$LAB_CA" \
 	-verify_return_error -verify_hostname api.example -servername api.example </dev/null 2>/dev/null |
-	grep -c 'Verify return code: 0')" 1
+	grep -m 1 -o 'Verify return code: 0')" 'Verify return code: 0'
 is "TLS 1.2 is served too" "$(status_of /echo --tls-max 1.2)" 200
 # session ARGS ...: one request on a TLS connection of its own.
 session() {

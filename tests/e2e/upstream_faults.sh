@@ -2,7 +2,7 @@
 # What goes wrong behind the sidecar: each a status, a reason, a counter.
 . "$(dirname "$0")/lib.sh"
 
-lab_up journey --set upstream.response_timeout=1s --set upstream.connect_timeout=1s
+lab_up journey --set sidecar:upstream.response_timeout=1s --set sidecar:upstream.connect_timeout=1s
 works "the workload's stand-in starts" start_origin 8081
 # fault SENTENCE PATH STATUS COUNTER: COUNTER is of the sidecar, next to the workload.
 fault() {
@@ -17,7 +17,7 @@ fault "a workload that takes too long is 504" '/slow?wait_ms=3000' 504 exchange_
 
 before=$(counter sidecar exchange_response_broken)
 is "a response cut short is not passed off as whole" \
-	"$(fetch /short >/dev/null 2>&1 && echo whole || echo broken)" broken
+	"$(fetch /short --fail >/dev/null 2>&1 && echo whole || echo broken)" broken
 counts "and counted" sidecar exchange_response_broken "$before"
 is "nor cached" "$(head_of /short 2>/dev/null | grep -cE '^cache-status: .*; *hit')" 0
 
