@@ -8,13 +8,17 @@
 void conf_errors_add(struct conf_errors *errors, unsigned line, const char *key, const char *format,
 		     ...)
 {
+	char text[1024];
 	va_list arguments;
 	va_start(arguments, format);
-	errors->count++;
-	fprintf(errors->out, "%s:%u: %s: ", errors->name, line, key);
-	vfprintf(errors->out, format, arguments);
-	fputc('\n', errors->out);
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	// What the file says is quoted in it; an error stays one line.
+	for (char *at = text; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 127)
+			*at = '?';
+	errors->count++;
+	fprintf(errors->out, "%s:%u: %s: %s\n", errors->name, line, key, text);
 }
 
 // line_at is the line of the setting at path, or of the nearest group around it.

@@ -47,8 +47,9 @@ int handover_connect(const char *path, int *fd);
 // (SO_PEERCRED).
 bool handover_peer_is_trusted(int fd);
 
-// handover_send_* send one message; handover_receive_* receive one. Return 0, EAGAIN, EPIPE (the
-// other side is gone), EPROTO (not the message that must come now, another version) or an errno.
+// handover_send_welcome and handover_receive_welcome move the data plane's first message. All sends
+// and receives return 0, EAGAIN, EPIPE (the other side is gone), EPROTO (not the message that must
+// come now, another version) or an errno.
 int handover_send_welcome(int fd, const struct handover_welcome *welcome);
 int handover_receive_welcome(int fd, struct handover_welcome *welcome);
 
@@ -57,6 +58,7 @@ int handover_receive_welcome(int fd, struct handover_welcome *welcome);
 int handover_send_offer(int fd, const struct handover_fds *fds);
 int handover_receive_offer(int fd, struct handover_fds *fds);
 
+// handover_send_answer and handover_receive_answer move the data plane's last message.
 int handover_send_answer(int fd, const struct handover_answer *answer);
 int handover_receive_answer(int fd, struct handover_answer *answer);
 

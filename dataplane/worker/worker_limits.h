@@ -10,13 +10,15 @@
 #include "tcp.h"
 #include "tls.h"
 
-// worker_limits_* fill in one room's limits for one worker. worker_limits_cache splits the node's
-// cache over worker_count workers.
+// worker_limits_net, worker_limits_tcp, worker_limits_tls, worker_limits_route and
+// worker_limits_proxy return one room's limits for one worker.
 struct net_limits worker_limits_net(const struct conf *conf);
 struct tcp_limits worker_limits_tcp(const struct conf *conf);
 struct tls_limits worker_limits_tls(const struct conf *conf);
 struct route_limits worker_limits_route(const struct conf *conf);
 struct proxy_limits worker_limits_proxy(const struct conf *conf);
+
+// worker_limits_cache returns one worker's share of the node's cache, all worker_count being equal.
 struct cache_limits worker_limits_cache(const struct conf *conf, uint32_t worker_count);
 
 // worker_addresses writes net's addresses (at most CONF ports * prefixes) and returns how many;

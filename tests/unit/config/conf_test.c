@@ -279,6 +279,13 @@ static void keys_that_contradict_each_other_are_told(void)
 	     "f.conf:1: listen: is missing; write ( { port = 443; protocol = \"https\"; } )\n");
 }
 
+static void an_error_is_one_line_whatever_the_value(void)
+{
+	SAYS(FILE_OF("cache = { memory = \"6\\n4\\x1b\"; };", "", ""),
+	     "f.conf:8: cache.memory: \"6?4?\" has an unknown unit; write a size in quotes: "
+	     "\"64MiB\" (B, KiB, MiB, GiB)\n");
+}
+
 static void libconfigs_traps_are_closed(void)
 {
 	SAYS("a = 4294967296;\n# 99999999999\nb = \"99999999999\"; /* 99999999999\n */ "
@@ -397,6 +404,7 @@ UNIT_MAIN("conf", {"the shipped examples load", the_shipped_examples_load},
 	   an_unknown_key_is_told_with_the_nearest_known_one},
 	  {"all errors are told at once", all_errors_are_told_at_once},
 	  {"keys that contradict each other are told", keys_that_contradict_each_other_are_told},
+	  {"an error is one line whatever the value", an_error_is_one_line_whatever_the_value},
 	  {"libconfig's traps are closed", libconfigs_traps_are_closed},
 	  {"files that are no text are refused", files_that_are_no_text_are_refused},
 	  {"the defaults are a file that misses only what must be given",

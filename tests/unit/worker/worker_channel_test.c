@@ -69,7 +69,7 @@ static void a_delta_changes_only_what_it_names(void)
 	worker_rig_attach(rig);
 	full(rig, 1, 3);
 	worker_rig_begin(rig, 2, RECORD_SET_DELTA);
-	worker_rig_write(rig, RECORD_REMOVE, &remove, sizeof(remove), NULL, 0);
+	worker_rig_write(rig, RECORD_REMOVE, slice_of(&remove, sizeof(remove)), SLICE(""));
 	worker_rig_route(rig, 9, 2, "new.example");
 	worker_rig_commit(rig, 2, 2);
 	settle(rig);
@@ -180,9 +180,9 @@ static void bad_rows_are_refused_and_the_others_applied(void)
 	worker_rig_attach(rig);
 	worker_rig_begin(rig, 1, RECORD_SET_FULL);
 	worker_rig_service(rig, 1);
-	worker_rig_write(rig, RECORD_ROUTE, &nameless, sizeof(nameless), NULL, 0);
-	worker_rig_write(rig, 99, &nameless, sizeof(nameless), NULL, 0);
-	worker_rig_write(rig, RECORD_CERT, &cert, sizeof(cert), "chainkey..", 10);
+	worker_rig_write(rig, RECORD_ROUTE, slice_of(&nameless, sizeof(nameless)), SLICE(""));
+	worker_rig_write(rig, 99, slice_of(&nameless, sizeof(nameless)), SLICE(""));
+	worker_rig_write(rig, RECORD_CERT, slice_of(&cert, sizeof(cert)), SLICE("chainkey.."));
 	worker_rig_route(rig, 6, 1, "good.example");
 	worker_rig_commit(rig, 1, 5);
 	settle(rig);
@@ -217,7 +217,8 @@ static void keys_stay_neither_in_the_ring_nor_in_the_channel(void)
 					   .name = "spiffe://m.example/edge/par/n1"};
 	worker_rig_attach(rig);
 	worker_rig_begin(rig, 1, RECORD_SET_FULL);
-	worker_rig_write(rig, RECORD_IDENTITY, &identity, sizeof(identity), "PEM\nSECRETKEY", 13);
+	worker_rig_write(rig, RECORD_IDENTITY, slice_of(&identity, sizeof(identity)),
+			 SLICE("PEM\nSECRETKEY"));
 	CU_ASSERT_PTR_NOT_NULL(memmem(rig->region.base, rig->region.bytes, "SECRETKEY", 9));
 	settle(rig);
 	CU_ASSERT_PTR_NULL(memmem(rig->region.base, rig->region.bytes, "SECRETKEY", 9));

@@ -141,38 +141,37 @@ bool worker_rig_step(struct worker_rig *rig, uint64_t us)
 	return worker_step(rig->worker, rig->now_us, 1700000000 + rig->now_us / 1000000);
 }
 
-void worker_rig_write(struct worker_rig *rig, unsigned type, const void *row, size_t row_bytes,
-		      const void *tail, size_t tail_bytes)
+void worker_rig_write(struct worker_rig *rig, unsigned type, struct slice row, struct slice tail)
 {
-	struct iovec parts[2] = {{(void *)(uintptr_t)row, row_bytes},
-				 {(void *)(uintptr_t)tail, tail_bytes}};
-	CHECK(ring_write(&rig->down, (uint8_t)type, parts, tail_bytes ? 2 : 1) == 0);
+	struct iovec parts[2] = {{(void *)(uintptr_t)row.at, row.bytes},
+				 {(void *)(uintptr_t)tail.at, tail.bytes}};
+	CHECK(ring_write(&rig->down, (uint8_t)type, parts, tail.bytes ? 2 : 1) == 0);
 }
 
 void worker_rig_begin(struct worker_rig *rig, uint64_t generation, enum record_set set)
 {
 	struct record_begin row = {.generation = generation, .set = set};
-	worker_rig_write(rig, RECORD_BEGIN, &row, sizeof(row), NULL, 0);
+	worker_rig_write(rig, RECORD_BEGIN, slice_of(&row, sizeof(row)), SLICE(""));
 }
 
 void worker_rig_service(struct worker_rig *rig, uint32_t id)
 {
 	struct record_service row = {.id = id};
 	snprintf(row.name, sizeof(row.name), "service-%u", id);
-	worker_rig_write(rig, RECORD_SERVICE, &row, sizeof(row), NULL, 0);
+	worker_rig_write(rig, RECORD_SERVICE, slice_of(&row, sizeof(row)), SLICE(""));
 }
 
 void worker_rig_route(struct worker_rig *rig, uint32_t id, uint32_t service_id, const char *host)
 {
 	struct record_route row = {.id = id, .service_id = service_id, .path = "/"};
 	snprintf(row.host, sizeof(row.host), "%s", host);
-	worker_rig_write(rig, RECORD_ROUTE, &row, sizeof(row), NULL, 0);
+	worker_rig_write(rig, RECORD_ROUTE, slice_of(&row, sizeof(row)), SLICE(""));
 }
 
 void worker_rig_commit(struct worker_rig *rig, uint64_t generation, uint32_t row_count)
 {
 	struct record_commit row = {.generation = generation, .row_count = row_count};
-	worker_rig_write(rig, RECORD_COMMIT, &row, sizeof(row), NULL, 0);
+	worker_rig_write(rig, RECORD_COMMIT, slice_of(&row, sizeof(row)), SLICE(""));
 }
 
 const void *worker_rig_event(struct worker_rig *rig, enum event_type type)

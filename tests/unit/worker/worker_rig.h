@@ -32,17 +32,17 @@ void worker_rig_stop(void);
 struct worker_rig *worker_rig_new(const char *role);
 void worker_rig_free(struct worker_rig *rig);
 
-// worker_rig_attach offers the worker a new region and keeps control's ends; one before is forgotten.
+// worker_rig_attach offers the worker a new region and keeps control's ends; one before is
+// forgotten.
 void worker_rig_attach(struct worker_rig *rig);
 
 // worker_rig_step runs the worker once, us later.
 bool worker_rig_step(struct worker_rig *rig, uint64_t us);
 
-// worker_rig_write writes one record (a struct and its tail) down the ring.
-void worker_rig_write(struct worker_rig *rig, unsigned type, const void *row, size_t row_bytes,
-		      const void *tail, size_t tail_bytes);
+// worker_rig_write writes one record down the ring: a struct, then its tail.
+void worker_rig_write(struct worker_rig *rig, unsigned type, struct slice row, struct slice tail);
 
-// worker_rig_begin, _service, _route and _commit write such rows.
+// worker_rig_begin, worker_rig_service, worker_rig_route and worker_rig_commit write such rows.
 void worker_rig_begin(struct worker_rig *rig, uint64_t generation, enum record_set set);
 void worker_rig_service(struct worker_rig *rig, uint32_t id);
 void worker_rig_route(struct worker_rig *rig, uint32_t id, uint32_t service_id, const char *host);

@@ -2,6 +2,7 @@
 // A worker as the simulator sees it: made from memory, ports and seeds, stepped by a clock it is
 // given.
 #include "unit.h"
+#include "worker_exception.h"
 #include "worker_limits.h"
 #include "worker_rig.h"
 
@@ -102,6 +103,15 @@ static void a_worker_that_cannot_be_says_why(void)
 	worker_rig_free(rig);
 }
 
+static void a_frame_for_a_kernel_without_tap_is_dropped_by_name(void)
+{
+	struct worker_rig *rig = worker_rig_new("edge");
+	worker_exception_out(rig->worker, 0, rte_pktmbuf_alloc(rig->mbufs));
+	CU_ASSERT_EQUAL(worker_rig_count(rig, COUNTER_worker_exception_none), 1);
+	CU_ASSERT_EQUAL(worker_exception_in(rig->worker), 0);
+	worker_rig_free(rig);
+}
+
 int main(void)
 {
 	static const struct unit_case cases[] = {
@@ -113,6 +123,8 @@ int main(void)
 		 the_configurations_limits_reach_the_rooms},
 		{"a route leaves by the port with the longest prefix",
 		 a_route_leaves_by_the_port_with_the_longest_prefix},
+		{"a frame for a kernel without tap is dropped by name",
+		 a_frame_for_a_kernel_without_tap_is_dropped_by_name},
 		{"a worker that cannot be says why", a_worker_that_cannot_be_says_why},
 	};
 	worker_rig_start();
