@@ -84,8 +84,6 @@ static void run_line(struct admin_client *client, const char *line, size_t bytes
 	json_error_t error;
 	const struct admin_options *options = &client->admin->options;
 	json_t *request = json_loadb(line, bytes, 0, &error);
-	// Commands judge by the model: it must know what was written a moment ago.
-	options->follow(options->user);
 	if (!json_is_object(request))
 		reply(client, admin_error("not a JSON object on one line: %s", error.text));
 	else

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TRIES 10u // of one command, when others write the same rows
+
 struct command {
 	const char *name;
 	json_t *(*run)(const struct admin_options *admin, const json_t *request);
@@ -47,8 +49,13 @@ json_t *admin_error(const char *format, ...)
 
 json_t *admin_store_error(const struct admin_options *admin, enum store_result result)
 {
-	if (result == STORE_CONFLICT)
-		return admin_error("somebody else changed the same thing just now: try again");
+	if (result == STORE_CONFLICT) {
+		json_t *reply = admin_error("others kept changing the same thing while this was "
+					    "tried %u times: try again",
+					    TRIES);
+		json_object_set_new(reply, "conflict", json_true());
+		return reply;
+	}
 	return admin_error("the registry did not take it: %s", store_error(admin->registry_store));
 }
 
@@ -64,11 +71,27 @@ bool admin_name_is_good(const char *name)
 	return length > 0 && length < 64 && name[length] == 0 && name[0] != '.' && name[0] != '-';
 }
 
+// run_again runs a command until nobody writes between its reading and its writing.
+static json_t *run_again(const struct command *command, const struct admin_options *admin,
+			 const json_t *request)
+{
+	json_t *reply = NULL;
+	for (unsigned i = 0; i < TRIES; i++) {
+		json_decref(reply);
+		// Commands judge by the model: it must know what was written a moment ago.
+		admin->follow(admin->user);
+		reply = command->run(admin, request);
+		if (!json_object_get(reply, "conflict"))
+			break;
+	}
+	return reply;
+}
+
 json_t *admin_command(const struct admin_options *admin, const json_t *request)
 {
 	const char *name = admin_text(request, "command", "");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, name) == 0)
-			return commands[i].run(admin, request);
+			return run_again(&commands[i], admin, request);
 	return admin_error("no command '%.64s'", name);
 }

@@ -8,14 +8,17 @@
 
 #define ADMIN_WRITES_MAX 512u
 
-// admin_command runs a request; the caller drops the reply. Never NULL but when memory is short.
+// admin_command brings the models up to date and runs a request; again, a few times, when others
+// write the same rows at that moment. The caller drops the reply. Never NULL but when memory is
+// short.
 json_t *admin_command(const struct admin_options *admin, const json_t *request);
 
 // admin_ok wraps data (taken) as a reply; admin_error makes one that refuses, format as printf.
 json_t *admin_ok(json_t *data);
 __attribute__((format(printf, 1, 2))) json_t *admin_error(const char *format, ...);
 
-// admin_store_error tells why the registry did not take a write.
+// admin_store_error tells why the registry did not take a write. A conflict is marked, so that
+// admin_command runs the command again: commands write all or nothing.
 json_t *admin_store_error(const struct admin_options *admin, enum store_result result);
 
 // admin_text borrows a text of the request; fallback when it is absent or not a text.
