@@ -28,9 +28,11 @@ struct scenario {
 	bool is_host_dead;    // frames to and from the workload vanish
 	bool is_leaving;      // the client resets its connection after a second
 	bool is_never_closing;
-	bool is_early;   // done once the counter moved: no response is due
-	bool is_sidecar; // the probe stands beside the workload and calls the sidecar's mesh port
-	bool is_plain;   // without TLS
+	bool is_early;    // done once the counter moved: no response is due
+	bool is_caller;   // with is_sidecar: it shows a gateway's certificate, but speaks no h2
+	bool is_head_big; // the request's head is 20 KB
+	bool is_sidecar;  // the probe stands beside the workload and calls the sidecar's mesh port
+	bool is_plain;    // without TLS
 };
 
 #define QUICK                                                                                      \
@@ -207,6 +209,17 @@ static const struct scenario scenarios[] = {
 	 .is_early = true,
 	 .node = SIM_SIDECAR,
 	 .counter = COUNTER_tls_peer_no_certificate},
+	{.name = "a node that does not speak h2 is refused",
+	 .is_sidecar = true,
+	 .is_caller = true,
+	 .is_early = true,
+	 .node = SIM_SIDECAR,
+	 .counter = COUNTER_exchange_protocol_mismatch},
+	{.name = "a head beyond an exchange's memory is 431",
+	 .is_head_big = true,
+	 .plan.conf_more[SIM_EDGE] = QUICK,
+	 .status = 431,
+	 .counter = COUNTER_exchange_head_too_large},
 	{.name = "plain HTTP to a mesh port is refused",
 	 .is_sidecar = true,
 	 .is_plain = true,
@@ -231,6 +244,18 @@ static unsigned status_of(const struct run *run)
 	return status;
 }
 
+// big_request makes a head that HTTP takes and an exchange's buffer does not.
+static const char *big_request(void)
+{
+	static char text[24576];
+	int bytes = snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: " SIM_HOST "\r\n");
+	for (unsigned i = 0; i < 20; i++)
+		bytes += snprintf(text + bytes, sizeof(text) - (size_t)bytes, "x-%u: %01000u\r\n",
+				  i, i);
+	snprintf(text + bytes, sizeof(text) - (size_t)bytes, "\r\n");
+	return text;
+}
+
 static void start_probes(struct run *run)
 {
 	const struct scenario *scenario = run->scenario;
@@ -242,10 +267,13 @@ static void start_probes(struct run *run)
 		.to = world->vip,
 		.port = is_sidecar ? 8443 : 443,
 		.context = scenario->is_plain || !is_https ? NULL
+			   : scenario->is_caller           ? world->caller
 			   : is_sidecar                    ? world->stranger
 							   : world->contexts[0],
 		.server_name = is_sidecar ? "shop.svc." SIM_MESH : SIM_HOST,
-		.request = scenario->request ? scenario->request : GET(""),
+		.request = scenario->request       ? scenario->request
+			   : scenario->is_head_big ? big_request()
+						   : GET(""),
 	};
 	run->probe_count = scenario->probe_count ? scenario->probe_count : 1;
 	for (unsigned i = 0; i < run->probe_count; i++) {

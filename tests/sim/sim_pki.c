@@ -112,6 +112,25 @@ SSL_CTX *sim_pki_client_context(struct sim_pki *pki, bool is_h2)
 	return context;
 }
 
+SSL_CTX *sim_pki_caller_context(struct sim_pki *pki, const char *san)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	struct sim_credentials credentials = sim_pki_issue(pki, san);
+	BIO *chain = BIO_new_mem_buf(credentials.chain_pem, -1);
+	BIO *key = BIO_new_mem_buf(credentials.key_pem, -1);
+	CHECK(context && chain && key);
+	X509 *certificate = PEM_read_bio_X509(chain, NULL, NULL, NULL);
+	EVP_PKEY *private_key = PEM_read_bio_PrivateKey(key, NULL, NULL, NULL);
+	CHECK(SSL_CTX_use_certificate(context, certificate) == 1);
+	CHECK(SSL_CTX_use_PrivateKey(context, private_key) == 1);
+	X509_free(certificate);
+	EVP_PKEY_free(private_key);
+	BIO_free(chain);
+	BIO_free(key);
+	sim_credentials_free(&credentials);
+	return context;
+}
+
 void sim_credentials_free(struct sim_credentials *credentials)
 {
 	free(credentials->chain_pem);

@@ -29,6 +29,10 @@ struct sim_credentials sim_pki_issue(struct sim_pki *pki, const char *san);
 // sim_pki_client_context makes a public client's context, trusting the CA, offering h2 or http/1.1.
 SSL_CTX *sim_pki_client_context(struct sim_pki *pki, bool is_h2);
 
+// sim_pki_caller_context makes the context of a caller between nodes with a certificate for san,
+// offering no protocol by ALPN and verifying nobody.
+SSL_CTX *sim_pki_caller_context(struct sim_pki *pki, const char *san);
+
 // sim_credentials_free frees the texts; sim_pki_fini the CA.
 void sim_credentials_free(struct sim_credentials *credentials);
 void sim_pki_fini(struct sim_pki *pki);

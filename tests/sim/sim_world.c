@@ -18,16 +18,21 @@ const char *const sim_node_names[SIM_NODE_COUNT] = {"edge", "gateway", "sidecar"
 static const char *const conf_text =
 	"version = 1; run_dir = \"/nonexistent\";\n"
 	"node = { id = \"%s-1\"; role = \"%s\"; location = \"%s\"; mesh = \"" SIM_MESH "\"; };\n"
-	"dataplane = { mbufs = 4096; record_buffers = 512; small_buffers = 1024; ports = (\n"
+	"dataplane = { mbufs = 4096; record_buffers = 512; small_buffers = 1024; neighbours = 32;\n"
+	" ports = (\n"
 	" { name = \"a\"; device = \"net_null0\"; addresses = [\"%s\", \"%s\"]; },\n"
 	" { name = \"b\"; device = \"net_null1\"; addresses = [\"%s\", \"%s\"]; } ); };\n"
 	"listen = ( { port = %u; protocol = \"%s\"; } );\n"
+	"%s%s%s%s";
+
+// Sections that a scenario may replace.
+static const char *const conf_usual[] = {
 	"tcp = { connections = 256; half_open = 64; time_wait = 256; time_wait_life = \"1s\";\n"
 	"  syn_retries = 10; retries = 15; send_buffer = \"128KiB\"; receive_buffer = \"128KiB\"; "
-	"};\n"
-	"route = { services = 16; endpoints = 16; routes = 16; presences = 16; absent = 16; };\n"
-	"cache = { memory = \"1MiB\"; objects = 64; max_object = \"64KiB\"; };\n"
-	"%s";
+	"};\n",
+	"route = { services = 16; endpoints = 16; routes = 16; presences = 16; absent = 16; };\n",
+	"cache = { memory = \"1MiB\"; objects = 64; max_object = \"64KiB\"; };\n",
+};
 
 // What a scenario that does not say otherwise runs with: patient, for bad links.
 static const char *const conf_patient =
@@ -36,6 +41,14 @@ static const char *const conf_patient =
 	"  keepalive_timeout = \"120s\"; body_idle_timeout = \"120s\"; };\n"
 	"upstream = { connections = 64; idle = \"5s\"; connect_timeout = \"60s\";\n"
 	"  response_timeout = \"120s\"; lookup_timeout = \"30s\"; };\n";
+
+// usual is a usual section, or nothing when more has its own.
+static const char *usual(const char *section, const char *more)
+{
+	char name[16] = {0};
+	memcpy(name, section, strcspn(section, "{"));
+	return strstr(more, name) ? "" : section;
+}
 
 static void load_conf(struct sim_world *world, enum sim_node_name node)
 {
@@ -52,7 +65,9 @@ static void load_conf(struct sim_world *world, enum sim_node_name node)
 	const char *more = plan->conf_more[node] ? plan->conf_more[node] : conf_patient;
 	char text[4096];
 	snprintf(text, sizeof(text), conf_text, name, name, node == SIM_EDGE ? "par" : "fra", at[0],
-		 at[1], at[2], at[3], node == SIM_EDGE ? 443u : 8443u, listen, more);
+		 at[1], at[2], at[3], node == SIM_EDGE ? 443u : 8443u, listen,
+		 usual(conf_usual[0], more), usual(conf_usual[1], more), usual(conf_usual[2], more),
+		 more);
 	CHECK(conf_parse(text, name, &world->nodes[node].conf, stderr) == 0);
 }
 
@@ -124,6 +139,8 @@ void sim_world_init(struct sim_world *world)
 	world->contexts[1] = sim_pki_client_context(&world->pki, true);
 	world->stranger = sim_pki_client_context(&world->pki, true);
 	SSL_CTX_set_verify(world->stranger, SSL_VERIFY_NONE, NULL);
+	world->caller = sim_pki_caller_context(&world->pki,
+					       "URI:spiffe://" SIM_MESH "/gateway/fra/gateway-1");
 	for (unsigned n = 0; n < SIM_NODE_COUNT; n++)
 		world->nodes[n].memory =
 			sim_memory_new(sim_node_names[n], MBUFS, LARGE_BUFFERS, SMALL_BUFFERS);
@@ -136,6 +153,7 @@ void sim_world_fini(struct sim_world *world)
 	SSL_CTX_free(world->contexts[0]);
 	SSL_CTX_free(world->contexts[1]);
 	SSL_CTX_free(world->stranger);
+	SSL_CTX_free(world->caller);
 	sim_pki_fini(&world->pki);
 	sim_pki_fini(&world->other_pki);
 }

@@ -28,8 +28,10 @@ struct sim_node {
 struct sim_world_plan {
 	uint64_t seed;
 	struct sim_link_config links[SIM_SEGMENT_COUNT];
-	const char *conf_more[SIM_NODE_COUNT]; // added to the node's configuration, or NULL
-	const char *listen[SIM_NODE_COUNT];    // protocol of the first listener, or NULL: the usual
+	// Added to the node's configuration, or NULL; its tcp, route or cache replaces the usual
+	// one.
+	const char *conf_more[SIM_NODE_COUNT];
+	const char *listen[SIM_NODE_COUNT]; // protocol of the first listener, or NULL: the usual
 	bool is_v6;
 	bool is_route_on_demand;                // the edge's route is sent only when it asks
 	bool has_no_route;                      // nobody has a route
@@ -51,6 +53,7 @@ struct sim_world {
 	struct sim_pki pki, other_pki;
 	SSL_CTX *contexts[2]; // a client's: http/1.1, h2
 	SSL_CTX *stranger;    // offers h2, verifies nobody
+	SSL_CTX *caller;      // a gateway by its certificate, offers no protocol
 	struct addr vip;      // of the edge, on the client's segment
 };
 
