@@ -5,6 +5,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef MILLRACE_VERSION
@@ -24,11 +25,11 @@ static void print_help(FILE *out)
 	      out);
 }
 
-// run loads the configuration and runs the node, or only checks it. Returns the exit code.
-static int run(const char *path, bool is_check)
+// run_conf runs the node of path, or only checks path. conf is memory for it. Returns the exit
+// code.
+static int run_conf(const char *path, bool is_check, struct conf *conf)
 {
-	static struct conf conf; // too large for a stack; written once, before any thread
-	unsigned errors = conf_load(path, &conf, stderr);
+	unsigned errors = conf_load(path, conf, stderr);
 	if (errors) {
 		fprintf(stderr, "%u error%s\n", errors, errors == 1 ? "" : "s");
 		return 2;
@@ -37,7 +38,19 @@ static int run(const char *path, bool is_check)
 		printf("%s is good\n", path);
 		return 0;
 	}
-	return worker_boot_run(&conf);
+	return worker_boot_run(conf);
+}
+
+static int run(const char *path, bool is_check)
+{
+	struct conf *conf = malloc(sizeof(*conf)); // too large for a stack
+	if (!conf) {
+		fputs("memory is short\n", stderr);
+		return 1;
+	}
+	int code = run_conf(path, is_check, conf);
+	free(conf);
+	return code;
 }
 
 int main(int argc, char **argv)

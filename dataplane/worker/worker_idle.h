@@ -14,7 +14,7 @@
 #define IDLE_SPIN_US      20u
 #define IDLE_PAUSE_US     60u // after the first look that found nothing
 #define IDLE_NAP_FIRST_US 20u // naps of ports without descriptors
-#define IDLE_NAP_LAST_US  500u
+#define IDLE_NAP_LAST_US  1000u
 
 struct idle {
 	int epoll_fd;        // owned
