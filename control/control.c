@@ -21,6 +21,14 @@
 	(BIT(service) | BIT(route) | BIT(instance) | BIT(location) | BIT(node) | BIT(trust) |      \
 	 BIT(ticket_key))
 
+// What an operator does about a file that cannot be used.
+#define LOCAL_CURE                                                                                 \
+	"; move it away and start again: the node asks for its identity anew, with a new join "    \
+	"token (millrace node token)"
+#define REGISTRY_CURE                                                                              \
+	"; registry.path must name a whole registry: bring back a copy, or move it away and set "  \
+	"services again"
+
 uint64_t control_now_s(void)
 {
 	return (uint64_t)time(NULL);
@@ -158,7 +166,8 @@ static void on_signal(uv_signal_t *signal, int number)
 		uv_close((uv_handle_t *)&control->signals[i], NULL);
 }
 
-// find_mesh_address tells where others reach us: the mesh listener's address, or the first port's.
+// find_mesh_address tells where others reach us: the address that is advertised, the mesh
+// listener's, or the first port's.
 static void find_mesh_address(struct control *control)
 {
 	const struct conf *conf = &control->conf;
@@ -168,7 +177,9 @@ static void find_mesh_address(struct control *control)
 					   .port = (uint16_t)listener->port};
 		if (listener->protocol != CONF_PROTOCOL_MESH)
 			continue;
-		if (addr_is_zero(&at.addr) && conf->dataplane.ports_count > 0)
+		if (!addr_is_zero(&conf->node.advertise))
+			at.addr = conf->node.advertise;
+		else if (addr_is_zero(&at.addr) && conf->dataplane.ports_count > 0)
 			at.addr = conf->dataplane.ports[0].addresses.at[0].addr;
 		if (!addr_is_zero(&at.addr))
 			endpoint_addr_text(&at, control->mesh_address);
@@ -223,10 +234,15 @@ static bool open_stores(struct control *control)
 		.path = path, .is_local = true, .id_base = (base & 0x3fffffffu) | 0x10000u};
 	struct store_options registry = {.path = control->conf.registry.path};
 	control->local_store = store_open(&local, error);
-	if (control->local_store)
-		control->registry_store = store_open(&registry, error);
+	if (!control->local_store) {
+		log_error("%s" LOCAL_CURE, error);
+		return false;
+	}
+	switch (control->conf.registry.kind) {
+	case CONF_STORE_SQLITE: control->registry_store = store_open(&registry, error);
+	}
 	if (!control->registry_store)
-		log_error("%s", error);
+		log_error("%s" REGISTRY_CURE, error);
 	return control->registry_store != NULL;
 }
 
@@ -234,6 +250,7 @@ static bool open_stores(struct control *control)
 static bool open_parts(struct control *control)
 {
 	char error[CERTS_ERROR_BYTES];
+	const struct conf *conf = &control->conf;
 	struct timespec now;
 	uint32_t changed;
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -243,9 +260,14 @@ static bool open_parts(struct control *control)
 		publish_new((uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 	if (!control->registry || !control->local || !control->publish || !open_stores(control))
 		return false;
-	if (model_follow(control->registry, control->registry_store, &changed) != STORE_OK ||
-	    model_follow(control->local, control->local_store, &changed) != STORE_OK) {
-		log_error("registry or state cannot be read");
+	if (model_follow(control->local, control->local_store, &changed) != STORE_OK) {
+		log_error("%s/state.db: %s" LOCAL_CURE, conf->identity.state_dir,
+			  store_error(control->local_store));
+		return false;
+	}
+	if (model_follow(control->registry, control->registry_store, &changed) != STORE_OK) {
+		log_error("%s: %s" REGISTRY_CURE, conf->registry.path,
+			  store_error(control->registry_store));
 		return false;
 	}
 	control->certs = certs_open(&control->conf, error);
@@ -276,6 +298,7 @@ static bool open_loop(struct control *control)
 		.local = control->local,
 		.authority = control->authority,
 		.publish = control->publish,
+		.failures = &control->failures,
 		.follow = on_command,
 		.user = control,
 	};
@@ -306,6 +329,7 @@ struct control *control_start(const struct conf *conf)
 		return NULL;
 	}
 	control->conf = *conf;
+	control->locks[0] = control->locks[1] = -1;
 	control->started_s = control_now_s();
 	control->seen_s = control->started_s + 5; // a data plane that starts with us has that long
 	control->self = (struct compile_self){
@@ -316,7 +340,8 @@ struct control *control_start(const struct conf *conf)
 	};
 	compile_slot_name(&control->self, "node", control->name);
 	find_mesh_address(control);
-	if (!make_all_dirs(conf) || !open_parts(control) || !open_loop(control)) {
+	if (!make_all_dirs(conf) || !control_lock(control) || !open_parts(control) ||
+	    !open_loop(control)) {
 		control_end(control);
 		return NULL;
 	}
@@ -343,5 +368,6 @@ void control_end(struct control *control)
 	model_free(control->local);
 	store_close(control->registry_store);
 	store_close(control->local_store);
+	control_unlock(control);
 	free(control);
 }

@@ -8,6 +8,7 @@
 #include "authority.h"
 #include "certs.h"
 #include "conf.h"
+#include "failures.h"
 #include "member.h"
 #include "model.h"
 
@@ -48,6 +49,8 @@ struct control {
 	bool has_purge_sequence;
 	bool is_ending;
 	bool is_registry_broken; // told once
+	int locks[2];            // of run_dir and state_dir, -1 = not held
+	struct failures failures;
 };
 
 // control_start opens everything conf asks for. NULL: an error was written to the log.
@@ -56,6 +59,11 @@ struct control *control_start(const struct conf *conf);
 // control_run turns the loop until SIGTERM or SIGINT; control_end frees.
 void control_run(struct control *control);
 void control_end(struct control *control);
+
+// control_lock makes sure that no other control process uses our run_dir and state_dir, and waits a
+// second for one that is ending. False: told in the log. control_unlock lets go.
+bool control_lock(struct control *control);
+void control_unlock(struct control *control);
 
 // control_now_s is the wall clock.
 uint64_t control_now_s(void);

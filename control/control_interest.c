@@ -225,8 +225,8 @@ void control_interest_event(struct control *control, uint32_t worker, enum event
 	else if (type == EVENT_CERT_WANTED)
 		cert_wanted(control, worker, wanted->host);
 	else if (type == EVENT_ENDPOINT_FAILED)
-		log_debug("endpoint %u failed %u times in a row", failed->endpoint_id,
-			  failed->failure_count);
+		failures_note(&control->failures, failed->endpoint_id, failed->failure_count,
+			      control_now_s());
 }
 
 void control_interest_expire(struct control *control, uint64_t now_s)

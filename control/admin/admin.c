@@ -6,9 +6,11 @@
 #include "handover.h"
 #include "log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct admin_client {
@@ -162,6 +164,8 @@ struct admin *admin_new(const struct admin_options *options)
 	admin->listener.data = admin;
 	unlink(admin->path);
 	int error = uv_pipe_bind(&admin->listener, admin->path);
+	if (error == 0 && chmod(admin->path, 0600) != 0)
+		error = uv_translate_sys_error(errno);
 	if (error == 0)
 		error = uv_listen((uv_stream_t *)&admin->listener, 8, on_connect);
 	if (error) {

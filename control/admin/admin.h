@@ -8,6 +8,7 @@
 #include "attach.h"
 #include "authority.h"
 #include "compile.h"
+#include "failures.h"
 
 #include <uv.h>
 
@@ -27,7 +28,8 @@ struct admin_options {
 	struct authority *authority; // NULL: another node is the CA
 	struct publish *publish;
 	struct attach *attach;
-	void (*follow)(void *user); // bring the models up to date
+	const struct failures *failures; // of endpoints, as workers told
+	void (*follow)(void *user);      // bring the models up to date
 	void *user;
 };
 

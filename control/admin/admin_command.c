@@ -17,6 +17,8 @@ static const struct command commands[] = {
 	{"service-set", admin_service_set},
 	{"service-list", admin_service_list},
 	{"service-remove", admin_service_remove},
+	{"service-drain", admin_service_drain},
+	{"service-unhealthy", admin_service_unhealthy},
 	{"location-set", admin_location_set},
 	{"location-list", admin_location_list},
 	{"node-list", admin_node_list},

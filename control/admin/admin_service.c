@@ -145,7 +145,14 @@ static json_t *set_instance(struct change *change, const struct row_instance *te
 				   address);
 	row_copy_text(row.address, sizeof(row.address), endpoint_addr_text(&at, text));
 	snprintf(key, sizeof(key), "%s/%s", row.service, row.address);
-	change_put(change, STORE_instance, key, &row, STORE_ANY);
+	const struct model_row *known = model_find(change->admin->registry, STORE_instance, key);
+	const struct row_instance *before = known ? known->row : NULL;
+	if (before) {
+		// What is drained stays so until somebody says otherwise.
+		row.is_draining = before->is_draining;
+		row.is_unhealthy = before->is_unhealthy;
+	}
+	change_put(change, STORE_instance, key, &row, known ? known->revision : STORE_NONE);
 	return NULL;
 }
 

@@ -60,17 +60,21 @@ static const char *service_name(const struct rowset *set, uint32_t id)
 	return row ? ((const struct record_service *)row->payload)->name : "?";
 }
 
-static json_t *show_endpoint(const struct rowset *set, const struct record_endpoint *row)
+static json_t *show_endpoint(const struct admin_options *admin, const struct rowset *set,
+			     const struct record_endpoint *row)
 {
 	static const char *const hops[RECORD_HOP_COUNT] = {"gateway", "sidecar", "workload"};
 	char text[ADDR_TEXT_BYTES];
 	const struct rowset_row *location = rowset_find(set, RECORD_LOCATION, row->location_id);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:i}", "to",
+	const struct failure *failure = failures_find(admin->failures, row->id);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:i, s:I, s:I}", "to",
 			 endpoint_addr_text(&row->to, text), "hop", hops[row->hop], "service",
 			 row->service_id ? service_name(set, row->service_id) : "*", "location",
 			 location ? ((const struct record_location *)location->payload)->name : "",
 			 "peer", row->peer, "healthy", row->is_healthy, "draining",
-			 row->is_draining, "weight", (int)row->weight);
+			 row->is_draining, "weight", (int)row->weight, "failures",
+			 (json_int_t)(failure ? failure->told_count : 0), "last_failure_s",
+			 (json_int_t)(failure ? failure->last_s : 0));
 }
 
 json_t *admin_routes(const struct admin_options *admin, const json_t *)
@@ -86,7 +90,8 @@ json_t *admin_routes(const struct admin_options *admin, const json_t *)
 							"path", route->path, "service",
 							service_name(set, route->service_id)));
 		else if (set->rows[i].type == RECORD_ENDPOINT)
-			json_array_append_new(endpoints, show_endpoint(set, set->rows[i].payload));
+			json_array_append_new(endpoints,
+					      show_endpoint(admin, set, set->rows[i].payload));
 	}
 	return admin_ok(json_pack("{s:o, s:o}", "routes", routes, "endpoints", endpoints));
 }

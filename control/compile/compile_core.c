@@ -143,6 +143,7 @@ static void add_sidecar(const struct compile_input *input, struct rowset *set,
 	const struct row_node *node = model_get(input->registry, STORE_node, instance->node);
 	struct record_endpoint row;
 	bool has_healthy = false;
+	bool is_draining = true;
 	for (size_t i = 0; i < instances.count; i++) {
 		const struct row_instance *other = instances.rows[i]->row;
 		if (strcmp(other->node, instance->node) != 0)
@@ -150,13 +151,14 @@ static void add_sidecar(const struct compile_input *input, struct rowset *set,
 		if (i < index)
 			return;
 		has_healthy |= !other->is_unhealthy;
+		is_draining &= other->is_draining;
 	}
 	if (!node || !begin_endpoint(input, instances.rows[index], &row) ||
 	    endpoint_addr_parse(node->mesh_address, &row.to) != 0)
 		return;
 	row.hop = RECORD_HOP_SIDECAR;
 	row.is_healthy = has_healthy && !node->is_down;
-	row.is_draining |= node->is_draining;
+	row.is_draining = is_draining || node->is_draining;
 	snprintf(row.peer, sizeof(row.peer), "spiffe://%s/svc/%s", input->self.mesh,
 		 instance->service);
 	rowset_add(set, &(struct rowset_row){RECORD_ENDPOINT, row.id, sizeof(row), &row}, NULL,

@@ -91,11 +91,12 @@ static void show_services(const json_t *services)
 		json_array_foreach(json_object_get(service, "instances"), inner, row)
 		{
 			const char *node = json_string_value(json_object_get(row, "node"));
-			printf("  -> %s in %s%s%s%s\n",
+			printf("  -> %s in %s%s%s%s%s\n",
 			       json_string_value(json_object_get(row, "address")),
 			       json_string_value(json_object_get(row, "location")),
 			       node && node[0] ? " behind " : "", node ? node : "",
-			       json_is_true(json_object_get(row, "healthy")) ? "" : " (unhealthy)");
+			       json_is_true(json_object_get(row, "healthy")) ? "" : " (unhealthy)",
+			       json_is_true(json_object_get(row, "draining")) ? " (draining)" : "");
 		}
 	}
 }

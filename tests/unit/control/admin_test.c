@@ -3,6 +3,8 @@
 #include "admin_command.h"
 #include "control_fixture.h"
 
+#include <sqlite3.h>
+
 // A node whose registry is written by others between the reading and the writing of a command.
 struct desk {
 	struct fixture f;
@@ -102,7 +104,26 @@ static void a_command_gives_up_when_others_never_rest(void)
 	desk_close(&desk);
 }
 
+static void a_registry_that_others_hold_too_long_is_told_and_taken_later(void)
+{
+	static struct desk desk;
+	char path[128];
+	sqlite3 *holder = NULL;
+	desk_open(&desk);
+	fixture_path(&desk.f, "registry.db", path);
+	CU_ASSERT_EQUAL_FATAL(sqlite3_open(path, &holder), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(holder, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	CU_ASSERT_PTR_NOT_NULL(strstr(ask(&desk, SET_SHOP), "locked"));
+	CU_ASSERT_STRING_EQUAL(ask(&desk, "{\"command\":\"service-list\"}"), "");
+	CU_ASSERT_EQUAL(sqlite3_exec(holder, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	CU_ASSERT_STRING_EQUAL(ask(&desk, SET_SHOP), "");
+	sqlite3_close(holder);
+	desk_close(&desk);
+}
+
 UNIT_MAIN("admin",
+	  {"a registry that others hold too long is told, and taken later",
+	   a_registry_that_others_hold_too_long_is_told_and_taken_later},
 	  {"a command that meets another writer is run again",
 	   a_command_that_meets_another_writer_is_run_again},
 	  {"a command gives up when others never rest", a_command_gives_up_when_others_never_rest})

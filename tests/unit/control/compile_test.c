@@ -282,7 +282,50 @@ static void a_gateway_whose_data_plane_is_down_is_told_unhealthy(void)
 	world_close(&w);
 }
 
+// mark says something about one instance of shop.
+static void mark(struct world *w, const char *address, bool is_draining, bool is_unhealthy)
+{
+	struct row_instance row;
+	char key[STORE_KEY_BYTES];
+	snprintf(key, sizeof(key), "shop/%s", address);
+	CU_ASSERT_EQUAL(store_read(w->registry.store, STORE_instance, key, &row, NULL), STORE_OK);
+	row.is_draining = is_draining;
+	row.is_unhealthy = is_unhealthy;
+	CU_ASSERT_EQUAL(store_put(w->registry.store, STORE_instance, key, &row, STORE_ANY),
+			STORE_OK);
+	fixture_follow(&w->registry);
+}
+
+static void a_sidecar_is_out_of_service_when_all_its_instances_are(void)
+{
+	struct world w;
+	world_open(&w, CONF_ROLE_GATEWAY, "gw-fra", "fra");
+	for (unsigned drained = 0; drained <= 2; drained++) {
+		mark(&w, "10.1.0.1:80", drained >= 1, drained >= 1);
+		mark(&w, "10.1.0.2:80", drained >= 2, drained >= 2);
+		struct rowset *set = compile_checked(&w);
+		const struct record_endpoint *sidecar = endpoint_to(set, "10.1.2.1:8443");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(sidecar);
+		CU_ASSERT_EQUAL(sidecar->is_draining, drained == 2);
+		CU_ASSERT_EQUAL(sidecar->is_healthy, drained != 2);
+		rowset_drop(set);
+	}
+	world_close(&w);
+	world_open(&w, CONF_ROLE_SIDECAR, "side-1", "fra");
+	mark(&w, "10.1.0.1:80", true, false);
+	mark(&w, "10.1.0.2:80", false, true);
+	struct rowset *set = compile_checked(&w);
+	CU_ASSERT(endpoint_to(set, "10.1.0.1:80")->is_draining);
+	CU_ASSERT(endpoint_to(set, "10.1.0.1:80")->is_healthy);
+	CU_ASSERT(!endpoint_to(set, "10.1.0.2:80")->is_draining);
+	CU_ASSERT(!endpoint_to(set, "10.1.0.2:80")->is_healthy);
+	rowset_drop(set);
+	world_close(&w);
+}
+
 UNIT_MAIN("compile",
+	  {"a sidecar is out of service when all its instances are",
+	   a_sidecar_is_out_of_service_when_all_its_instances_are},
 	  {"an edge knows nothing that nobody asked for",
 	   an_edge_knows_nothing_that_nobody_asked_for},
 	  {"an edge gets services, presence and gateways of what was asked for",
