@@ -173,6 +173,9 @@ void exchange_sent(struct exchange *exchange)
 {
 	struct downstream *down = exchange->down;
 	count_status(exchange);
+	// What the last pull lent has gone, too.
+	counter_add(exchange->proxy->counters, COUNTER_exchange_response_bytes,
+		    exchange->response_lent);
 	// An answer before the end of its request: the rest of the request is of no use.
 	if (!exchange->is_request_ended)
 		http_reset(down->transport.http, exchange->down_stream);
