@@ -36,9 +36,7 @@ static void on_deadline(struct wheel_timer *timer, uint64_t)
 		else
 			exchange_reply(exchange, COUNTER_exchange_overloaded);
 		break;
-	case EXCHANGE_RESPONSE:
-		exchange_try_failed(exchange, COUNTER_exchange_upstream_timeout, false);
-		break;
+	case EXCHANGE_RESPONSE: exchange_response_late(exchange); break;
 	default: exchange_break(exchange, COUNTER_exchange_body_stalled); break;
 	}
 }

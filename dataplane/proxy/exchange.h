@@ -50,6 +50,7 @@ struct exchange {
 	struct list wait_link; // proxy->lookups or proxy->queue
 	struct wheel_timer timer;
 	uint64_t started_us;
+	uint64_t moved_us; // state changed, or bytes of a body passed
 
 	struct buf *head_buf; // memory of the request and of trailers
 	struct arena arena;   // in head_buf
@@ -79,6 +80,7 @@ struct exchange {
 	enum counter reason;     // why it ended as it did; COUNTER_COUNT while all is well
 	uint16_t status;         // of the final response, 0 before
 
+	bool is_first_look; // the deadline is that of a new connection's first answer
 	bool is_waiting_up; // up is still being connected for it
 	bool has_request_body;
 	bool is_request_ended;  // the client's message is complete
@@ -110,6 +112,12 @@ void exchange_send(struct exchange *exchange);
 // endpoint is tried when that is safe, else the client hears of it.
 void exchange_try_failed(struct exchange *exchange, enum counter reason, bool is_unprocessed);
 
+// exchange_response_late: the deadline for the response's head has passed.
+void exchange_response_late(struct exchange *exchange);
+
+// exchange_finish_try tells the balancer how the open try ended, if there is one.
+void exchange_finish_try(struct exchange *exchange, bool is_failure);
+
 // exchange_reply answers with the status of reason (exchange.def) and its text.
 void exchange_reply(struct exchange *exchange, enum counter reason);
 
@@ -132,6 +140,9 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 
 // exchange_response_end: the upstream's message is complete.
 void exchange_response_end(struct exchange *exchange);
+
+// exchange_request_sent: the upstream has taken the whole request; the response is due.
+void exchange_request_sent(struct exchange *exchange);
 
 // exchange_break: the response cannot be completed; the client's stream is reset, and the exchange
 // freed.

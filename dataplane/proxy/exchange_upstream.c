@@ -14,8 +14,7 @@
 
 enum { RETRY_COST = 10, RETRY_EARNED = 2, RETRY_TOKENS_MAX = 1000 };
 
-// finish_try tells the balancer how the try ended.
-static void finish_try(struct exchange *exchange, bool is_failure)
+void exchange_finish_try(struct exchange *exchange, bool is_failure)
 {
 	struct proxy *proxy = exchange->proxy;
 	if (!exchange->is_try_open)
@@ -31,7 +30,7 @@ static void finish_try(struct exchange *exchange, bool is_failure)
 void exchange_leave_upstream(struct exchange *exchange)
 {
 	exchange_stop_waiting(exchange);
-	finish_try(exchange, false);
+	exchange_finish_try(exchange, false);
 	upstream_detach(exchange);
 	fifo_clear(&exchange->response_body);
 	if (exchange->answer.fill)
@@ -90,10 +89,44 @@ void exchange_send(struct exchange *exchange)
 		exchange_try_failed(exchange, COUNTER_exchange_upstream_gone, true);
 		return;
 	}
+	// A new plain connection is looked at sooner: its peer's kernel may have answered our SYN
+	// and then have had no room for it.
+	struct proxy_limits *limits = &exchange->proxy->limits;
+	exchange->is_first_look = up->served_count == 1 && !up->transport.tls &&
+				  limits->connect_timeout_ms < limits->response_timeout_ms;
 	exchange->state = EXCHANGE_RESPONSE;
-	exchange_set_deadline(exchange, exchange->proxy->limits.response_timeout_ms);
+	exchange_set_deadline(exchange, exchange->is_first_look ? limits->connect_timeout_ms
+								: limits->response_timeout_ms);
 	transport_touch(&up->transport);
 	say_continue(exchange);
+}
+
+void exchange_response_late(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	struct tcp_info info;
+	if (!exchange->is_first_look) {
+		exchange_try_failed(exchange, COUNTER_exchange_upstream_timeout, false);
+		return;
+	}
+	exchange->is_first_look = false;
+	bool is_unheard = tcp_info_of(proxy->tcp, exchange->up->transport.tcp, &info) &&
+			  info.bytes_received == 0 && info.unacked_bytes > 0;
+	if (is_unheard) {
+		exchange->tried_count--; // another connection to the same endpoint may do
+		exchange_try_failed(exchange, COUNTER_exchange_connect_timeout, false);
+		return;
+	}
+	exchange_set_deadline(exchange,
+			      proxy->limits.response_timeout_ms - proxy->limits.connect_timeout_ms);
+}
+
+void exchange_request_sent(struct exchange *exchange)
+{
+	exchange->is_request_sent = true;
+	relay_request_sent(exchange);
+	if (exchange->state == EXCHANGE_RESPONSE)
+		exchange_set_deadline(exchange, exchange->proxy->limits.response_timeout_ms);
 }
 
 // may_try_again tells whether a second try is safe, allowed and within the budget.
@@ -115,7 +148,8 @@ void exchange_try_failed(struct exchange *exchange, enum counter reason, bool is
 	struct proxy *proxy = exchange->proxy;
 	exchange->reason = reason;
 	exchange_stop_waiting(exchange);
-	finish_try(exchange, true);
+	// A bound of ours says nothing about the endpoint.
+	exchange_finish_try(exchange, reason != COUNTER_exchange_overloaded);
 	upstream_detach(exchange);
 	if (!may_try_again(exchange, is_unprocessed)) {
 		exchange_reply(exchange, reason);
@@ -172,7 +206,7 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 	}
 	begin_fill(exchange, response);
 	invalidate(exchange, response->status);
-	finish_try(exchange, response->status >= 500 && response->status != 501);
+	exchange_finish_try(exchange, response->status >= 500 && response->status != 501);
 	if (forward_response(exchange, response, &out) != 0) {
 		exchange_reply(exchange, COUNTER_exchange_upstream_garbage);
 		return;
