@@ -12,17 +12,17 @@ static json_t *workers(const struct admin_options *admin)
 	for (uint32_t i = 0; i < publish_worker_count(admin->publish); i++) {
 		struct publish_status status;
 		publish_read_status(admin->publish, i, uv_now(admin->loop) * 1000, &status);
-		json_array_append_new(list,
-				      json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-						"sent", (json_int_t)status.sent_generation,
-						"applied", (json_int_t)status.applied_generation,
-						"lag_us", (json_int_t)status.lag_us, "rows",
-						(json_int_t)status.row_count, "full_sets",
-						(json_int_t)status.full_count, "deltas",
-						(json_int_t)status.delta_count, "waiting",
-						(json_int_t)status.waiting_count, "dropped",
-						(json_int_t)status.dropped_count, "refused",
-						(json_int_t)status.refused_count));
+		json_array_append_new(
+			list,
+			json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "worker",
+				  (json_int_t)i, "sent", (json_int_t)status.sent_generation,
+				  "applied", (json_int_t)status.applied_generation, "lag_us",
+				  (json_int_t)status.lag_us, "rows", (json_int_t)status.row_count,
+				  "full_sets", (json_int_t)status.full_count, "deltas",
+				  (json_int_t)status.delta_count, "waiting",
+				  (json_int_t)status.waiting_count, "dropped",
+				  (json_int_t)status.dropped_count, "refused",
+				  (json_int_t)status.refused_count));
 	}
 	return list;
 }

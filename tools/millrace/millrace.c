@@ -1,36 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
 // millrace: the operator's tool. Commands go to control; counters and top read the data plane
 // itself.
+#include "millrace_plane.h"
 #include "millrace_show.h"
 #include "millrace_socket.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static int print_json(const json_t *data)
 {
-	json_dumpf(data, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	json_dumpf(data, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
 	return putchar('\n') < 0;
+}
+
+// read_plane asks the data plane about itself; NULL: told.
+static json_t *read_plane(const char *run_dir)
+{
+	int fd = millrace_telemetry_open(run_dir);
+	json_t *plane = fd < 0 ? NULL : millrace_plane_read(fd);
+	if (fd >= 0)
+		close(fd);
+	return plane;
+}
+
+static int show_reply(const struct millrace_args *args, const json_t *reply)
+{
+	bool is_done = json_is_true(json_object_get(reply, "ok"));
+	if (args->is_json) {
+		print_json(reply);
+	} else if (is_done) {
+		millrace_show(args->name, json_object_get(reply, "data"));
+	} else {
+		const char *error = json_string_value(json_object_get(reply, "error"));
+		fprintf(stderr, "millrace: %s\n", error ? error : "control refused");
+	}
+	return is_done ? 0 : 1;
 }
 
 static int run_control(const struct millrace_args *args, const char *run_dir)
 {
 	json_t *reply = millrace_ask(run_dir, args->request);
-	int status = 1;
-	if (!reply)
-		return 1;
-	if (args->is_json)
-		print_json(reply);
-	if (json_is_true(json_object_get(reply, "ok"))) {
-		if (!args->is_json)
-			millrace_show(args->name, json_object_get(reply, "data"));
-		status = 0;
-	} else if (!args->is_json) {
-		const char *error = json_string_value(json_object_get(reply, "error"));
-		fprintf(stderr, "millrace: %s\n", error ? error : "control refused");
+	int status = reply ? show_reply(args, reply) : 1;
+	json_decref(reply);
+	return status;
+}
+
+// run_status tells of both processes; one that is not there does not hide the other.
+static int run_status(const struct millrace_args *args, const char *run_dir)
+{
+	json_t *reply = millrace_ask(run_dir, args->request);
+	json_t *plane = read_plane(run_dir);
+	int status = reply && plane ? 0 : 1;
+	if (args->is_json) {
+		json_t *both = json_pack("{s:b, s:O?, s:O?}", "ok", status == 0, "data",
+					 json_object_get(reply, "data"), "dataplane", plane);
+		print_json(both);
+		json_decref(both);
+	} else {
+		if (reply && show_reply(args, reply) != 0)
+			status = 1;
+		if (plane)
+			millrace_plane_show(plane);
 	}
+	json_decref(plane);
 	json_decref(reply);
 	return status;
 }
@@ -50,30 +86,69 @@ static int run_counters(const struct millrace_args *args, const char *run_dir)
 	return is_done ? 0 : 1;
 }
 
+// One look at the data plane.
+struct look {
+	json_t *plane;
+	json_t *counters;
+	double at_s;
+};
+
+static bool take_look(int fd, struct look *look)
+{
+	struct timespec now;
+	look->plane = millrace_plane_read(fd);
+	look->counters = look->plane ? millrace_telemetry_ask(fd, NULL) : NULL;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	look->at_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return look->counters != NULL;
+}
+
+static void drop_look(struct look *look)
+{
+	json_decref(look->plane);
+	json_decref(look->counters);
+}
+
+static void show_look(const struct millrace_args *args, const struct look *now,
+		      const struct look *then)
+{
+	double seconds = now->at_s - then->at_s;
+	json_t *rates = json_pack("{s:o}", "workers",
+				  millrace_plane_rates(now->plane, then->plane, seconds));
+	if (args->is_json) {
+		json_object_set_new(rates, "seconds", json_real(seconds));
+		json_object_set(rates, "traffic", json_object_get(now->plane, "traffic"));
+		json_object_set(rates, "reasons", json_object_get(now->plane, "reasons"));
+		json_object_set(rates, "counters", now->counters);
+		print_json(rates);
+	} else {
+		printf("%s", isatty(STDOUT_FILENO) ? "\033[H\033[2J" : "");
+		millrace_show("top", rates);
+		millrace_show_changes(now->counters, then->counters, seconds);
+	}
+	json_decref(rates);
+	fflush(stdout);
+}
+
 static int run_top(const struct millrace_args *args, const char *run_dir)
 {
 	long left = args->argument ? strtol(args->argument, NULL, 10) : -1;
 	int fd = millrace_telemetry_open(run_dir);
-	json_t *then = fd < 0 ? NULL : millrace_telemetry_ask(fd, NULL);
-	int status = then ? 0 : 1;
-	while (then && left-- != 0) {
+	struct look then = {0};
+	bool is_fine = fd >= 0 && take_look(fd, &then);
+	while (is_fine && left-- != 0) {
+		struct look now = {0};
 		sleep(1);
-		json_t *now = millrace_telemetry_ask(fd, NULL);
-		if (args->is_json && now) {
-			print_json(now);
-		} else if (now) {
-			printf("%s-- per second\n", isatty(STDOUT_FILENO) ? "\033[H\033[2J" : "");
-			millrace_show_changes(now, then, 1);
-		}
-		fflush(stdout);
-		json_decref(then);
+		is_fine = take_look(fd, &now);
+		if (is_fine)
+			show_look(args, &now, &then);
+		drop_look(&then);
 		then = now;
-		status = now ? 0 : 1;
 	}
-	json_decref(then);
+	drop_look(&then);
 	if (fd >= 0)
 		close(fd);
-	return status;
+	return is_fine ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -89,6 +164,8 @@ int main(int argc, char **argv)
 		status = 1;
 	else if (strcmp(args.name, "counters") == 0)
 		status = run_counters(&args, run_dir);
+	else if (strcmp(args.name, "status") == 0)
+		status = run_status(&args, run_dir);
 	else if (strcmp(args.name, "top") == 0)
 		status = run_top(&args, run_dir);
 	else

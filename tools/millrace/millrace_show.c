@@ -27,7 +27,8 @@ static void cell(char out[CELL_BYTES], const char *name, const json_t *value)
 		struct tm parts;
 		strftime(out, CELL_BYTES, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &parts));
 	} else {
-		char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+		char *text =
+			json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
 		snprintf(out, CELL_BYTES, "%s", text ? text : "?");
 		free(text);
 	}
@@ -119,11 +120,11 @@ static void show_value(const char *name, json_t *value)
 		json_object_foreach(value, inner, line)
 		{
 			cell(text, inner, line);
-			printf("%s.%-*s  %s\n", name, (int)(18 - strlen(name)), inner, text);
+			printf("%s.%-*s  %s\n", name, (int)(24 - strlen(name)), inner, text);
 		}
 	} else {
 		cell(text, name, value);
-		printf("%-19s  %s\n", name, text);
+		printf("%-25s  %s\n", name, text);
 	}
 }
 
@@ -158,6 +159,8 @@ static void show_tree(const char *prefix, const json_t *now, const json_t *then,
 	size_t index;
 	if (json_is_integer(now))
 		show_number(prefix, now, then, seconds);
+	else if (json_is_string(now))
+		printf("%s\n", json_string_value(now));
 	json_object_foreach((json_t *)(uintptr_t)now, key, value)
 	{
 		snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] ? "." : "", key);

@@ -163,7 +163,8 @@ static json_t *ask_one(int fd, const char *what)
 		bytes = read(fd, text, room);
 	json_t *reply = bytes > 0 ? json_loadb(text, (size_t)bytes, 0, NULL) : NULL;
 	free(text);
-	json_t *data = json_incref(json_object_get(reply, what));
+	// The answer stands under the command's name, without its parameters.
+	json_t *data = json_incref(json_object_getn(reply, what, strcspn(what, ",")));
 	json_decref(reply);
 	if (!json_is_null(data))
 		return data;
@@ -198,7 +199,9 @@ json_t *millrace_telemetry_ask(int fd, const char *what)
 	if (!data && !what)
 		data = ask_all(fd);
 	if (!data)
-		fprintf(stderr, "millrace: the data plane knows no %s\n",
+		fprintf(stderr,
+			"millrace: the data plane does not answer %s; millrace counters / "
+			"tells what it does\n",
 			what ? what : "telemetry");
 	return data;
 }
