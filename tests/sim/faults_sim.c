@@ -25,6 +25,7 @@ struct scenario {
 	unsigned status;      // of the last probe that got one
 	enum sim_node_name node;
 	enum counter counter; // counted at node at least once
+	bool is_host_deaf;    // frames to the workload that carry a request vanish
 	bool is_host_dead;    // frames to and from the workload vanish
 	bool is_leaving;      // the client resets its connection after a second
 	bool is_never_closing;
@@ -40,6 +41,11 @@ struct scenario {
 	"  keepalive_timeout = \"3s\"; body_idle_timeout = \"2s\"; linger = \"1s\"; };\n"          \
 	"upstream = { connections = 8; idle = \"2s\"; connect_timeout = \"2s\";\n"                 \
 	"  response_timeout = \"2s\"; lookup_timeout = \"1s\"; };\n"
+
+#define QUICK_BUT_PATIENT                                                                          \
+	"http = { connections = 8; exchanges = 8; };\n"                                            \
+	"upstream = { connections = 8; connect_timeout = \"1s\"; response_timeout = \"120s\"; "    \
+	"};\n"
 
 static const struct scenario scenarios[] = {
 	{.name = "a request is answered",
@@ -69,6 +75,13 @@ static const struct scenario scenarios[] = {
 	{.name = "a workload that cannot be reached is 504",
 	 .is_host_dead = true,
 	 .plan.conf_more[SIM_SIDECAR] = QUICK,
+	 .status = 504,
+	 .node = SIM_SIDECAR,
+	 .counter = COUNTER_exchange_connect_timeout},
+	{.name = "a workload that hears no request is 504 after connect_timeout",
+	 .origin = SIM_ORIGIN_GOOD,
+	 .is_host_deaf = true,
+	 .plan.conf_more[SIM_SIDECAR] = QUICK_BUT_PATIENT,
 	 .status = 504,
 	 .node = SIM_SIDECAR,
 	 .counter = COUNTER_exchange_connect_timeout},
@@ -330,6 +343,12 @@ static const char *judge(struct run *run)
 	return sim_world_leftovers(&run->world);
 }
 
+// is_short lets only frames pass that are too short for a request.
+static bool is_short(void *, const struct port *, uint8_t *, uint32_t bytes)
+{
+	return bytes < 150;
+}
+
 static const char *run_scenario(struct run *run, const struct scenario *scenario, uint64_t seed)
 {
 	struct sim_world *world = &run->world;
@@ -341,6 +360,8 @@ static const char *run_scenario(struct run *run, const struct scenario *scenario
 	for (unsigned s = 0; s < SIM_SEGMENT_COUNT; s++)
 		plan.links[s] = (struct sim_link_config){
 			.latency_us = 500, .queue_bytes = 1000000, .mtu = 1500};
+	if (scenario->is_host_deaf)
+		plan.links[SIM_HOST_SEGMENT].tamper = is_short;
 	if (scenario->is_host_dead)
 		plan.links[SIM_HOST_SEGMENT].loss = SIM_LINK_CERTAIN;
 	sim_world_open(world, &plan);
