@@ -23,10 +23,10 @@ for path in /1k /cached/1k; do
 	matches "$requests requests for $path" "$out" "$requests done, $requests succeeded, 0 failed"
 done
 is "what one worker cached the other serves" \
-	"$(for i in $(seq 20); do fetch /counted/shared --http1.1; done | sort -u)" '{"answer": 1}'
+	"$(for i in $(seq 20); do fetch /counted/shared --http1.1; echo; done | sort -u)" '{"answer": 1}'
 works "a purge reaches both" millrace edge purge https://api.example/counted/shared
 works "and it is fetched again" eventually 3 test_body '{"answer": 2}' /counted/shared
-is "once for both" "$(for i in $(seq 20); do fetch /counted/shared --http1.1; done | sort -u)" \
+is "once for both" "$(for i in $(seq 20); do fetch /counted/shared --http1.1; echo; done | sort -u)" \
 	'{"answer": 2}'
 for node in $(nodes); do
 	is "$node lost no packet between its workers" "$(counter "$node" worker_handoff_full)" 0

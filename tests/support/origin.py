@@ -101,9 +101,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         digest, count = hashlib.sha256(), 0
         for piece in self.body_blocks():
             digest.update(piece)
-            count += len(piece)
-            if pause_s:
+            if pause_s and count // BLOCK != (count + len(piece)) // BLOCK:
                 time.sleep(pause_s)
+            count += len(piece)
         return count, digest.hexdigest()
 
     def answer(self):
