@@ -135,7 +135,8 @@ static void give_body(struct h1_conn *c, struct slice data)
 
 static size_t window_of(const struct h1_conn *c)
 {
-	return HTTP1_BODY_WINDOW_BYTES - c->unconsumed_bytes;
+	return MIN(HTTP1_BODY_WINDOW_BYTES, c->base.limits->stream_window_bytes) -
+	       c->unconsumed_bytes;
 }
 
 static size_t read_length(struct h1_conn *c, struct slice bytes)

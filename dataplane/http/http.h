@@ -60,7 +60,7 @@ struct http_limits {
 	uint32_t field_count;
 	uint32_t target_bytes;        // more: 414
 	uint32_t stream_count;        // h2 streams at once
-	uint32_t stream_window_bytes; // h2, per stream, that a peer may send unconsumed
+	uint32_t stream_window_bytes; // that a peer may send of a body unconsumed; h2: per stream
 	uint32_t conn_window_bytes;   // h2, per connection
 	uint32_t reset_budget;        // streams a peer may reset per connection before
 				      // GOAWAY(ENHANCE_YOUR_CALM)
@@ -170,8 +170,8 @@ bool http_is_done(const struct http_conn *conn);
 uint32_t http_stream_count(const struct http_conn *conn);
 bool http_can_request(const struct http_conn *conn);
 
-// http_body_paused (HTTP/1.1): body bytes not yet consumed reach this bound and http_receive takes
-// no more until http_consume.
+// HTTP/1.1: when body bytes not yet consumed reach this bound, or limits.stream_window_bytes when
+// that is less, http_receive takes no more until http_consume.
 #define HTTP1_BODY_WINDOW_BYTES 65536u
 
 // http_version_of tells the version of the connection.

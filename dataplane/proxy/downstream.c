@@ -35,7 +35,6 @@ static void on_deadline(struct wheel_timer *timer, uint64_t)
 	if (transport->http)
 		http_shutdown(transport->http);
 	transport_shut(transport);
-	arm(down, proxy->limits.linger_ms);
 }
 
 static void on_head(void *user, uint32_t stream, void *, const struct http_message *message,
@@ -46,8 +45,11 @@ static void on_head(void *user, uint32_t stream, void *, const struct http_messa
 	wheel_disarm(down->transport.proxy->wheel, &down->timer);
 	down->is_reading_head = false;
 	transport_touch(&down->transport);
-	if (!exchange)
+	if (!exchange) { // refused: the connection is as idle as after an answer
+		if (down->exchange_count == 0)
+			arm(down, down->transport.proxy->limits.keepalive_timeout_ms);
 		return;
+	}
 	http_set_stream_user(down->transport.http, stream, exchange);
 	exchange_start(exchange);
 }
@@ -178,10 +180,17 @@ static void on_ready(struct transport *transport, const struct tls_info *info)
 static void on_received(struct transport *transport)
 {
 	struct downstream *down = of_transport(transport);
-	if (down->exchange_count > 0 || down->is_reading_head)
+	// Frames of HTTP/2 are not always a head; a connection without a request is idle.
+	if (down->exchange_count > 0 || down->is_reading_head ||
+	    http_version_of(transport->http) == HTTP_VERSION_2)
 		return;
 	down->is_reading_head = true;
 	arm(down, transport->proxy->limits.head_timeout_ms);
+}
+
+static void on_shut(struct transport *transport)
+{
+	arm(of_transport(transport), transport->proxy->limits.linger_ms);
 }
 
 static void on_gone(struct transport *transport, enum counter)
@@ -206,6 +215,7 @@ static void on_gone(struct transport *transport, enum counter)
 static const struct transport_events transport_events = {
 	.ready = on_ready,
 	.received = on_received,
+	.shut = on_shut,
 	.gone = on_gone,
 };
 
@@ -250,6 +260,7 @@ void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple
 	bool is_tls = is_mesh || protocol == PROXY_LISTEN_HTTPS;
 	if (transport_accept(&down->transport, is_tls ? &accept : NULL) != 0) {
 		wheel_disarm(proxy->wheel, &down->timer);
+		list_remove(&down->transport.busy);
 		pool_free(&proxy->downstreams, down);
 		return NULL;
 	}

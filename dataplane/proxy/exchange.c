@@ -22,6 +22,7 @@ const char *exchange_state_text(enum exchange_state state)
 
 void exchange_set_deadline(struct exchange *exchange, uint32_t ms)
 {
+	exchange->moved_us = exchange->proxy->now_us;
 	wheel_arm(exchange->proxy->wheel, &exchange->timer, exchange->proxy->now_us + ms * 1000ull);
 }
 
@@ -99,7 +100,7 @@ struct exchange *exchange_new(struct downstream *down, uint32_t stream,
 	exchange->proxy = proxy;
 	exchange->id = id;
 	exchange->reason = COUNTER_COUNT;
-	exchange->started_us = proxy->now_us;
+	exchange->started_us = exchange->moved_us = proxy->now_us;
 	list_init(&exchange->up_link);
 	list_init(&exchange->wait_link);
 	list_init(&exchange->down_link);
@@ -147,6 +148,7 @@ static void exchange_free(struct exchange *exchange)
 	struct downstream *down = exchange->down;
 	exchange_stop_waiting(exchange);
 	wheel_disarm(exchange->proxy->wheel, &exchange->timer);
+	exchange_finish_try(exchange, false);
 	upstream_detach(exchange);
 	leave_cache(exchange);
 	if (down) {

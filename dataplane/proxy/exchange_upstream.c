@@ -101,12 +101,22 @@ void exchange_send(struct exchange *exchange)
 	say_continue(exchange);
 }
 
+// is_client_late tells whether the response is not there because the request is not.
+static bool is_client_late(const struct exchange *exchange)
+{
+	return !exchange->is_request_ended &&
+	       exchange->request_body.queued_bytes == exchange->request_lent;
+}
+
 void exchange_response_late(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
 	struct tcp_info info;
 	if (!exchange->is_first_look) {
-		exchange_try_failed(exchange, COUNTER_exchange_upstream_timeout, false);
+		if (is_client_late(exchange))
+			exchange_break(exchange, COUNTER_exchange_body_stalled);
+		else
+			exchange_try_failed(exchange, COUNTER_exchange_upstream_timeout, false);
 		return;
 	}
 	exchange->is_first_look = false;
@@ -125,7 +135,8 @@ void exchange_request_sent(struct exchange *exchange)
 {
 	exchange->is_request_sent = true;
 	relay_request_sent(exchange);
-	if (exchange->state == EXCHANGE_RESPONSE)
+	bool is_due = exchange->state == EXCHANGE_RESPONSE && exchange->has_request_body;
+	if (is_due && !exchange->is_first_look)
 		exchange_set_deadline(exchange, exchange->proxy->limits.response_timeout_ms);
 }
 

@@ -38,7 +38,12 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 	proxy->limits.http.counters = config->counters;
 	// A peer may send no more than its body's queue takes.
 	uint32_t body = proxy->limits.body_buffer_bytes;
-	proxy->limits.http.stream_window_bytes = MIN(proxy->limits.http.stream_window_bytes, body);
+	struct http_limits *http = &proxy->limits.http;
+	http->stream_window_bytes = MIN(http->stream_window_bytes, body);
+	// One reader that does not read must not stop the others of its connection: streams have
+	// windows for that, the connection's is never the narrow one.
+	uint64_t all = (uint64_t)http->stream_window_bytes * http->stream_count;
+	http->conn_window_bytes = (uint32_t)MAX(http->conn_window_bytes, MIN(all, (uint64_t)INT32_MAX));
 }
 
 // listen starts all listeners. Returns NULL, or why one cannot.
@@ -69,6 +74,7 @@ struct proxy *proxy_new(const struct proxy_config *config, const char **why)
 	if (!proxy)
 		return NULL;
 	list_init(&proxy->busy);
+	list_init(&proxy->starved);
 	list_init(&proxy->lookups);
 	list_init(&proxy->queue);
 	for (unsigned i = 0; i < PROXY_UPSTREAM_BUCKETS; i++)
@@ -121,10 +127,15 @@ void proxy_route_changed(struct proxy *proxy)
 		exchange_route(container_of(node, struct exchange, wait_link));
 }
 
-bool proxy_run(struct proxy *proxy, uint32_t budget)
+// feed lets those go on that waited for a buffer.
+static void feed(struct proxy *proxy)
 {
-	if (!list_is_empty(&proxy->queue))
-		upstream_serve_queue(proxy);
+	while (proxy->bufs->large_free > 0 && !list_is_empty(&proxy->starved))
+		transport_touch(container_of(proxy->starved.next, struct transport, busy));
+}
+
+static bool serve_busy(struct proxy *proxy, uint32_t budget)
+{
 	for (uint32_t i = 0; i < budget; i++) {
 		struct list *node = list_pop(&proxy->busy);
 		if (!node)
@@ -132,6 +143,18 @@ bool proxy_run(struct proxy *proxy, uint32_t budget)
 		transport_service(container_of(node, struct transport, busy));
 	}
 	return !list_is_empty(&proxy->busy);
+}
+
+bool proxy_run(struct proxy *proxy, uint32_t budget)
+{
+	proxy_shed(proxy);
+	feed(proxy);
+	bool is_left = serve_busy(proxy, budget);
+	// After the others: what they finished leaves places.
+	if (list_is_empty(&proxy->queue))
+		return is_left;
+	upstream_serve_queue(proxy);
+	return is_left || !list_is_empty(&proxy->busy);
 }
 
 void proxy_drain(struct proxy *proxy)

@@ -56,10 +56,12 @@ struct proxy {
 	struct pool upstream_pool;
 	struct pool exchanges;
 	struct list busy;                              // transport.busy
+	struct list starved;                           // transport.busy: no buffer to send from
 	struct list upstreams[PROXY_UPSTREAM_BUCKETS]; // upstream.link, by key
 	struct list lookups;    // exchange.wait_link: waits for control's answer
 	struct list queue;      // exchange.wait_link: waits for an upstream connection to be free
 	uint32_t waiting_count; // of lookups and queue
+	uint64_t shed_us;       // when shedding was last thought of
 	uint32_t retry_tokens;  // tenths of a retry; a request earns 2, a retry costs 10
 	struct {
 		uint64_t host_hash;
@@ -72,6 +74,10 @@ struct proxy {
 
 // downstream_accepted is tcp_listener.accepted; user is a struct listener_user.
 void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple *tuple);
+
+// proxy_shed makes room while buffers are short: bodies that have stood still for a second are
+// given up, the connections of users that do not read with them. Call once a loop.
+void proxy_shed(struct proxy *proxy);
 
 // downstream_exchange_done tells that one exchange of the connection is over (freed by the caller).
 void downstream_exchange_done(struct downstream *downstream);

@@ -68,6 +68,11 @@ static void return_request_credit(struct exchange *exchange)
 	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
 }
 
+void relay_request_sent(struct exchange *exchange)
+{
+	return_request_credit(exchange);
+}
+
 // return_response_credit drops what the client took last time and lets the upstream send as much.
 static void return_response_credit(struct exchange *exchange)
 {

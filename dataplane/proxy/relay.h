@@ -29,6 +29,9 @@ struct slice relay_pull_request(struct exchange *exchange, size_t max, bool *is_
 struct slice relay_pull_response(struct exchange *exchange, size_t max, bool *is_end,
 				 const struct http_field **trailers, uint32_t *trailer_count);
 
+// relay_request_sent: the upstream has taken what the last pull lent, the end of the request.
+void relay_request_sent(struct exchange *exchange);
+
 // relay_wake_client and relay_wake_upstream tell a side that its pull has something again.
 void relay_wake_client(struct exchange *exchange);
 void relay_wake_upstream(struct exchange *exchange);

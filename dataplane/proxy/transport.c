@@ -134,6 +134,9 @@ int transport_connect(struct transport *transport, struct tls_connect *connect)
 
 void transport_touch(struct transport *transport)
 {
+	if (transport->is_starved)
+		list_remove(&transport->busy);
+	transport->is_starved = false;
 	if (list_is_empty(&transport->busy))
 		list_append(&transport->proxy->busy, &transport->busy);
 }
@@ -156,6 +159,7 @@ void transport_shut(struct transport *transport)
 	if (transport->tls && transport->is_ready)
 		tls_close_notify(transport->tls);
 	tcp_shutdown(transport->proxy->tcp, transport->tcp);
+	transport->events->shut(transport);
 	transport_touch(transport);
 }
 
@@ -187,6 +191,10 @@ static bool pump_in(struct transport *transport)
 static void note_end(struct transport *transport)
 {
 	if (!tcp_at_end(transport->proxy->tcp, transport->tcp))
+		return;
+	// What TLS still holds comes before the end.
+	if (transport->tls && transport->is_ready && !transport->is_discarding &&
+	    !tls_resume(transport->tls))
 		return;
 	if (transport->is_shut || !transport->http) {
 		transport_doom(transport, transport->reason);
@@ -235,7 +243,8 @@ static bool pump_out(struct transport *transport)
 		struct buf *buf = buf_new(proxy->bufs, BUF_BYTES);
 		if (!buf) {
 			counter_inc(proxy->counters, COUNTER_exchange_buffers_waited);
-			return true;
+			transport->is_starved = true;
+			return false;
 		}
 		size_t bytes = http_produce(transport->http, buf->data + offset, TLS_PLAINTEXT_MAX);
 		if (bytes == 0) {
@@ -265,6 +274,7 @@ static void destroy(struct transport *transport)
 void transport_service(struct transport *transport)
 {
 	bool is_busy = false;
+	transport->is_starved = false;
 	if (!transport->is_doomed && !pool_id_is_null(transport->tcp)) {
 		is_busy = pump_in(transport);
 		if (!transport->is_doomed && !is_busy)
@@ -275,6 +285,8 @@ void transport_service(struct transport *transport)
 	}
 	if (transport->is_doomed)
 		destroy(transport);
-	else if (is_busy)
+	else if (is_busy || !list_is_empty(&transport->busy))
 		transport_touch(transport);
+	else if (transport->is_starved)
+		list_append(&transport->proxy->starved, &transport->busy);
 }

@@ -22,6 +22,8 @@ struct transport_events {
 	void (*ready)(struct transport *transport, const struct tls_info *info);
 	// received: bytes arrived from the peer (for idle timers).
 	void (*received)(struct transport *transport);
+	// shut: our FIN is queued; the owner dooms the transport when the peer takes too long.
+	void (*shut)(struct transport *transport);
 	// gone: the connection is over for this reason; the owner frees what it has. The last
 	// event.
 	void (*gone)(struct transport *transport, enum counter reason);
@@ -33,13 +35,14 @@ struct transport {
 	struct pool_id tcp;     // null once the connection is gone
 	struct tls_conn *tls;   // owned; NULL on a plain transport
 	struct http_conn *http; // owned; NULL until ready
-	struct list busy;       // on proxy->busy when it has something to do
+	struct list busy;       // on proxy->busy when it has something to do, or on ->starved
 	enum counter reason;    // why it is doomed
 	bool is_doomed;         // to be destroyed by the next service
 	bool is_ready;
 	bool is_end_told;   // http knows that the peer sends no more
 	bool is_discarding; // after a fault or our FIN: read and forget
 	bool is_shut;       // our FIN is queued
+	bool is_starved;    // on proxy->starved: waits for a buffer to send from
 };
 
 // tcp events whose user is a struct transport.
@@ -57,7 +60,8 @@ int transport_accept(struct transport *transport, struct tls_accept *accept);
 // transport_connect starts the client side of an opened TCP connection, as transport_accept does.
 int transport_connect(struct transport *transport, struct tls_connect *connect);
 
-// transport_touch puts the transport on the busy list: proxy_run will service it.
+// transport_touch puts the transport on the busy list: proxy_run will service it. Whoever gives a
+// connection something to say, or takes what it has received, must touch it: nobody else looks.
 void transport_touch(struct transport *transport);
 
 // transport_doom ends the connection at the next service: a reset, or after transport_shut what is

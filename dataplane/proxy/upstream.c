@@ -42,7 +42,6 @@ void upstream_close(struct upstream *up)
 	if (up->transport.http)
 		http_shutdown(up->transport.http);
 	transport_shut(&up->transport);
-	arm(up, up->transport.proxy->limits.linger_ms);
 }
 
 void upstream_note_idle(struct upstream *up)
@@ -136,7 +135,7 @@ static void on_sent(void *, uint32_t, void *stream_user)
 {
 	struct exchange *exchange = stream_user;
 	if (exchange)
-		exchange->is_request_sent = true;
+		exchange_request_sent(exchange);
 }
 
 static void on_http_closed(void *user, struct http_fault fault)
@@ -185,6 +184,13 @@ static void on_ready(struct transport *transport, const struct tls_info *info)
 
 static void on_received(struct transport *) {}
 
+static void on_shut(struct transport *transport)
+{
+	struct upstream *up = of_transport(transport);
+	up->state = UPSTREAM_CLOSING;
+	arm(up, transport->proxy->limits.linger_ms);
+}
+
 // fail tells every exchange of the connection that it is gone.
 static void fail(struct upstream *up, enum counter reason)
 {
@@ -209,6 +215,8 @@ static enum counter reason_of(const struct upstream *up, enum counter reason)
 {
 	if (reason == COUNTER_exchange_connect_timeout || reason == COUNTER_exchange_overloaded)
 		return reason;
+	if (reason == COUNTER_tls_no_buffers)
+		return COUNTER_exchange_overloaded;
 	if (up->state != UPSTREAM_CONNECTING)
 		return COUNTER_exchange_upstream_gone;
 	return up->transport.tls ? COUNTER_exchange_upstream_refused_us
@@ -235,6 +243,7 @@ static void on_gone(struct transport *transport, enum counter reason)
 static const struct transport_events transport_events = {
 	.ready = on_ready,
 	.received = on_received,
+	.shut = on_shut,
 	.gone = on_gone,
 };
 

@@ -48,7 +48,8 @@ static struct offer look(struct proxy *proxy, const struct upstream_key *key)
 	uint32_t waiting_max = is_multiplexed(key) ? proxy->limits.http.stream_count : 1;
 	list_for_each (node, head) {
 		struct upstream *up = container_of(node, struct upstream, link);
-		if (memcmp(&up->key, key, sizeof(*key)) != 0 || up->transport.is_doomed)
+		if (memcmp(&up->key, key, sizeof(*key)) != 0 || up->transport.is_doomed ||
+		    up->state == UPSTREAM_CLOSING)
 			continue;
 		offer.connection_count++;
 		if (up->state == UPSTREAM_OPEN && !offer.open &&
@@ -85,7 +86,8 @@ static void shed_idle(struct proxy *proxy)
 {
 	for (uint32_t i = 0; i < proxy->upstream_pool.capacity; i++) {
 		struct upstream *up = pool_at(&proxy->upstream_pool, i);
-		if (!up || up->state != UPSTREAM_OPEN || up->exchange_count || up->waiting_count)
+		if (!up || up->state != UPSTREAM_OPEN || up->transport.is_doomed ||
+		    up->exchange_count || up->waiting_count)
 			continue;
 		counter_inc(proxy->counters, COUNTER_exchange_upstreams_shed);
 		transport_doom(&up->transport, COUNTER_exchange_upstreams_shed);
