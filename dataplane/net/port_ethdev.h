@@ -30,6 +30,12 @@ struct port_ethdev_config {
 	struct counters *const *counters; // worker_count of them, borrowed
 };
 
+// port_pool_new makes a pool of count mbufs for a worker, each with private_bytes (a multiple of
+// RTE_MBUF_PRIV_ALIGN) of private area. is_for_af_xdp when any of its ports is an AF_XDP device:
+// mbufs then take a page each. Returns NULL when memory is short; rte_mempool_free it.
+struct rte_mempool *port_pool_new(const char *name, uint32_t count, uint16_t private_bytes,
+				  bool is_for_af_xdp);
+
 // port_ethdev_open takes a device, configures and starts it. Returns NULL with a sentence in why
 // (why_bytes long).
 struct port_ethdev *port_ethdev_open(const struct port_ethdev_config *config, char *why,

@@ -9,11 +9,12 @@
 
 #include <stdlib.h>
 
-#define PORTS_MAX     (sizeof(((struct conf *)0)->dataplane.ports) / sizeof(struct conf_port))
-#define ADDRESSES_MAX (PORTS_MAX * CONF_PREFIXES_MAX)
-#define ROUTES_MAX    (sizeof(((struct conf *)0)->dataplane.routes) / sizeof(struct conf_ip_route))
-#define LISTENERS_MAX (sizeof(((struct conf *)0)->listen) / sizeof(struct conf_listener))
-#define SLEEP_MAX_US  250000u // limits without a timer of their own are looked at this often
+#define PORTS_MAX      (sizeof(((struct conf *)0)->dataplane.ports) / sizeof(struct conf_port))
+#define ADDRESSES_MAX  (PORTS_MAX * CONF_PREFIXES_MAX)
+#define ROUTES_MAX     (sizeof(((struct conf *)0)->dataplane.routes) / sizeof(struct conf_ip_route))
+#define LISTENERS_MAX  (sizeof(((struct conf *)0)->listen) / sizeof(struct conf_listener))
+#define SLEEP_MAX_US   250000u // limits without a timer of their own are looked at this often
+#define SLEEP_CACHE_US 10000u  // the same, while something waits in the cache
 
 size_t worker_buffer_bytes(const struct conf *conf)
 {
@@ -356,7 +357,8 @@ bool worker_step(struct worker *worker, uint64_t now_us, uint64_t wall_s)
 
 uint64_t worker_next_us(const struct worker *worker)
 {
-	uint64_t latest = worker->now_us + SLEEP_MAX_US;
+	bool is_waiting = worker->cache && cache_in_flight(worker->cache) > 0;
+	uint64_t latest = worker->now_us + (is_waiting ? SLEEP_CACHE_US : SLEEP_MAX_US);
 	return MIN(latest, wheel_next_us(&worker->wheel));
 }
 

@@ -26,7 +26,6 @@
 
 #define WORKERS_MAX REGION_WORKERS_MAX
 #define PORTS_MAX   ARRAY_LEN(((struct conf *)0)->dataplane.ports)
-#define MBUF_CACHE  256u
 #define TICK_MS     250 // how late a broken region or an offer that does not come is noticed
 #define WHY_BYTES   256u
 
@@ -111,9 +110,8 @@ static bool take_memory(struct node *node)
 	for (uint32_t i = 0; i < node->worker_count; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "mbufs_%u", i);
-		node->mbufs[i] = rte_pktmbuf_pool_create(name, conf->dataplane.mbufs, MBUF_CACHE,
-							 private_bytes, RTE_MBUF_DEFAULT_BUF_SIZE,
-							 SOCKET_ID_ANY);
+		node->mbufs[i] = port_pool_new(name, conf->dataplane.mbufs, private_bytes,
+					       worker_eal_has_af_xdp(conf));
 		if (!node->mbufs[i])
 			return fail(
 				node,

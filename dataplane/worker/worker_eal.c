@@ -17,6 +17,7 @@
 #define ARGUMENTS_MAX 64u
 #define MEBIBYTE      (1u << 20)
 #define MBUF_BYTES    2560u            // head, private area, room and the pool's own share
+#define PAGED_BYTES   4160u            // the same where no mbuf may lie across pages of 4 KiB
 #define SPARE_BYTES   (24u * MEBIBYTE) // rings, device queues, EAL itself
 
 struct arguments {
@@ -35,9 +36,20 @@ __attribute__((format(printf, 2, 3))) static void add(struct arguments *argument
 	va_end(list);
 }
 
+bool worker_eal_has_af_xdp(const struct conf *conf)
+{
+	for (uint32_t i = 0; i < conf->dataplane.ports_count; i++)
+		if (strncmp(conf->dataplane.ports[i].device, "net_af_xdp", 10) == 0)
+			return true;
+	return false;
+}
+
 size_t worker_eal_needed_bytes(const struct conf *conf)
 {
-	size_t worker = (size_t)conf->dataplane.mbufs * MBUF_BYTES + worker_buffer_bytes(conf);
+	bool is_paged =
+		conf->dataplane.hugepages == CONF_HUGEPAGES_NEVER || worker_eal_has_af_xdp(conf);
+	size_t mbuf_bytes = is_paged ? PAGED_BYTES : MBUF_BYTES;
+	size_t worker = conf->dataplane.mbufs * mbuf_bytes + worker_buffer_bytes(conf);
 	return conf->dataplane.cores.count * worker + SPARE_BYTES;
 }
 

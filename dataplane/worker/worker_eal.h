@@ -4,6 +4,7 @@
 
 #include "conf.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 // worker_eal_init starts EAL for the configuration: lcore 0 is the main thread on any core, lcore
@@ -14,6 +15,9 @@ int worker_eal_init(const struct conf *conf);
 
 // worker_eal_fini ends EAL.
 void worker_eal_fini(void);
+
+// worker_eal_has_af_xdp is true when any port is an AF_XDP device.
+bool worker_eal_has_af_xdp(const struct conf *conf);
 
 // worker_eal_needed_bytes estimates the memory that packets and buffers of all workers take.
 size_t worker_eal_needed_bytes(const struct conf *conf);
