@@ -8,8 +8,6 @@
 #include "http.h"
 #include "unit.h"
 
-#include <stdlib.h>
-
 #define SIDE_CALLS 512u
 #define PIPE_BYTES 131072u
 
@@ -55,202 +53,33 @@ struct side {
 	void *peer;        // for tests' own use
 };
 
-static inline uint8_t pattern_byte(uint64_t offset)
-{
-	return (uint8_t)('A' + offset % 61 % 26 + offset / 4093 % 7);
-}
+// side_limits are the limits of an end that was given none.
+extern const struct http_limits side_limits;
 
-static inline struct call *side_call(struct side *side, uint32_t stream)
-{
-	for (uint32_t i = side->call_count; i > 0; i--)
-		if (side->calls[i - 1].stream == stream)
-			return &side->calls[i - 1];
-	CHECK(side->call_count < SIDE_CALLS);
-	struct call *call = &side->calls[side->call_count++];
-	*call = (struct call){.stream = stream, .is_live = true};
-	return call;
-}
+// side_new makes an end with a copy of limits, side_limits when NULL. Aborts without memory.
+struct side *side_new(enum http_version version, bool is_server, const struct http_limits *limits);
 
-static inline void side_print(char *to, size_t room, struct slice text)
-{
-	snprintf(to, room, "%.*s", (int)text.bytes, text.at ? text.at : "");
-}
-
-static inline void side_print_fields(char *to, size_t room, const struct http_field *fields,
-				     uint32_t count)
-{
-	size_t used = 0;
-	to[0] = 0;
-	for (uint32_t i = 0; i < count && used < room; i++)
-		used += (size_t)snprintf(to + used, room - used, "%.*s=%.*s;",
-					 (int)fields[i].name.bytes, fields[i].name.at,
-					 (int)fields[i].value.bytes, fields[i].value.at);
-}
-
-static inline void side_on_head(void *user, uint32_t stream, void *, const struct http_message *m,
-				bool is_end)
-{
-	struct side *side = user;
-	struct call *call = side_call(side, stream);
-	if (m->status && m->status < 200) {
-		call->interim_count++;
-		return;
-	}
-	CHECK(!call->has_head);
-	call->has_head = true;
-	call->is_head_end = is_end;
-	call->status = m->status;
-	call->method = m->method;
-	call->content_length = m->content_length;
-	call->expects_continue = m->expects_continue;
-	call->has_upgrade = m->has_upgrade;
-	side_print(call->target, sizeof(call->target), m->target);
-	side_print(call->authority, sizeof(call->authority), m->authority);
-	side_print(call->scheme, sizeof(call->scheme), m->scheme);
-	side_print_fields(call->fields, sizeof(call->fields), m->fields, m->field_count);
-	if (!m->status && side->answer)
-		side->answer(side, call);
-	if (is_end && side->on_end)
-		side->on_end(side, call);
-}
-
-static inline void side_on_body(void *user, uint32_t stream, void *, struct slice bytes)
-{
-	struct side *side = user;
-	struct call *call = side_call(side, stream);
-	CHECK(call->has_head && !call->has_ended && !call->is_reset);
-	for (size_t i = 0; i < bytes.bytes; i++, call->body_bytes++) {
-		call->body_wrong += (uint8_t)bytes.at[i] != pattern_byte(call->body_bytes);
-		if (call->body_bytes + 1 < sizeof(call->body_text))
-			call->body_text[call->body_bytes] = bytes.at[i];
-	}
-	if (side->keeps_body)
-		call->unconsumed += bytes.bytes;
-	else
-		http_consume(side->conn, stream, bytes.bytes);
-}
-
-static inline void side_on_end(void *user, uint32_t stream, void *,
-			       const struct http_field *trailers, uint32_t count)
-{
-	struct side *side = user;
-	struct call *call = side_call(side, stream);
-	CHECK(call->has_head && !call->has_ended && !call->is_head_end && !call->is_reset);
-	call->has_ended = true;
-	side_print_fields(call->trailers, sizeof(call->trailers), trailers, count);
-	if (side->on_end)
-		side->on_end(side, call);
-}
-
-static inline void side_on_reset(void *user, uint32_t stream, void *, struct http_fault fault)
-{
-	struct call *call = side_call(user, stream);
-	CHECK(!call->is_reset && fault.counter > 0);
-	call->is_reset = true;
-	call->is_live = false;
-	call->fault = fault;
-}
-
-static inline struct slice side_pull(void *user, uint32_t stream, void *, size_t max, bool *is_end,
-				     const struct http_field **trailers, uint32_t *trailer_count)
-{
-	static char run[65536];
-	struct side *side = user;
-	struct call *call = side_call(side, stream);
-	CHECK(!call->has_sent && !call->is_reset && max > 0);
-	if (call->is_stalled)
-		return (struct slice){0};
-	uint64_t left = call->send_bytes - call->sent_bytes;
-	size_t bytes = MIN(MIN(max, left), sizeof(run));
-	if (side->pull_max)
-		bytes = MIN(bytes, side->pull_max);
-	for (size_t i = 0; i < bytes; i++)
-		run[i] = (char)pattern_byte(call->sent_bytes + i);
-	call->sent_bytes += bytes;
-	*is_end = bytes == left && (!call->is_end_silent || bytes == 0);
-	if (*is_end) {
-		*trailers = call->send_trailers;
-		*trailer_count = call->send_trailer_count;
-	}
-	return slice_of(run, bytes);
-}
-
-static inline void side_on_sent(void *user, uint32_t stream, void *)
-{
-	struct call *call = side_call(user, stream);
-	CHECK(!call->has_sent && !call->is_reset);
-	call->has_sent = true;
-}
-
-static inline void side_on_closed(void *user, struct http_fault fault)
-{
-	struct side *side = user;
-	side->closed_count++;
-	side->closed_fault = fault;
-}
-
-static const struct http_events side_events = {
-	.head = side_on_head,
-	.body = side_on_body,
-	.end = side_on_end,
-	.reset = side_on_reset,
-	.pull = side_pull,
-	.sent = side_on_sent,
-	.closed = side_on_closed,
-};
-
-static const struct http_limits side_limits = {
-	.head_bytes = 8192,
-	.field_count = 32,
-	.target_bytes = 512,
-	.stream_count = 100,
-	.stream_window_bytes = 65535,
-	.conn_window_bytes = 1u << 20,
-	.reset_budget = 50,
-};
-
-// side_new makes an end with side_limits unless limits are given.
-static inline struct side *side_new(enum http_version version, bool is_server,
-				    const struct http_limits *limits)
-{
-	struct side *side = calloc(1, sizeof(*side));
-	CHECK(side);
-	side->limits = limits ? *limits : side_limits;
-	side->conn = http_conn_new(version, is_server, &side->limits, &side_events, side);
-	CHECK(side->conn);
-	return side;
-}
-
-static inline void side_free(struct side *side)
-{
-	http_conn_free(side->conn);
-	free(side);
-}
+// side_free frees the end and its connection.
+void side_free(struct side *side);
 
 // side_feed gives text to the connection, in runs of at most step bytes; returns what was taken.
-static inline size_t side_feed(struct side *side, struct slice text, size_t step)
-{
-	size_t taken = 0;
-	while (taken < text.bytes) {
-		size_t bytes = http_receive(side->conn, slice_head(slice_skip(text, taken), step));
-		taken += bytes;
-		if (bytes == 0)
-			break;
-	}
-	return taken;
-}
+size_t side_feed(struct side *side, struct slice text, size_t step);
 
-// side_drain returns what the connection wants to send, as a string valid until the next call.
-static inline const char *side_drain(struct side *side, size_t room)
-{
-	static char text[65536];
-	size_t used = 0, bytes;
-	while (used + room < sizeof(text) &&
-	       (bytes = http_produce(side->conn, (uint8_t *)text + used, room)) > 0)
-		used += bytes;
-	text[used] = 0;
-	return text;
-}
+// side_drain returns what the connection wants to send, room bytes at a time, as a string valid
+// until the next call.
+const char *side_drain(struct side *side, size_t room);
+
+// side_try_request asks for target with a body of bytes (UINT64_MAX: none) and returns the call, or
+// NULL when the connection takes none now. side_request is for tests where it must.
+struct call *side_try_request(struct side *side, enum http_method method, const char *target,
+			      uint64_t bytes, bool is_length_told);
+struct call *side_request(struct side *side, enum http_method method, const char *target,
+			  uint64_t bytes, bool is_length_told);
+
+// side_respond answers call with status and a body of bytes (UINT64_MAX: none). Returns what
+// http_respond does.
+int side_respond(struct side *side, struct call *call, uint16_t status, uint64_t bytes,
+		 bool is_length_told);
 
 // Bytes on their way from one end to the other.
 struct pipe {
@@ -260,29 +89,7 @@ struct pipe {
 
 // pipe_move produces from one end (room at a time) and feeds the other (split at a time); returns
 // how many bytes moved.
-static inline size_t pipe_move(struct pipe *pipe, struct side *from, struct side *to, size_t room,
-			       size_t split)
-{
-	size_t moved = 0;
-	while (PIPE_BYTES - pipe->used >= room) {
-		size_t bytes = http_produce(from->conn, pipe->bytes + pipe->used, room);
-		pipe->used += bytes;
-		moved += bytes;
-		if (bytes == 0)
-			break;
-	}
-	size_t taken = 0;
-	while (taken < pipe->used) {
-		size_t bytes = http_receive(
-			to->conn, slice_of(pipe->bytes + taken, MIN(split, pipe->used - taken)));
-		taken += bytes;
-		if (bytes == 0)
-			break;
-	}
-	memmove(pipe->bytes, pipe->bytes + taken, pipe->used - taken);
-	pipe->used -= taken;
-	return moved + taken;
-}
+size_t pipe_move(struct pipe *pipe, struct side *from, struct side *to, size_t room, size_t split);
 
 // A client and a server joined by two pipes.
 struct pair {
@@ -294,84 +101,10 @@ struct pair {
 	size_t split;
 };
 
-static inline struct pair *pair_new(enum http_version version, const struct http_limits *limits)
-{
-	struct pair *pair = calloc(1, sizeof(*pair));
-	CHECK(pair);
-	pair->client = side_new(version, false, limits);
-	pair->server = side_new(version, true, limits);
-	pair->room = 16384;
-	pair->split = SIZE_MAX;
-	return pair;
-}
+// pair_new makes a client and a server with the same limits (side_limits when NULL); pair_free
+// frees both.
+struct pair *pair_new(enum http_version version, const struct http_limits *limits);
+void pair_free(struct pair *pair);
 
-static inline void pair_free(struct pair *pair)
-{
-	side_free(pair->client);
-	side_free(pair->server);
-	free(pair);
-}
-
-// pair_run moves bytes until nothing moves any more.
-static inline void pair_run(struct pair *pair)
-{
-	for (unsigned i = 0; i < 1000000; i++) {
-		size_t moved =
-			pipe_move(&pair->up, pair->client, pair->server, pair->room, pair->split);
-		moved +=
-			pipe_move(&pair->down, pair->server, pair->client, pair->room, pair->split);
-		if (moved == 0)
-			return;
-	}
-	CU_FAIL("pair_run does not come to rest");
-}
-
-// side_request asks for target with a body of bytes (UINT64_MAX: none) and returns the call, or
-// NULL when the connection takes none now. side_request is for tests where it must.
-static inline struct call *side_try_request(struct side *side, enum http_method method,
-					    const char *target, uint64_t bytes, bool is_length_told)
-{
-	static const char *const names[] = {"GET", "HEAD", "POST", "PUT"};
-	struct http_field fields[] = {{SLICE("x-test"), SLICE("1")}};
-	bool has_body = bytes != UINT64_MAX;
-	struct http_message m = {
-		.method = method,
-		.method_text = slice_str(names[method]),
-		.scheme = SLICE("https"),
-		.authority = SLICE("shop.example"),
-		.target = slice_str(target),
-		.content_length = has_body && is_length_told ? bytes : HTTP_LENGTH_NONE,
-		.fields = fields,
-		.field_count = 1,
-	};
-	uint32_t stream;
-	if (http_request(side->conn, &m, has_body, NULL, &stream))
-		return NULL;
-	struct call *call = side_call(side, stream);
-	call->send_bytes = has_body ? bytes : 0;
-	return call;
-}
-
-static inline struct call *side_request(struct side *side, enum http_method method,
-					const char *target, uint64_t bytes, bool is_length_told)
-{
-	struct call *call = side_try_request(side, method, target, bytes, is_length_told);
-	CHECK(call);
-	return call;
-}
-
-// side_respond answers call with status and a body of bytes (UINT64_MAX: none).
-static inline int side_respond(struct side *side, struct call *call, uint16_t status,
-			       uint64_t bytes, bool is_length_told)
-{
-	struct http_field fields[] = {{SLICE("server"), SLICE("test")}};
-	bool has_body = bytes != UINT64_MAX;
-	struct http_message m = {
-		.status = status,
-		.content_length = has_body && is_length_told ? bytes : HTTP_LENGTH_NONE,
-		.fields = fields,
-		.field_count = 1,
-	};
-	call->send_bytes = has_body ? bytes : 0;
-	return http_respond(side->conn, call->stream, &m, has_body);
-}
+// pair_run moves bytes until nothing moves any more; a test that never comes to rest fails.
+void pair_run(struct pair *pair);
