@@ -10,6 +10,7 @@
 """
 import argparse
 import concurrent.futures
+import contextlib
 import glob
 import json
 import os
@@ -25,6 +26,7 @@ import tap
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SUITES = ['build', 'checks', 'unit', 'sim', 'fuzz', 'e2e']
 JOBS = os.cpu_count() or 2
+RUNNING = set()       # process groups, to be ended when we are
 FUZZ_SECONDS = 180    # of all targets together, shared among them
 E2E_SECONDS = 240     # one script at most
 SANITIZE = ['-Db_sanitize=address,undefined', '-Db_lundef=false']
@@ -53,6 +55,7 @@ def run(command, timeout, env=None, cwd=ROOT):
                                    env={**os.environ, **ENVIRONMENT, **(env or {})})
     except OSError as error:
         return 127, str(error)
+    RUNNING.add(process.pid)
     try:
         output, _ = process.communicate(timeout=timeout)
         return process.returncode, output.decode(errors='replace')
@@ -65,6 +68,30 @@ def run(command, timeout, env=None, cwd=ROOT):
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
         return None, output.decode(errors='replace')
+    finally:
+        RUNNING.discard(process.pid)
+
+
+def runs_still(pid):
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == 0
+    except ChildProcessError:
+        return False
+
+
+def interrupted(number, _frame):
+    """Ends what runs before us, so that no script leaves its namespaces behind."""
+    left = list(RUNNING)
+    for signum, wait_s in ((signal.SIGTERM, 20), (signal.SIGKILL, 2)):
+        for group in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signum)
+        end = time.monotonic() + wait_s
+        while left and time.monotonic() < end:
+            time.sleep(0.1)
+            left = [g for g in left if runs_still(g)]
+    say(f'FAILED: interrupted by signal {number}')
+    os._exit(128 + number)
 
 
 def tell(name, tally, output, seconds):
@@ -119,6 +146,8 @@ def run_meson(tree, suite, label, env=None):
     """Runs one suite of a tree, a program a core."""
     total = tap.Tally()
     tests = meson_tests(tree, suite)
+    if not tests:
+        total.failures.append(f'{label}: {tree} has no tests')
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         waiting = [pool.submit(run_program, f'{label}/{t["name"]}', t['cmd'],
                                t['timeout'] or 3600, t['protocol'],
@@ -193,7 +222,10 @@ def why_not_e2e():
     status, output = run(['ip', 'netns', 'add', name], 20)
     if status != 0:
         return f'network namespaces cannot be made: {output.strip()}'
+    status, output = run(['ip', 'netns', 'exec', name, 'true'], 20)
     run(['ip', 'netns', 'del', name], 20)
+    if status != 0:
+        return f'network namespaces cannot be entered: {output.strip()}'
     return '' if os.path.exists('/dev/net/tun') else 'no /dev/net/tun'
 
 
@@ -236,6 +268,9 @@ def main():
     if options.quick and not options.only:
         suites = ['build', 'checks', 'unit', 'sim', 'fuzz']
 
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupted)
     begin, total = time.monotonic(), tap.Tally()
     say('== build')
     for tree in trees_for(options, suites):
