@@ -21,6 +21,10 @@ skip() {
 [ -c /dev/net/tun ] || skip "needs /dev/net/tun"
 command -v ping >/dev/null || skip "needs ping"
 ip netns add "$ns" 2>/dev/null || skip "needs network namespaces"
+if ! ip netns exec "$ns" true 2>/dev/null; then
+	ip netns del "$ns"
+	skip "needs to enter network namespaces"
+fi
 export RUNTIME_DIRECTORY=$work
 echo "leak:xsk_umem__create" >"$work/leaks" # libxdp's own, seen by sanitizers
 export LSAN_OPTIONS=suppressions=$work/leaks:print_suppressions=0
