@@ -107,7 +107,8 @@ void control_follow(struct control *control)
 		control_register(control, control_now_s(), false);
 	if (changed & BIT(purge))
 		control_purge(control, false);
-	if ((changed & (BIT(svid) | BIT(instance))) || (control->authority && (changed & BIT(csr))))
+	if ((changed & (BIT(svid) | BIT(instance) | BIT(trust))) ||
+	    (control->authority && (changed & BIT(csr))))
 		control_identity_run(control, control_now_s());
 }
 

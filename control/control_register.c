@@ -29,10 +29,39 @@ static bool is_node_equal(const struct row_node *a, const struct row_node *b)
 	return memcmp(&x, b, sizeof(x)) == 0;
 }
 
+// read_applied tells what every worker has applied: the trust epoch, and whether all names of this
+// node are by the CA that signs in it. False: not all are up to date just now.
+static bool read_applied(struct control *control, uint64_t now_s, struct row_node *row)
+{
+	const struct row_trust *trust = model_get(control->registry, STORE_trust, "bundle");
+	const struct rowset *set = publish_latest(control->publish);
+	const struct rowset_row *told = set ? rowset_find(set, RECORD_TRUST, 0) : NULL;
+	if (!trust || !told || uv_is_active((uv_handle_t *)&control->compile) ||
+	    !attach_is_attached(control->attach) ||
+	    ((const struct record_trust *)told->payload)->epoch != trust->epoch)
+		return false;
+	for (uint32_t i = 0; i < publish_worker_count(control->publish); i++) {
+		struct publish_status status;
+		publish_read_status(control->publish, i, now_s * 1000000, &status);
+		if (!status.is_current)
+			return false;
+	}
+	row->trust_epoch = trust->epoch;
+	bool is_signed = trust->phase == TRUST_RENEWING;
+	struct model_rows secrets = model_all(control->local, STORE_secret);
+	for (size_t i = 0; i < secrets.count && is_signed; i++) {
+		const struct row_secret *secret = secrets.rows[i]->row;
+		if (secret->chain[0] && strncmp(secret->slot, "dns/", 4) != 0)
+			is_signed = pki_is_by_first(secret->chain, trust->bundle, now_s);
+	}
+	if (is_signed)
+		row->signed_epoch = trust->epoch;
+	return true;
+}
+
 void control_register(struct control *control, uint64_t now_s, bool is_now)
 {
 	const struct row_secret *identity = model_get(control->local, STORE_secret, "node");
-	const struct row_trust *trust = model_get(control->registry, STORE_trust, "bundle");
 	struct row_node known;
 	struct row_node row;
 	uint64_t revision = 0;
@@ -51,7 +80,10 @@ void control_register(struct control *control, uint64_t now_s, bool is_now)
 	row_copy_text(row.location, sizeof(row.location), control->self.location);
 	row_copy_text(row.mesh_address, sizeof(row.mesh_address), control->mesh_address);
 	row_copy_text(row.version, sizeof(row.version), REGISTER_VERSION);
-	row.trust_epoch = trust ? trust->epoch : 0;
+	if (!read_applied(control, now_s, &row)) {
+		row.trust_epoch = known.trust_epoch;
+		row.signed_epoch = known.signed_epoch;
+	}
 	row.identity_end_s = identity->end_s;
 	row.is_down = now_s >= control->seen_s + DOWN_GRACE_S;
 	row.is_draining = known.is_draining; // the operator's, not ours

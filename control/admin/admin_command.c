@@ -26,6 +26,7 @@ static const struct command commands[] = {
 	{"node-drain", admin_node_drain},
 	{"node-remove", admin_node_remove},
 	{"status", admin_status},
+	{"trust-rotate", admin_trust_rotate},
 	{"routes", admin_routes},
 	{"purge", admin_purge},
 	{"why", admin_why},

@@ -30,8 +30,8 @@ bool admin_name_is_good(const char *name);
 // The commands, named as typed: admin_service_set, admin_service_list, admin_service_remove,
 // admin_service_drain, admin_service_unhealthy, admin_location_set, admin_location_list,
 // admin_node_list, admin_node_token, admin_node_drain, admin_node_remove, admin_status,
-// admin_routes, admin_purge, admin_why. Each takes the request and returns a reply that the caller
-// owns.
+// admin_trust_rotate, admin_routes, admin_purge, admin_why. Each takes the request and returns a
+// reply that the caller owns.
 json_t *admin_service_set(const struct admin_options *admin, const json_t *request);
 json_t *admin_service_list(const struct admin_options *admin, const json_t *request);
 json_t *admin_service_remove(const struct admin_options *admin, const json_t *request);
@@ -44,6 +44,7 @@ json_t *admin_node_token(const struct admin_options *admin, const json_t *reques
 json_t *admin_node_drain(const struct admin_options *admin, const json_t *request);
 json_t *admin_node_remove(const struct admin_options *admin, const json_t *request);
 json_t *admin_status(const struct admin_options *admin, const json_t *request);
+json_t *admin_trust_rotate(const struct admin_options *admin, const json_t *request);
 json_t *admin_routes(const struct admin_options *admin, const json_t *request);
 json_t *admin_purge(const struct admin_options *admin, const json_t *request);
 json_t *admin_why(const struct admin_options *admin, const json_t *request);

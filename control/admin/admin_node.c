@@ -131,6 +131,25 @@ json_t *admin_node_remove(const struct admin_options *admin, const json_t *reque
 	return result == STORE_OK ? admin_ok(NULL) : admin_store_error(admin, result);
 }
 
+json_t *admin_trust_rotate(const struct admin_options *admin, const json_t *)
+{
+	char waiting[64];
+	if (!admin->authority)
+		return admin_error("this node is not the CA: ask the control process of the node "
+				   "whose configuration says identity.ca = true");
+	enum store_result result = authority_rotate(admin->authority, (uint64_t)time(NULL));
+	if (result == STORE_OK)
+		return admin_ok(NULL);
+	if (result != STORE_ABSENT)
+		return admin_store_error(admin, result);
+	authority_waits_for(admin->authority, waiting);
+	if (!waiting[0])
+		return admin_error("a rotation is under way: try again in a moment");
+	return admin_error("a rotation is under way and waits for node '%s': bring it back, or, if "
+			   "it is gone for good, millrace node remove %s",
+			   waiting, waiting);
+}
+
 // is_url is true for http(s)://host/...
 static bool is_url(const char *url)
 {

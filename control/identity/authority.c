@@ -67,6 +67,8 @@ void authority_close(struct authority *authority)
 	if (!authority)
 		return;
 	pki_ca_free(&authority->mesh_ca);
+	pki_ca_free(&authority->next_ca);
+	X509_free(authority->old_cert);
 	pki_ca_free(&authority->development_ca);
 	explicit_bzero(authority->secret, sizeof(authority->secret));
 	free(authority);
@@ -161,5 +163,6 @@ void authority_run(struct authority *authority, uint64_t now_s)
 		answer(authority, &requests.rows[i], requests.revisions[i], now_s);
 	free(requests.rows);
 	free(requests.revisions);
+	authority_roll(authority);
 	authority_rotate_tickets(authority, now_s);
 }

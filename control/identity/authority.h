@@ -42,6 +42,13 @@ void authority_run(struct authority *authority, uint64_t now_s);
 enum store_result authority_token(struct authority *authority, const struct row_member *member,
 				  uint64_t end_s, char text[TOKEN_TEXT_BYTES]);
 
+// authority_rotate begins to replace the mesh's CA by a new one; authority_run goes on with it.
+// STORE_ABSENT: a rotation is under way already. STORE_BROKEN: no key could be kept or written.
+enum store_result authority_rotate(struct authority *authority, uint64_t now_s);
+
+// authority_waits_for tells a node that a rotation waits for; "" when there is none.
+void authority_waits_for(struct authority *authority, char waiting[64]);
+
 // authority_name writes the name the CA gives a member's slot. False: no such slot.
 bool authority_name(const char *mesh, const struct row_member *member, const char *slot,
 		    char out[PKI_NAME_BYTES]);

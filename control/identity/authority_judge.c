@@ -54,8 +54,12 @@ static const char *judge_identity(struct authority *authority, const struct row_
 	char name[PKI_NAME_BYTES];
 	const char *why = "identity: the proof is wrong";
 	char *bundle = pki_cert_text(authority->mesh_ca.cert);
+	char *old = authority->old_cert ? pki_cert_text(authority->old_cert) : NULL;
 	X509 *leaf = pki_cert_read(csr->chain);
-	if (!bundle || !leaf || pki_verify(csr->chain, bundle, now_s) != NULL)
+	bool is_ours = bundle && leaf &&
+		       (pki_verify(csr->chain, bundle, now_s) == NULL ||
+			(old && pki_verify(csr->chain, old, now_s) == NULL));
+	if (!is_ours)
 		why = "identity: expired, or not from this CA";
 	else if (!authority_name(authority->mesh, member, "node", expected) ||
 		 !pki_uri(leaf, name) || strcmp(name, expected) != 0)
@@ -64,6 +68,7 @@ static const char *judge_identity(struct authority *authority, const struct row_
 		why = NULL;
 	X509_free(leaf);
 	free(bundle);
+	free(old);
 	return why;
 }
 

@@ -190,6 +190,9 @@ static bool is_due(const struct seeking *seeking)
 	char name[PKI_NAME_BYTES];
 	if (!secret->chain[0] || seeking->now_s >= member_renew_s(secret->made_s, secret->end_s))
 		return true;
+	if (seeking->options->signer &&
+	    !pki_is_by_first(secret->chain, seeking->options->signer, seeking->now_s))
+		return true;
 	if (strcmp(seeking->slot, "node") != 0)
 		return false;
 	X509 *cert = pki_cert_read(secret->chain);

@@ -19,6 +19,7 @@ struct member_options {
 	const char *node_name;  // spiffe://... that the slot "node" must carry
 	const char *token_path; // file with a join token; "" = none
 	const char *token;      // the token itself, or NULL: read token_path
+	const char *signer;     // renew what is not by the first certificate here (PEM); NULL: any
 };
 
 // member_seek brings one slot forward: asks, takes the answer, renews. True when the slot's key and

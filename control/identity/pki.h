@@ -14,6 +14,15 @@
 #define PKI_PROOF_BYTES 200u // hex of an ECDSA P-256 signature or an HMAC-SHA256, with NUL
 #define PKI_SKEW_S      60u  // certificates begin that much in the past
 
+// Where a rotation of the mesh's CA stands (`phase` of the trust row). The first certificate of the
+// bundle is the one that signs.
+enum trust_phase {
+	TRUST_STABLE,
+	TRUST_ANNOUNCED, // {old, new} is told; old signs
+	TRUST_RENEWING,  // {new, old}: new signs, everybody renews
+	TRUST_PHASE_COUNT
+};
+
 struct pki_leaf {
 	const char *uri; // spiffe://... , or NULL
 	const char *dns; // public host, or NULL. Exactly one of both.
@@ -65,6 +74,9 @@ bool pki_uri(X509 *cert, char out[PKI_NAME_BYTES]);
 // pki_verify checks a leaf (and its chain, PEM) against the PEM bundle at time now_s. NULL, or why
 // not (a literal of OpenSSL).
 const char *pki_verify(const char *chain_pem, const char *bundle_pem, uint64_t now_s);
+
+// pki_is_by_first is true when a leaf is signed by the bundle's first certificate.
+bool pki_is_by_first(const char *chain_pem, const char *bundle_pem, uint64_t now_s);
 
 // pki_key_fits is true when cert is for key.
 bool pki_key_fits(const X509 *cert, EVP_PKEY *key);

@@ -193,6 +193,16 @@ const char *pki_verify(const char *chain_pem, const char *bundle_pem, uint64_t n
 	return why;
 }
 
+bool pki_is_by_first(const char *chain_pem, const char *bundle_pem, uint64_t now_s)
+{
+	X509 *first = pki_cert_read(bundle_pem);
+	char *text = first ? pki_cert_text(first) : NULL;
+	bool is_by_first = text && pki_verify(chain_pem, text, now_s) == NULL;
+	free(text);
+	X509_free(first);
+	return is_by_first;
+}
+
 bool pki_key_fits(const X509 *cert, EVP_PKEY *key)
 {
 	return X509_check_private_key((X509 *)(uintptr_t)cert, key) == 1;

@@ -172,5 +172,7 @@ void publish_read_status(const struct publish *publish, uint32_t index, uint64_t
 	const struct publish_worker *worker = &publish->workers[index];
 	*status = worker->status;
 	status->waiting_count = worker->single_count;
+	status->is_current = worker->base == publish->latest &&
+			     status->applied_generation == status->sent_generation;
 	status->lag_us = worker->commit_us ? now_us - worker->commit_us : 0;
 }

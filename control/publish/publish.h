@@ -25,6 +25,7 @@ struct publish_status {
 	uint64_t full_count;    // full sets sent
 	uint64_t delta_count;
 	uint64_t refused_count; // rows the worker did not take
+	bool is_current;        // the latest set is applied
 	bool is_broken;         // the ring makes no sense: attach anew
 };
 

@@ -87,6 +87,7 @@ static const struct command_row commands[] = {
 	 "node-remove",
 	 "forget a node; its identity is not renewed",
 	 {{NULL, "node", OPTION_TEXT, true, "NODE"}}},
+	{"trust rotate", "trust-rotate", "replace the mesh's CA (ask the CA's control)", {{0}}},
 	{"status", "status", "this node: data plane, identity, rows", {{0}}},
 	{"routes", "routes", "what the data plane of this node was told", {{0}}},
 	{"purge",

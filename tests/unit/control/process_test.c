@@ -174,6 +174,90 @@ static void a_change_by_another_control_process_arrives_in_time(void)
 	node_remove_dir(dir);
 }
 
+// bundle_of copies the trust bundle that the plane holds and returns its epoch; 0: none.
+static uint64_t bundle_of(struct plane *plane, char out[8192])
+{
+	out[0] = 0;
+	for (unsigned i = 0; i < plane->row_count; i++)
+		if (plane->rows[i].type == RECORD_TRUST) {
+			const struct record_trust *row = (const void *)plane->rows[i].payload;
+			memcpy(out, plane->rows[i].payload + sizeof(*row), row->bundle_bytes);
+			out[row->bundle_bytes] = 0;
+			return row->epoch;
+		}
+	return 0;
+}
+
+static bool is_bundle_of_two(struct plane *plane)
+{
+	char bundle[8192];
+	bundle_of(plane, bundle);
+	const char *first = strstr(bundle, "BEGIN CERTIFICATE");
+	return first && strstr(first + 1, "BEGIN CERTIFICATE");
+}
+
+// is_rotated: announced, renewing and stable again are three epochs.
+static bool is_rotated(struct plane *plane)
+{
+	char bundle[8192];
+	return bundle_of(plane, bundle) == 4 && !is_bundle_of_two(plane);
+}
+
+static void join_edge(struct node *core, struct node *edge, const char *dir)
+{
+	char path[128];
+	node_command(core, "{\"command\":\"node-token\",\"node\":\"edge\",\"role\":\"edge\","
+			   "\"location\":\"par\"}");
+	char *text = strstr(node_reply, "\"token\":\"");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	text += strlen("\"token\":\"");
+	snprintf(path, sizeof(path), "%s/token", dir);
+	FILE *file = fopen(path, "w");
+	fprintf(file, "%.*s\n", (int)strcspn(text, "\""), text);
+	fclose(file);
+	node_open(edge, dir, "edge", "edge", false);
+	CU_ASSERT(plane_until(&edge->plane, node_has_identity, 5000) >= 0);
+}
+
+static void the_ca_is_replaced_when_every_node_has_followed(void)
+{
+	static struct node core;
+	static struct node edge;
+	char dir[64];
+	char before[8192];
+	char after[8192];
+	node_make_dir(dir);
+	node_open(&core, dir, "gw", "gateway", true);
+	CU_ASSERT(plane_until(&core.plane, node_has_identity, 5000) >= 0);
+	join_edge(&core, &edge, dir);
+	CU_ASSERT_EQUAL(bundle_of(&core.plane, before), 1);
+	node_stop(&edge, SIGKILL); // one that does not follow holds it up
+	CU_ASSERT_EQUAL(node_tool(&core, "trust rotate"), 0);
+	CU_ASSERT(plane_until(&core.plane, is_bundle_of_two, 3000) >= 0);
+	for (unsigned i = 0; i < 25; i++)
+		plane_turn(&core.plane, 100);
+	CU_ASSERT_EQUAL(bundle_of(&core.plane, after), 2);
+	CU_ASSERT_EQUAL(node_tool(&core, "trust rotate"), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(node_reply, "waits for node 'edge'"));
+	node_stop(&core, SIGKILL); // and the CA goes on where it was
+	node_start(&core);
+	node_start(&edge);
+	for (unsigned i = 0; i < 100 && !(is_rotated(&core.plane) && is_rotated(&edge.plane));
+	     i++) {
+		plane_turn(&core.plane, 50);
+		plane_turn(&edge.plane, 50);
+	}
+	CU_ASSERT(is_rotated(&core.plane));
+	CU_ASSERT(is_rotated(&edge.plane));
+	bundle_of(&core.plane, after);
+	CU_ASSERT_STRING_NOT_EQUAL(after, before);
+	CU_ASSERT_EQUAL(node_tool(&edge, "trust rotate"), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(node_reply, "identity.ca = true"));
+	node_close(&edge);
+	node_close(&core);
+	node_remove_dir(dir);
+}
+
 static void a_worker_that_lost_track_gets_everything_again(void)
 {
 	static struct node node;
@@ -389,6 +473,8 @@ static void failures_of_an_endpoint_are_shown_with_it(void)
 }
 
 UNIT_MAIN("process",
+	  {"the CA is replaced when every node has followed",
+	   the_ca_is_replaced_when_every_node_has_followed},
 	  {"an instance is drained and told unhealthy, and comes back",
 	   an_instance_is_drained_and_told_unhealthy_and_comes_back},
 	  {"failures of an endpoint are shown with it", failures_of_an_endpoint_are_shown_with_it},
