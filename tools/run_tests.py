@@ -28,7 +28,7 @@ SUITES = ['build', 'checks', 'unit', 'sim', 'fuzz', 'e2e']
 JOBS = os.cpu_count() or 2
 RUNNING = set()       # process groups, to be ended when we are
 FUZZ_SECONDS = 180    # of all targets together, shared among them
-E2E_SECONDS = 240     # one script at most
+E2E_SECONDS = 600     # one script at most
 SANITIZE = ['-Db_sanitize=address,undefined', '-Db_lundef=false']
 TREES = {
     'build-gcc': ('gcc', []),
@@ -241,6 +241,7 @@ def suite_e2e(_options):
             say(f'  {name}: skipped: {reason}')
         else:
             total.add(run_program(name, ['bash', script], E2E_SECONDS, env={
+                'E2E_FULL': '1',
                 'MILLRACE_BUILD': os.path.join(ROOT, 'build-gcc'),
                 'MILLRACE_BUILD_ASAN': os.path.join(ROOT, 'build-asan')}))
     return total

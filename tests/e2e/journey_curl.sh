@@ -8,7 +8,7 @@ works "the workload's stand-in starts" start_origin 8081
 
 sizes="0 1 1000 102400 10485760"
 [ "$E2E_FULL" = 1 ] && sizes="$sizes 1073741824"
-FETCH_SECONDS=120
+FETCH_SECONDS=200
 for size in $sizes; do
 	wanted=$(digest_of "$size")
 	for version in --http1.1 --http2; do
