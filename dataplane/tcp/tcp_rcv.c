@@ -28,6 +28,12 @@ static void acknowledge_gap(struct tcp_conn *conn)
 		tcp_output_ack(conn);
 }
 
+// is_modest tells whether the connection holds next to nothing: it is not the one that pins memory.
+static bool is_modest(const struct tcp_conn *conn)
+{
+	return conn->reass.queued_bytes < 2u * tcp_conn_mss(conn);
+}
+
 // may_take refuses text that nobody can read or that would pin too much memory.
 static bool may_take(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
@@ -39,7 +45,9 @@ static bool may_take(struct tcp_conn *conn, const struct tcp_segment *segment)
 		tcp_count(tcp, COUNTER_tcp_after_end);
 		return false;
 	}
-	if (tcp->held_mbufs < tcp->held_mbufs_max)
+	// Owners that do not read must not stop those that do: a quarter is kept for the latter.
+	uint32_t max = tcp->held_mbufs_max;
+	if (tcp->held_mbufs < (is_modest(conn) ? max + max / 4 : max))
 		return true;
 	tcp_count(tcp, COUNTER_tcp_receive_memory_low);
 	return false;
@@ -115,7 +123,11 @@ static struct tcp_seq new_edge(const struct tcp_conn *conn)
 	uint32_t queued = MIN(conn->reass.queued_bytes, buffer);
 	struct tcp_seq edge = seq_plus(conn->rcv_nxt, buffer - queued);
 	bool is_memory_low = tcp->held_mbufs >= tcp->held_mbufs_max / 4 * 3;
-	if (is_memory_low || seq_before(edge, conn->rcv_edge))
+	if (is_memory_low && is_modest(conn))
+		edge = seq_plus(conn->rcv_nxt, MIN(buffer - queued, 4u * tcp_conn_mss(conn)));
+	else if (is_memory_low)
+		return conn->rcv_edge;
+	if (seq_before(edge, conn->rcv_edge))
 		return conn->rcv_edge;
 	uint32_t step = MIN(buffer / 2, tcp_conn_mss(conn));
 	return seq_distance(conn->rcv_edge, edge) >= step ? edge : conn->rcv_edge;
