@@ -30,12 +30,18 @@ static void give_up(struct exchange *exchange)
 		transport_doom(&down->transport, COUNTER_exchange_shed);
 }
 
+// has_room tells whether enough is free again: twice of what new requests need.
+static bool has_room(const struct buf_pool *bufs)
+{
+	return bufs->large_free >= bufs->large_count / 4;
+}
+
 void proxy_shed(struct proxy *proxy)
 {
 	if (!buf_pool_is_low(proxy->bufs) || proxy->now_us - proxy->shed_us < SHED_EVERY_US)
 		return;
 	proxy->shed_us = proxy->now_us;
-	for (uint32_t i = 0; i < proxy->exchanges.capacity && buf_pool_is_low(proxy->bufs); i++) {
+	for (uint32_t i = 0; i < proxy->exchanges.capacity && !has_room(proxy->bufs); i++) {
 		struct exchange *exchange = pool_at(&proxy->exchanges, i);
 		if (exchange && is_standing(exchange))
 			give_up(exchange);
