@@ -56,24 +56,60 @@ static bool call_roll(struct authority *authority, const struct row_trust *trust
 	return is_fine;
 }
 
-// put writes the next phase with a bundle of first and, unless NULL, second.
+// put writes the next phase with a bundle of first and then rest.
 static enum store_result put(struct authority *authority, struct row_trust *trust,
-			     uint64_t revision, X509 *first, X509 *second)
+			     uint64_t revision, const char *first, const char *rest)
 {
-	char *texts[] = {pki_cert_text(first), second ? pki_cert_text(second) : NULL};
-	enum store_result result = STORE_BROKEN;
-	trust->epoch++;
-	if (texts[0] && (texts[1] || !second)) {
-		memset(trust->bundle, 0, sizeof(trust->bundle));
-		snprintf(trust->bundle, sizeof(trust->bundle), "%s%s", texts[0],
-			 texts[1] ? texts[1] : "");
-		result = store_put(authority->options.registry, STORE_trust, "bundle", trust,
-				   revision);
+	char bundle[sizeof(trust->bundle)] = {0};
+	if (snprintf(bundle, sizeof(bundle), "%s%s", first, rest) >= (int)sizeof(bundle)) {
+		log_error("trust: the bundle does not fit into %zu bytes", sizeof(bundle));
+		return STORE_BROKEN;
 	}
-	free(texts[0]);
-	free(texts[1]);
+	memcpy(trust->bundle, bundle, sizeof(bundle));
+	trust->epoch++;
+	enum store_result result =
+		store_put(authority->options.registry, STORE_trust, "bundle", trust, revision);
+	// Sessions of the old epoch must not be resumed: resumption does not look at certificates.
 	if (result == STORE_OK)
 		authority_forget_tickets(authority);
+	return result;
+}
+
+// announce puts the new CA behind those that are trusted; renew puts it first; settle leaves only
+// ours, which is the new one by then.
+static enum store_result announce(struct authority *authority, struct row_trust *trust,
+				  uint64_t revision)
+{
+	char *next = pki_cert_text(authority->next_ca.cert);
+	trust->phase = TRUST_ANNOUNCED;
+	enum store_result result =
+		next ? put(authority, trust, revision, trust->bundle, next) : STORE_BROKEN;
+	free(next);
+	return result;
+}
+
+static enum store_result renew(struct authority *authority, struct row_trust *trust,
+			       uint64_t revision)
+{
+	char *next = pki_cert_text(authority->next_ca.cert);
+	char *place = next ? strstr(trust->bundle, next) : NULL;
+	enum store_result result = STORE_BROKEN;
+	trust->phase = TRUST_RENEWING;
+	if (place) {
+		*place = 0; // it was announced at the end
+		result = put(authority, trust, revision, next, trust->bundle);
+	}
+	free(next);
+	return result;
+}
+
+static enum store_result settle(struct authority *authority, struct row_trust *trust,
+				uint64_t revision)
+{
+	char *own = pki_cert_text(authority->mesh_ca.cert);
+	trust->phase = TRUST_STABLE;
+	enum store_result result = own ? put(authority, trust, revision, own, "") : STORE_BROKEN;
+	free(own);
 	return result;
 }
 
@@ -94,8 +130,7 @@ enum store_result authority_rotate(struct authority *authority, uint64_t now_s)
 		return STORE_ABSENT;
 	if (!authority_next_make(authority, now_s))
 		return STORE_BROKEN;
-	trust.phase = TRUST_ANNOUNCED;
-	result = put(authority, &trust, revision, authority->mesh_ca.cert, authority->next_ca.cert);
+	result = announce(authority, &trust, revision);
 	if (result == STORE_OK)
 		log_info("trust: a new CA is announced, epoch %llu",
 			 (unsigned long long)trust.epoch);
@@ -126,14 +161,10 @@ void authority_roll(struct authority *authority)
 	if (!call_roll(authority, &trust, waiting))
 		return;
 	if (trust.phase == TRUST_ANNOUNCED && authority->next_ca.cert) {
-		trust.phase = TRUST_RENEWING;
-		if (put(authority, &trust, revision, authority->next_ca.cert,
-			authority->mesh_ca.cert) == STORE_OK &&
-		    authority_next_use(authority))
+		if (renew(authority, &trust, revision) == STORE_OK && authority_next_use(authority))
 			log_info("trust: everybody trusts the new CA; it signs from now on");
 	} else if (trust.phase == TRUST_RENEWING) {
-		trust.phase = TRUST_STABLE;
-		if (put(authority, &trust, revision, authority->mesh_ca.cert, NULL) == STORE_OK) {
+		if (settle(authority, &trust, revision) == STORE_OK) {
 			authority_old_forget(authority);
 			log_info("trust: every name is by the new CA; the old one is forgotten");
 		}
