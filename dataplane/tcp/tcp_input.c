@@ -104,7 +104,8 @@ static bool check_reset(struct tcp_conn *conn, const struct tcp_segment *segment
 		return false;
 	}
 	bool is_refusal = conn->state == TCP_SYN_RECEIVED && !conn->is_passive;
-	bool is_over = conn->is_fin_received && conn->is_fin_queued && seq_equal(conn->una, conn->tail);
+	bool is_over =
+		conn->is_fin_received && conn->is_fin_queued && seq_equal(conn->una, conn->tail);
 	enum counter reason = is_refusal ? COUNTER_tcp_refused : COUNTER_tcp_reset_by_peer;
 	// only the ACK of our FIN is missing, and a peer that left TIME-WAIT cannot send it
 	tcp_conn_end(conn, is_over ? COUNTER_tcp_closed : reason);
@@ -156,28 +157,43 @@ static void input_conn(struct tcp_conn *conn, struct tcp_segment *segment, struc
 	input_synchronized(conn, segment, mbuf);
 }
 
-// input_stranger is 3.10.7.1 and .2: a segment of no connection.
-static void input_stranger(struct tcp *tcp, const struct tcp_tuple *tuple,
-			   const struct tcp_segment *segment, const struct tcp_seq *iss_min)
+// input_stranger is 3.10.7.1 and .2: a segment of no connection. Returns the connection that a SYN
+// cookie made of it, or NULL.
+static struct tcp_conn *input_stranger(struct tcp *tcp, const struct tcp_tuple *tuple,
+				       const struct tcp_segment *segment,
+				       const struct tcp_seq *iss_min)
 {
 	unsigned kind = segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+	bool is_answer = (kind & ~TCP_FIN) == TCP_ACK && tcp_cookie_is_sent(tcp);
 	struct tcp_listening *listening = NULL;
-	if (kind == TCP_SYN)
+	if (kind == TCP_SYN || is_answer)
 		listening = tcp_table_listener(tcp, &tuple->local, tuple->local_port);
+	if (listening && is_answer)
+		return tcp_cookie_open(tcp, listening, tuple, segment);
 	if (listening) {
 		tcp_listen_syn(tcp, listening, tuple, segment, iss_min);
-		return;
+		return NULL;
 	}
 	tcp_count(tcp, kind == TCP_SYN ? COUNTER_tcp_no_listener : COUNTER_tcp_no_connection);
 	if (!(kind & TCP_RST))
 		tcp_output_reset(tcp, tuple, segment);
+	return NULL;
 }
 
-// dispatch hands a parsed segment to what its tuple leads to; it takes mbuf, payload only.
-static void dispatch(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_segment *segment,
-		     struct rte_mbuf *mbuf)
+// divert gives a segment that no connection and no listener claims to the kernel, whose it may be;
+// false when it stays ours. mbuf is as it was received.
+static bool divert(struct tcp *tcp, const struct tcp_tuple *tuple, const struct tcp_found *found,
+		   struct rte_mbuf *mbuf)
 {
-	struct tcp_found found = tcp_table_find(tcp, tuple);
+	return found->kind == TCP_KIND_NONE &&
+	       !tcp_table_listener(tcp, &tuple->local, tuple->local_port) &&
+	       net_divert(tcp->net, mbuf);
+}
+
+// dispatch hands a parsed segment to what its tuple led to; it takes mbuf, payload only.
+static void dispatch(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_found found,
+		     struct tcp_segment *segment, struct rte_mbuf *mbuf)
+{
 	struct tcp_conn *conn = NULL;
 	struct tcp_seq iss_min;
 	if (found.kind == TCP_KIND_CONN)
@@ -185,9 +201,9 @@ static void dispatch(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_
 	else if (found.kind == TCP_KIND_HALF)
 		conn = tcp_half_input(found.object, segment);
 	else if (found.kind == TCP_KIND_NONE)
-		input_stranger(tcp, tuple, segment, NULL);
+		conn = input_stranger(tcp, tuple, segment, NULL);
 	else if (tcp_time_wait_input(tcp, found.object, segment, &iss_min))
-		input_stranger(tcp, tuple, segment, &iss_min);
+		conn = input_stranger(tcp, tuple, segment, &iss_min);
 	if (conn)
 		input_conn(conn, segment, mbuf);
 	else
@@ -214,14 +230,17 @@ void tcp_input(void *user, struct rte_mbuf *mbuf)
 		rte_pktmbuf_free(mbuf);
 		return;
 	}
-	segment.payload_bytes = (uint32_t)packet.l4_bytes - segment.header_bytes;
-	mbuf = tcp_reass_trim_front(mbuf, (uint32_t)packet.l4_offset + segment.header_bytes);
-	tcp_reass_trim_back(mbuf, segment.payload_bytes);
 	struct tcp_tuple tuple = {
 		.local = packet.destination,
 		.remote = packet.source,
 		.local_port = segment.destination_port,
 		.remote_port = segment.source_port,
 	};
-	dispatch(tcp, &tuple, &segment, mbuf);
+	struct tcp_found found = tcp_table_find(tcp, &tuple);
+	if (divert(tcp, &tuple, &found, mbuf))
+		return;
+	segment.payload_bytes = (uint32_t)packet.l4_bytes - segment.header_bytes;
+	mbuf = tcp_reass_trim_front(mbuf, (uint32_t)packet.l4_offset + segment.header_bytes);
+	tcp_reass_trim_back(mbuf, segment.payload_bytes);
+	dispatch(tcp, &tuple, found, &segment, mbuf);
 }

@@ -3,19 +3,23 @@
 // retransmission, and its ACK a connection (RFC 9293 3.10.7.2, 3.10.7.4 for SYN-RECEIVED).
 #include "tcp_priv.h"
 
+void tcp_half_answer(const struct tcp_half *half, struct tcp_segment *answer)
+{
+	tcp_syn_segment(half->tcp, &half->tuple, answer);
+	answer->flags = TCP_SYN | TCP_ACK;
+	answer->seq = half->iss;
+	answer->ack = seq_plus(half->irs, 1);
+	answer->has_scale = half->agreed.has_scale;
+	answer->is_sack_permitted = half->agreed.has_sack;
+	answer->has_timestamps = half->agreed.has_timestamps;
+	answer->ts_echo = half->agreed.ts_recent;
+}
+
 static void send_syn_ack(struct tcp_half *half)
 {
-	struct tcp *tcp = half->tcp;
 	struct tcp_segment answer;
-	tcp_syn_segment(tcp, &half->tuple, &answer);
-	answer.flags = TCP_SYN | TCP_ACK;
-	answer.seq = half->iss;
-	answer.ack = seq_plus(half->irs, 1);
-	answer.has_scale = half->agreed.has_scale;
-	answer.is_sack_permitted = half->agreed.has_sack;
-	answer.has_timestamps = half->agreed.has_timestamps;
-	answer.ts_echo = half->agreed.ts_recent;
-	tcp_output_bare(tcp, &half->tuple, &answer);
+	tcp_half_answer(half, &answer);
+	tcp_output_bare(half->tcp, &half->tuple, &answer);
 }
 
 static void arm(struct tcp_half *half)
@@ -61,8 +65,9 @@ void tcp_listen_syn(struct tcp *tcp, struct tcp_listening *listening, const stru
 	struct tcp_half *half = NULL;
 	if (backlog == 0 || listening->half_count < backlog)
 		half = pool_new(&tcp->halves, NULL);
-	if (!half) { // a stateless SYN cookie (RFC 4987 3.6) would be sent here
+	if (!half) {
 		tcp_count(tcp, COUNTER_tcp_backlog_full);
+		tcp_cookie_send(tcp, tuple, syn);
 		return;
 	}
 	half->tcp = tcp;
@@ -83,8 +88,7 @@ void tcp_listen_syn(struct tcp *tcp, struct tcp_listening *listening, const stru
 	arm(half);
 }
 
-// promote makes the connection, still in SYN-RECEIVED: the ACK's own processing establishes it.
-static struct tcp_conn *promote(struct tcp_half *half)
+struct tcp_conn *tcp_half_make_conn(const struct tcp_half *half)
 {
 	struct tcp *tcp = half->tcp;
 	struct tcp_conn *conn = tcp_conn_new(tcp, &half->tuple);
@@ -103,6 +107,15 @@ static struct tcp_conn *promote(struct tcp_half *half)
 	conn->rcv_nxt = conn->last_ack = seq_plus(half->irs, 1);
 	conn->rcv_edge = seq_plus(conn->rcv_nxt, MIN(tcp->limits.receive_buffer_bytes, 65535u));
 	tcp_conn_agree(conn, &half->agreed);
+	return conn;
+}
+
+static struct tcp_conn *promote(struct tcp_half *half)
+{
+	struct tcp *tcp = half->tcp;
+	struct tcp_conn *conn = tcp_half_make_conn(half);
+	if (!conn)
+		return NULL;
 	if (half->retries == 0)
 		tcp_rtt_sample(&conn->rtt, (uint32_t)(tcp->now_us - half->sent_us));
 	forget(half);
@@ -123,6 +136,25 @@ static void answer_bad(struct tcp_half *half, const struct tcp_segment *segment,
 		return;
 	}
 	send_syn_ack(half);
+}
+
+// try_cookie is for a wrong ACK while cookies are about: the client may have taken a cookie's
+// SYN-ACK before a copy of its SYN found room here. True when nothing else is to be done; *conn,
+// when not NULL, is what the cookie made.
+static bool try_cookie(struct tcp_half *half, const struct tcp_segment *ack, struct tcp_conn **conn)
+{
+	struct tcp *tcp = half->tcp;
+	struct tcp_tuple tuple = half->tuple;
+	struct tcp_listening *listening = &tcp->listenings[half->listener_index];
+	if (!tcp_cookie_is_sent(tcp))
+		return false;
+	if (!tcp_cookie_is_ours(tcp, &tuple, ack)) {
+		tcp_count(tcp, COUNTER_tcp_half_open_bad);
+		return true;
+	}
+	tcp_half_free(half);
+	*conn = tcp_cookie_open(tcp, listening, &tuple, ack);
+	return true;
 }
 
 struct tcp_conn *tcp_half_input(struct tcp_half *half, const struct tcp_segment *segment)
@@ -151,6 +183,9 @@ struct tcp_conn *tcp_half_input(struct tcp_half *half, const struct tcp_segment 
 	if (segment->flags & TCP_SYN || !is_ack_good || is_old ||
 	    !seq_within(segment->seq, window)) {
 		bool is_ack_wrong = segment->flags & TCP_ACK && !is_ack_good;
+		struct tcp_conn *conn = NULL;
+		if (is_ack_wrong && !(segment->flags & TCP_SYN) && try_cookie(half, segment, &conn))
+			return conn;
 		answer_bad(half, segment, is_ack_wrong);
 		return NULL;
 	}

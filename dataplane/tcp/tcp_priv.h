@@ -186,6 +186,12 @@ struct tcp_listening {
 	uint32_t half_count;
 };
 
+// A secret of SYN cookies, drawn for the first cookie of its generation; 0: never drawn.
+struct tcp_cookie_secret {
+	struct siphash_key key;
+	uint64_t generation;
+};
+
 struct tcp {
 	struct tcp_limits limits;
 	struct net *net;
@@ -211,6 +217,7 @@ struct tcp {
 	struct wheel_timer time_wait_timer;
 
 	struct siphash_key table_key, isn_key, ts_key, port_key;
+	struct tcp_cookie_secret cookie_secrets[2]; // by generation modulo 2
 	uint16_t port_steps[TCP_PORT_STEPS];
 	uint64_t budget_second; // the second that the budgets are of
 	uint32_t challenge_budget;
@@ -305,6 +312,31 @@ struct tcp_conn *tcp_half_input(struct tcp_half *half, const struct tcp_segment 
 
 // tcp_half_free forgets a half-open connection.
 void tcp_half_free(struct tcp_half *half);
+
+// tcp_half_answer fills half's SYN-ACK.
+void tcp_half_answer(const struct tcp_half *half, struct tcp_segment *answer);
+
+// tcp_half_make_conn makes the connection, still in SYN-RECEIVED: the ACK's own processing
+// establishes it. NULL, counted, without room. half itself stays.
+struct tcp_conn *tcp_half_make_conn(const struct tcp_half *half);
+
+// -- tcp_cookie.c
+
+// tcp_cookie_send answers a SYN that found no room with a SYN cookie; with nothing when there is no
+// room for the connection either.
+void tcp_cookie_send(struct tcp *tcp, const struct tcp_tuple *tuple, const struct tcp_segment *syn);
+
+// tcp_cookie_is_sent is true while a cookie may be on its way back, or a replay of it known as old.
+bool tcp_cookie_is_sent(const struct tcp *tcp);
+
+// tcp_cookie_is_ours is true when ack returns a cookie that may make a connection.
+bool tcp_cookie_is_ours(const struct tcp *tcp, const struct tcp_tuple *tuple,
+			const struct tcp_segment *ack);
+
+// tcp_cookie_open takes an ACK of no connection to a listener. Returns the connection that its
+// cookie made, whose first segment this is too, or NULL, counted and answered.
+struct tcp_conn *tcp_cookie_open(struct tcp *tcp, struct tcp_listening *listening,
+				 const struct tcp_tuple *tuple, const struct tcp_segment *ack);
 
 // tcp_syn_segment fills a SYN's options and window; the caller adds sequence numbers and ports.
 void tcp_syn_segment(const struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_segment *syn);
