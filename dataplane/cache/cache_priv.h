@@ -165,8 +165,8 @@ struct cache {
 	_Alignas(8) uint8_t scratch[CACHE_CHUNK_BYTES];
 };
 
-// cache_key_make makes the key of a request in cache->key_text; false when it is too long or has no path. The key
-// is good until the next one is made.
+// cache_key_make makes the key of a request in cache->key_text; false when it is too long or has no
+// path. The key is good until the next one is made.
 bool cache_key_make(struct cache *cache, const struct http_message *request, struct cache_key *key);
 
 // cache_key_parse makes the key of a URL; false when it is none or too long.
@@ -227,8 +227,8 @@ void cache_ask_fini(struct cache *cache);
 // cache_ask_decide answers a question on the key's owner, or lets it wait.
 void cache_ask_decide(struct cache *cache, struct cache_question *question);
 
-// cache_ask_again decides for each waiter on the list anew; cache_ask_pass passes them all on. The list
-// is empty afterwards.
+// cache_ask_again decides for each waiter on the list anew; cache_ask_pass passes them all on. The
+// list is empty afterwards.
 void cache_ask_again(struct cache *cache, struct list *waiters);
 void cache_ask_pass(struct cache *cache, struct list *waiters);
 
@@ -306,8 +306,8 @@ uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash);
 // cache_purge_sweep goes on with a purge of everything, a bounded step.
 void cache_purge_sweep(struct cache *cache);
 
-// cache_channel_init takes memory for parcels and outboxes when there are several workers; 0 or ENOMEM.
-// cache_channel_fini gives it back.
+// cache_channel_init takes memory for parcels and outboxes when there are several workers; 0 or
+// ENOMEM. cache_channel_fini gives it back.
 int cache_channel_init(struct cache *cache);
 void cache_channel_fini(struct cache *cache);
 

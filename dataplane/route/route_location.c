@@ -196,13 +196,13 @@ static struct route_endpoint *pick_any(struct route_table *table, struct route_g
 	return endpoint;
 }
 
-typedef struct route_endpoint *(*pick_in_group)(struct route_table *table,
-						struct route_group *group, struct balance_try *try);
-
 // The drawn location first, then all others, nearest first.
 static struct route_endpoint *pick_among(struct route_table *table,
 					 const struct candidates *candidates, uint32_t drawn,
-					 struct balance_try *try, pick_in_group pick)
+					 struct balance_try *try,
+					 struct route_endpoint *(*pick)(struct route_table *,
+									struct route_group *,
+									struct balance_try *))
 {
 	struct route_endpoint *endpoint = pick(table, candidates->at[drawn].group, try);
 	for (uint32_t i = 0; i < candidates->count && !endpoint; i++)

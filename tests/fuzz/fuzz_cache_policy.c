@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cache-Control, Vary, conditions and dates of strangers: any bytes give a decision within its rules.
-// The input is "name:value\n" lines of a request, a NUL, lines of a response.
+// Cache-Control, Vary, conditions and dates of strangers: any bytes give a decision within its
+// rules. The input is "name:value\n" lines of a request, a NUL, lines of a response.
 #include "cache_policy.h"
 #include "check.h"
 
@@ -39,10 +39,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 				       .content_length = HTTP_LENGTH_NONE,
 				       .fields = asked,
 				       .field_count = read_fields(slice_head(text, cut), asked)};
-	struct http_message response = {
-		.status = 200,
-		.fields = answered,
-		.field_count = read_fields(slice_skip(text, cut + 1), answered)};
+	struct http_message response = {.status = 200,
+					.fields = answered,
+					.field_count =
+						read_fields(slice_skip(text, cut + 1), answered)};
 	struct cache_request_policy request_policy;
 	struct cache_response_policy policy;
 	struct cache_directives directives;
