@@ -70,13 +70,21 @@ static int parse_number(const char *text, unsigned max, unsigned *out)
 	return 0;
 }
 
+// copy_text makes a copy that a parser may cut; false when no address is that long.
+static bool copy_text(const char *text, char copy[ADDR_TEXT_BYTES])
+{
+	size_t bytes = strlen(text) + 1;
+	if (bytes > ADDR_TEXT_BYTES)
+		return false;
+	memcpy(copy, text, bytes);
+	return true;
+}
+
 int prefix_parse(const char *text, struct prefix *out)
 {
 	char copy[ADDR_TEXT_BYTES];
-	size_t length = strlen(text);
-	if (length >= sizeof(copy))
+	if (!copy_text(text, copy))
 		return EINVAL;
-	memcpy(copy, text, length + 1);
 	char *slash = strchr(copy, '/');
 	if (slash)
 		*slash = 0;
@@ -94,10 +102,8 @@ int prefix_parse(const char *text, struct prefix *out)
 int endpoint_addr_parse(const char *text, struct endpoint_addr *out)
 {
 	char copy[ADDR_TEXT_BYTES];
-	size_t length = strlen(text);
-	if (length >= sizeof(copy))
+	if (!copy_text(text, copy))
 		return EINVAL;
-	memcpy(copy, text, length + 1);
 	char *colon = strrchr(copy, ':');
 	if (!colon)
 		return EINVAL;

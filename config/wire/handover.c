@@ -35,15 +35,22 @@ static int set_path(struct sockaddr_un *name, const char *path)
 	return 0;
 }
 
-int handover_listen(const char *path, int *fd)
+// open_at makes a socket and the name of path, for bind or connect; 0 or the error, then no socket.
+static int open_at(const char *path, struct sockaddr_un *name, int *fd)
 {
-	struct sockaddr_un name;
-	int error = set_path(&name, path);
+	int error = set_path(name, path);
 	if (error)
 		return error;
 	*fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (*fd < 0)
-		return errno;
+	return *fd < 0 ? errno : 0;
+}
+
+int handover_listen(const char *path, int *fd)
+{
+	struct sockaddr_un name;
+	int error = open_at(path, &name, fd);
+	if (error)
+		return error;
 	unlink(path);
 	mode_t mask = umask(0177);
 	error = bind(*fd, (struct sockaddr *)&name, sizeof(name)) == 0 ? 0 : errno;
@@ -60,12 +67,9 @@ int handover_listen(const char *path, int *fd)
 int handover_connect(const char *path, int *fd)
 {
 	struct sockaddr_un name;
-	int error = set_path(&name, path);
+	int error = open_at(path, &name, fd);
 	if (error)
 		return error;
-	*fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (*fd < 0)
-		return errno;
 	if (connect(*fd, (struct sockaddr *)&name, sizeof(name)) != 0)
 		error = errno;
 	else if (!handover_peer_is_trusted(*fd))

@@ -4,6 +4,7 @@
 #include "net_priv.h"
 
 #include "check.h"
+#include "net_cksum.h"
 
 #define BURST_US 100000u // answers may come this much ahead of their rate
 
@@ -18,6 +19,45 @@ bool net_icmp_may_answer(struct net *net)
 	}
 	net->icmp_credit_us = paid_us + gap_us;
 	return true;
+}
+
+// write_reply turns the request in mbuf, ICMP header first, into its reply.
+static void write_reply(struct rte_mbuf *mbuf, const struct net_tx *tx, uint8_t reply_type)
+{
+	uint32_t bytes = rte_pktmbuf_pkt_len(mbuf);
+	uint16_t pseudo = 0; // ICMP for IPv4 has no pseudo header
+	if (tx->protocol == NET_PROTOCOL_ICMP6)
+		pseudo = net_cksum_pseudo(&tx->local, &tx->remote, tx->protocol, bytes);
+	uint8_t *at = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	at[0] = reply_type;
+	memset(at + 2, 0, 2);
+	uint16_t sum = (uint16_t)~net_cksum_l4(mbuf, 0, bytes, pseudo);
+	memcpy(at + 2, &sum, 2);
+	mbuf->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+	mbuf->tx_offload = 0;
+}
+
+void net_icmp_echo(struct net *net, struct net_frame *frame, uint8_t reply_type)
+{
+	const struct packet *packet = packet_of(frame->mbuf);
+	struct rte_mbuf *mbuf = frame->mbuf;
+	bool is_v4 = addr_is_v4(&packet->source);
+	struct net_tx tx = {.local = packet->destination,
+			    .remote = packet->source,
+			    .protocol = is_v4 ? NET_PROTOCOL_ICMP4 : NET_PROTOCOL_ICMP6};
+	struct net_nexthop hop;
+	if (net_frame_is_group(frame) || !net_icmp_may_answer(net)) {
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	if (!net_nexthop_find(net, &tx.local, &tx.remote, &hop)) {
+		net_drop(net, mbuf, COUNTER_drop_no_route);
+		return;
+	}
+	CHECK(rte_pktmbuf_adj(mbuf, packet->l4_offset));
+	write_reply(mbuf, &tx, reply_type);
+	counter_inc(net->config.counters, COUNTER_net_echo_replies);
+	net_ip_send(net, &hop, mbuf, &tx);
 }
 
 static void send_quote(struct net *net, const struct net_frame *frame)

@@ -19,35 +19,6 @@
 #define QUOTE_BYTES_MAX    548u // RFC 1812 4.3.2.3: 576 with both headers
 #define UNKNOWN_MTU        576u // an old router that does not tell (RFC 1191 5)
 
-// echo turns the request around in place.
-static void echo(struct net *net, struct net_frame *frame)
-{
-	const struct packet *packet = packet_of(frame->mbuf);
-	struct rte_mbuf *mbuf = frame->mbuf;
-	struct net_tx tx = {.local = packet->destination,
-			    .remote = packet->source,
-			    .protocol = NET_PROTOCOL_ICMP4};
-	struct net_nexthop hop;
-	if (net_frame_is_group(frame) || !net_icmp_may_answer(net)) {
-		rte_pktmbuf_free(mbuf);
-		return;
-	}
-	if (!net_nexthop_find(net, &tx.local, &tx.remote, &hop)) {
-		net_drop(net, mbuf, COUNTER_drop_no_route);
-		return;
-	}
-	CHECK(rte_pktmbuf_adj(mbuf, packet->l4_offset));
-	uint8_t *at = rte_pktmbuf_mtod(mbuf, uint8_t *);
-	at[0] = TYPE_ECHO_REPLY;
-	memset(at + 2, 0, 2);
-	uint16_t sum = (uint16_t)~net_cksum_l4(mbuf, 0, rte_pktmbuf_pkt_len(mbuf), 0);
-	memcpy(at + 2, &sum, 2);
-	mbuf->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	mbuf->tx_offload = 0;
-	counter_inc(net->config.counters, COUNTER_net_echo_replies);
-	net_ip_send(net, &hop, mbuf, &tx);
-}
-
 // read_quote finds the packet of ours that an error quotes: our address, first fragment, ports.
 static bool read_quote(const struct net *net, const struct net_frame *frame,
 		       struct net_icmp_error *error)
@@ -100,7 +71,7 @@ void net_icmp4_input(struct net *net, struct net_frame *frame)
 	}
 	uint8_t type = net_frame_at(frame, packet->l4_offset)[0];
 	if (type == TYPE_ECHO)
-		echo(net, frame);
+		net_icmp_echo(net, frame, TYPE_ECHO_REPLY);
 	else if (type == TYPE_UNREACHABLE || type == TYPE_TIME_EXCEEDED || type == TYPE_PARAMETER)
 		take_error(net, frame);
 	else

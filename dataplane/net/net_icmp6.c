@@ -21,37 +21,6 @@
 #define CODE_NEXT_HEADER   1u
 #define QUOTE_BYTES_MAX    1192u // RFC 4443 2.4 c: the error fits 1280
 
-// echo turns the request around in place; one sent to a group is not answered.
-static void echo(struct net *net, struct net_frame *frame)
-{
-	const struct packet *packet = packet_of(frame->mbuf);
-	struct rte_mbuf *mbuf = frame->mbuf;
-	struct net_tx tx = {.local = packet->destination,
-			    .remote = packet->source,
-			    .protocol = NET_PROTOCOL_ICMP6};
-	struct net_nexthop hop;
-	if (net_frame_is_group(frame) || !net_icmp_may_answer(net)) {
-		rte_pktmbuf_free(mbuf);
-		return;
-	}
-	if (!net_nexthop_find(net, &tx.local, &tx.remote, &hop)) {
-		net_drop(net, mbuf, COUNTER_drop_no_route);
-		return;
-	}
-	CHECK(rte_pktmbuf_adj(mbuf, packet->l4_offset));
-	uint32_t bytes = rte_pktmbuf_pkt_len(mbuf);
-	uint16_t pseudo = net_cksum_pseudo(&tx.local, &tx.remote, tx.protocol, bytes);
-	uint8_t *at = rte_pktmbuf_mtod(mbuf, uint8_t *);
-	at[0] = TYPE_ECHO_REPLY;
-	memset(at + 2, 0, 2);
-	uint16_t sum = (uint16_t)~net_cksum_l4(mbuf, 0, bytes, pseudo);
-	memcpy(at + 2, &sum, 2);
-	mbuf->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-	mbuf->tx_offload = 0;
-	counter_inc(net->config.counters, COUNTER_net_echo_replies);
-	net_ip_send(net, &hop, mbuf, &tx);
-}
-
 // read_quote finds the packet of ours that an error quotes. We send no extension headers.
 static bool read_quote(const struct net *net, const struct net_frame *frame,
 		       struct net_icmp_error *error)
@@ -108,7 +77,7 @@ void net_icmp6_input(struct net *net, struct net_frame *frame)
 	else if (addr_is_zero(&packet->source))
 		net_drop(net, frame->mbuf, COUNTER_drop_ip_source);
 	else if (type == TYPE_ECHO)
-		echo(net, frame);
+		net_icmp_echo(net, frame, TYPE_ECHO_REPLY);
 	else if (type >= TYPE_UNREACHABLE && type <= TYPE_PARAMETER)
 		take_error(net, frame);
 	else

@@ -186,6 +186,10 @@ void net_icmp_report(struct net *net, struct net_frame *frame, const struct net_
 // net_icmp_may_answer takes one token; false (counted) when answers are over their rate.
 bool net_icmp_may_answer(struct net *net);
 
+// net_icmp_echo takes an echo request of either family to us and answers it in place with a message
+// of reply_type; one sent to a group is not answered.
+void net_icmp_echo(struct net *net, struct net_frame *frame, uint8_t reply_type);
+
 // net_l4_input takes a packet to us with packet_of filled in: checksum, owner, upper protocol.
 void net_l4_input(struct net *net, struct net_frame *frame);
 
