@@ -42,6 +42,18 @@ static struct slice join(struct arena *arena, struct slice before, struct slice 
 	return slice_of(at, before.bytes + 2 + value.bytes);
 }
 
+// join_all returns the values of all fields called name, in their order (RFC 9110 5.3), and own
+// behind them.
+static struct slice join_all(struct arena *arena, const struct http_message *from,
+			     struct slice name, struct slice own)
+{
+	struct slice all = {0};
+	for (uint32_t i = 0; i < from->field_count; i++)
+		if (slice_equal(from->fields[i].name, name) && from->fields[i].value.bytes)
+			all = join(arena, all, from->fields[i].value);
+	return join(arena, all, own);
+}
+
 // begin copies the head's frame and its fields but those named in without, leaving room for more.
 static int begin(struct exchange *exchange, const struct http_message *from,
 		 const struct slice *without, size_t without_count, struct http_message *out)
@@ -85,8 +97,7 @@ static int add_via(struct exchange *exchange, const struct http_message *from,
 	struct arena *arena = &exchange->proxy->scratch;
 	struct slice own =
 		format(arena, "%s %s", version_text(from->version), exchange->proxy->node);
-	struct slice before = http_field_find(from, SLICE("via"));
-	return add(out, SLICE("via"), join(arena, before, own));
+	return add(out, SLICE("via"), join_all(arena, from, SLICE("via"), own));
 }
 
 // add_forwarded tells who the client is: the edge knows it from the connection itself.
@@ -103,11 +114,11 @@ static int add_forwarded(struct exchange *exchange, struct http_message *out)
 							 : "for=\"[%s]\";host=\"%.*s\";proto=%.*s",
 				      text, (int)request->authority.bytes, request->authority.at,
 				      (int)request->scheme.bytes, request->scheme.at);
-	struct slice chain = http_field_find(request, SLICE("x-forwarded-for"));
-	struct slice forwarded = http_field_find(request, SLICE("forwarded"));
-	int error = add(out, SLICE("x-forwarded-for"), join(arena, chain, address));
+	int error = add(out, SLICE("x-forwarded-for"),
+			join_all(arena, request, SLICE("x-forwarded-for"), address));
 	error |= add(out, SLICE("x-forwarded-proto"), request->scheme);
-	error |= add(out, SLICE("forwarded"), join(arena, forwarded, element));
+	error |=
+		add(out, SLICE("forwarded"), join_all(arena, request, SLICE("forwarded"), element));
 	return error ? ENOMEM : 0;
 }
 
@@ -149,9 +160,9 @@ static int add_cache_status(struct exchange *exchange, const struct http_message
 					  : from->status,
 	};
 	size_t bytes = cache_status_format(&status, text, sizeof(text));
-	struct slice before = http_field_find(from, SLICE("cache-status"));
 	struct slice own = arena_copy(&proxy->scratch, slice_of(text, bytes));
-	return add(out, SLICE("cache-status"), join(&proxy->scratch, before, own));
+	return add(out, SLICE("cache-status"),
+		   join_all(&proxy->scratch, from, SLICE("cache-status"), own));
 }
 
 static int add_date(struct exchange *exchange, const struct http_message *from,

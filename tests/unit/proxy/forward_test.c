@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fields that a node adds, joins and takes away on the way to the workload and back.
+#include "forward.h"
+
+#include "proxy_priv.h"
+
+#include "check.h"
+#include "unit.h"
+
+#include <string.h>
+
+// What a test sends through a node.
+struct world {
+	struct downstream down;
+	struct exchange exchange;
+	struct http_field fields[8];
+	struct http_message out;
+};
+
+static struct proxy proxy;
+
+static void start(struct world *world, enum proxy_role role, const char *client)
+{
+	memset(world, 0, sizeof(*world));
+	memset(&proxy, 0, sizeof(proxy));
+	proxy.role = role_of(role);
+	strcpy(proxy.node, "n1");
+	proxy.wall_s = 784111777;
+	arena_init(&proxy.scratch, proxy.scratch_memory, sizeof(proxy.scratch_memory));
+	CU_ASSERT_EQUAL_FATAL(addr_parse(client, &world->down.tuple.remote), 0);
+	world->exchange.proxy = &proxy;
+	world->exchange.down = &world->down;
+	world->exchange.request = (struct http_message){.method = HTTP_GET,
+							.method_text = SLICE("GET"),
+							.scheme = SLICE("https"),
+							.authority = SLICE("shop.test:8443"),
+							.target = SLICE("/a"),
+							.version = 11,
+							.content_length = HTTP_LENGTH_NONE,
+							.fields = world->fields};
+}
+
+static void give(struct world *world, const char *name, const char *value)
+{
+	struct http_message *request = &world->exchange.request;
+	request->fields[request->field_count++] =
+		(struct http_field){slice_str(name), slice_str(value)};
+}
+
+// is_field tells whether out has exactly one such field, with this value; NULL: none.
+static bool is_field(const struct world *world, const char *name, const char *value)
+{
+	unsigned count = 0;
+	bool is_same = !value;
+	for (uint32_t i = 0; i < world->out.field_count; i++) {
+		if (!slice_equal(world->out.fields[i].name, slice_str(name)))
+			continue;
+		count++;
+		is_same = value && slice_equal(world->out.fields[i].value, slice_str(value));
+	}
+	return is_same && count == (value ? 1 : 0);
+}
+
+static void edge_tells_who_the_client_is(void)
+{
+	struct world world;
+	start(&world, PROXY_EDGE, "192.0.2.7");
+	give(&world, "accept", "*/*");
+	CU_ASSERT_EQUAL_FATAL(forward_request(&world.exchange, &world.out), 0);
+	CU_ASSERT(is_field(&world, "accept", "*/*"));
+	CU_ASSERT(is_field(&world, "x-forwarded-for", "192.0.2.7"));
+	CU_ASSERT(is_field(&world, "x-forwarded-proto", "https"));
+	CU_ASSERT(
+		is_field(&world, "forwarded", "for=192.0.2.7;host=\"shop.test:8443\";proto=https"));
+	CU_ASSERT(is_field(&world, "via", "1.1 n1"));
+}
+
+static void edge_quotes_an_address_of_ipv6(void)
+{
+	struct world world;
+	start(&world, PROXY_EDGE, "2001:db8::7");
+	CU_ASSERT_EQUAL_FATAL(forward_request(&world.exchange, &world.out), 0);
+	CU_ASSERT(is_field(&world, "x-forwarded-for", "2001:db8::7"));
+	CU_ASSERT(is_field(&world, "forwarded",
+			   "for=\"[2001:db8::7]\";host=\"shop.test:8443\";proto=https"));
+}
+
+static void chains_over_several_fields_are_joined(void)
+{
+	struct world world;
+	start(&world, PROXY_EDGE, "192.0.2.7");
+	give(&world, "x-forwarded-for", "10.9.9.9");
+	give(&world, "via", "1.0 a, 1.1 b");
+	give(&world, "x-forwarded-for", "10.8.8.8");
+	give(&world, "via", "2 c");
+	give(&world, "forwarded", "for=_x");
+	give(&world, "x-forwarded-proto", "gopher");
+	CU_ASSERT_EQUAL_FATAL(forward_request(&world.exchange, &world.out), 0);
+	CU_ASSERT(is_field(&world, "x-forwarded-for", "10.9.9.9, 10.8.8.8, 192.0.2.7"));
+	CU_ASSERT(is_field(&world, "via", "1.0 a, 1.1 b, 2 c, 1.1 n1"));
+	CU_ASSERT(is_field(&world, "forwarded",
+			   "for=_x, for=192.0.2.7;host=\"shop.test:8443\";proto=https"));
+	CU_ASSERT(is_field(&world, "x-forwarded-proto", "https"));
+}
+
+static void nodes_behind_leave_the_client_alone(void)
+{
+	for (enum proxy_role role = PROXY_GATEWAY; role <= PROXY_SIDECAR; role++) {
+		struct world world;
+		start(&world, role, "10.1.0.1");
+		world.exchange.request.version = 20;
+		world.exchange.request.expects_continue = true;
+		give(&world, "x-forwarded-for", "192.0.2.7");
+		give(&world, "forwarded", "for=192.0.2.7");
+		give(&world, "via", "1.1 edge");
+		give(&world, "expect", "100-continue");
+		CU_ASSERT_EQUAL_FATAL(forward_request(&world.exchange, &world.out), 0);
+		CU_ASSERT(is_field(&world, "x-forwarded-for", "192.0.2.7"));
+		CU_ASSERT(is_field(&world, "forwarded", "for=192.0.2.7"));
+		CU_ASSERT(is_field(&world, "x-forwarded-proto", NULL));
+		CU_ASSERT(is_field(&world, "via", "1.1 edge, 2 n1"));
+		CU_ASSERT(is_field(&world, "expect", NULL));
+		CU_ASSERT(!world.out.expects_continue);
+	}
+}
+
+static void responses_get_via_date_and_cache_status(void)
+{
+	struct world world;
+	start(&world, PROXY_EDGE, "192.0.2.7");
+	give(&world, "via", "1.1 sidecar");
+	give(&world, "via", "2 gateway");
+	give(&world, "cache-status", "origin; hit");
+	struct http_message response = world.exchange.request;
+	response.status = 200;
+	response.version = 20;
+	world.exchange.state = EXCHANGE_RESPONSE;
+	world.exchange.is_cache_answered = true;
+	world.exchange.is_stored = true;
+	world.exchange.answer =
+		(struct cache_answer){.verdict = CACHE_FETCH, .forward = CACHE_FORWARD_URI_MISS};
+	CU_ASSERT_EQUAL_FATAL(forward_response(&world.exchange, &response, &world.out), 0);
+	CU_ASSERT(is_field(&world, "via", "1.1 sidecar, 2 gateway, 2 n1"));
+	CU_ASSERT(is_field(&world, "date", "Sun, 06 Nov 1994 08:49:37 GMT"));
+	CU_ASSERT(is_field(&world, "cache-status",
+			   "origin; hit, millrace-n1; fwd=uri-miss; fwd-status=200; stored"));
+}
+
+static void a_date_is_kept_and_only_an_edge_speaks_of_a_cache(void)
+{
+	struct world world;
+	start(&world, PROXY_GATEWAY, "192.0.2.7");
+	give(&world, "date", "Sun, 06 Nov 1994 00:00:00 GMT");
+	struct http_message response = world.exchange.request;
+	response.status = 200;
+	CU_ASSERT_EQUAL_FATAL(forward_response(&world.exchange, &response, &world.out), 0);
+	CU_ASSERT(is_field(&world, "date", "Sun, 06 Nov 1994 00:00:00 GMT"));
+	CU_ASSERT(is_field(&world, "cache-status", NULL));
+}
+
+static void answers_of_our_own_are_not_stored(void)
+{
+	struct world world;
+	start(&world, PROXY_SIDECAR, "192.0.2.7");
+	world.exchange.reply_body = SLICE("why");
+	CU_ASSERT_EQUAL_FATAL(forward_reply(&world.exchange, 405, (struct slice){0}, &world.out),
+			      0);
+	CU_ASSERT_EQUAL(world.out.status, 405);
+	CU_ASSERT_EQUAL(world.out.content_length, 3);
+	CU_ASSERT(is_field(&world, "cache-control", "no-store"));
+	CU_ASSERT(is_field(&world, "allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+	CU_ASSERT(is_field(&world, "location", NULL));
+	CU_ASSERT_EQUAL_FATAL(
+		forward_reply(&world.exchange, 308, SLICE("https://shop.test/a"), &world.out), 0);
+	CU_ASSERT(is_field(&world, "location", "https://shop.test/a"));
+	CU_ASSERT(is_field(&world, "allow", NULL));
+}
+
+UNIT_MAIN("forward", {"an edge tells who the client is", edge_tells_who_the_client_is},
+	  {"an edge quotes an address of IPv6", edge_quotes_an_address_of_ipv6},
+	  {"chains over several fields are joined", chains_over_several_fields_are_joined},
+	  {"nodes behind the edge leave what is said of the client alone",
+	   nodes_behind_leave_the_client_alone},
+	  {"responses get Via, Date and Cache-Status", responses_get_via_date_and_cache_status},
+	  {"a Date is kept, and only an edge speaks of a cache",
+	   a_date_is_kept_and_only_an_edge_speaks_of_a_cache},
+	  {"answers of our own are not stored", answers_of_our_own_are_not_stored})
