@@ -4,11 +4,18 @@
 
 #include "proxy_priv.h"
 
+#include "check.h"
+
+// RFC 9113 6.9.2: what a peer may send of a stream before it has seen our SETTINGS.
+#define H2_FIRST_WINDOW_BYTES 65535u
+
 void relay_init(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
-	fifo_init(&exchange->request_body, proxy->bufs, proxy->limits.body_buffer_bytes);
-	fifo_init(&exchange->response_body, proxy->bufs, proxy->limits.body_buffer_bytes);
+	// Windows hold bodies to body_buffer_bytes; the queues must take what comes before them.
+	uint32_t bytes = MAX(proxy->limits.body_buffer_bytes, H2_FIRST_WINDOW_BYTES);
+	fifo_init(&exchange->request_body, proxy->bufs, bytes);
+	fifo_init(&exchange->response_body, proxy->bufs, bytes);
 }
 
 void relay_clear(struct exchange *exchange)
