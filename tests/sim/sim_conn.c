@@ -158,7 +158,8 @@ void sim_conn_step(struct sim_conn *conn)
 {
 	if (conn->is_gone || pool_id_is_null(conn->id))
 		return;
-	receive_wire(conn);
+	if (!conn->is_deaf)
+		receive_wire(conn);
 	note_handshake(conn);
 	receive_plain(conn);
 	if (conn->http && !conn->is_end_told && tcp_at_end(conn->tcp, conn->id) &&

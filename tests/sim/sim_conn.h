@@ -32,6 +32,7 @@ struct sim_conn {
 	const struct sim_conn_owner *owner;
 	struct list link; // on the owner's list of connections to step
 	bool is_ready, is_gone, is_end_told, is_shut;
+	bool is_deaf;        // reads nothing: its window closes
 	uint8_t held[16384]; // plaintext that HTTP did not take yet
 	size_t held_bytes;
 };

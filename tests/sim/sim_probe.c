@@ -11,6 +11,7 @@ static void on_probe_ready(struct sim_conn *conn, bool)
 	struct sim_probe *probe = container_of(conn, struct sim_probe, conn);
 	if (probe->request)
 		sim_conn_send(conn, slice_str(probe->request));
+	conn->is_deaf = probe->is_deaf;
 }
 
 static void on_probe_gone(struct sim_conn *conn, enum counter reason)

@@ -13,6 +13,7 @@ struct sim_probe {
 	char received[SIM_PROBE_BYTES];
 	size_t received_bytes;
 	bool is_never_closing; // does not answer a FIN
+	bool is_deaf;          // reads nothing once its request is sent
 	bool is_gone;
 	enum counter reason; // why it is gone
 };

@@ -10,6 +10,7 @@
 struct workload_conn {
 	struct sim_conn conn;
 	struct sim_workload *workload;
+	struct answer *held; // waits for is_holding to end
 };
 
 struct answer {
@@ -78,7 +79,9 @@ static void on_head(void *user, uint32_t stream, void *, const struct http_messa
 	answer->is_upload = kind == 'u';
 	sim_body_init(&answer->body, seed, bytes);
 	http_set_stream_user(wc->conn.http, stream, answer);
-	if (!answer->is_upload)
+	if (kind == 's' && wc->workload->is_holding)
+		wc->held = answer;
+	else if (!answer->is_upload)
 		respond(wc, answer, 200, age_s);
 	else if (is_end)
 		finish_upload(wc, answer);
@@ -102,8 +105,10 @@ static void on_end(void *user, uint32_t, void *stream_user, const struct http_fi
 	finish_upload(wc, answer);
 }
 
-static void on_reset(void *, uint32_t, void *stream_user, struct http_fault)
+static void on_reset(void *user, uint32_t, void *stream_user, struct http_fault)
 {
+	struct workload_conn *wc = user;
+	wc->held = NULL;
 	free(stream_user);
 }
 
@@ -183,6 +188,11 @@ void sim_workload_step(struct sim_workload *workload)
 	struct list *node, *after;
 	list_for_each_safe (node, after, &workload->conns) {
 		struct sim_conn *conn = container_of(node, struct sim_conn, link);
+		struct workload_conn *wc = container_of(conn, struct workload_conn, conn);
+		if (wc->held && !workload->is_holding) {
+			respond(wc, wc->held, 200, 0);
+			wc->held = NULL;
+		}
 		sim_conn_step(conn);
 		if (conn->is_gone)
 			drop(conn);

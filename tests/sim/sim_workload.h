@@ -2,6 +2,7 @@
 // A simulated workload: a plain HTTP/1.1 server on our own TCP. What it serves is told by the path:
 //
 //   GET  /b/<seed>/<bytes>[?age=N]   that body, cacheable for N seconds (no-store without)
+//   GET  /s/<seed>/<bytes>           that body, but not before is_holding is false
 //   POST /u/<seed>/<bytes>           checks the request's body: 200, or 500 when a byte is wrong
 #pragma once
 
@@ -14,6 +15,7 @@ struct sim_workload {
 	struct list conns;      // sim_conn.link
 	uint64_t request_count; // requests that reached the workload
 	uint64_t wrong_count;   // uploads with a wrong byte
+	bool is_holding;        // answers to /s/ wait
 };
 
 // sim_workload_init starts listening on port of every address. Returns 0, or as tcp_listen_on.
