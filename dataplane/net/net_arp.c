@@ -108,12 +108,17 @@ void net_arp_input(struct net *net, struct net_frame *frame)
 	if (net_is_local(net, &sender)) {
 		reason = COUNTER_drop_ip_source;
 		defend(net, frame, &sender);
+	} else if (is_reply && !is_to_us && !net_frame_is_group(frame)) {
+		// The kernel asked, for an address of its own behind our MAC.
+		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_neigh_unasked);
+		return;
 	} else if (is_reply || addr_equal(&sender, &target)) {
 		take_reply(net, frame, &sender, is_reply && is_to_us && !net_frame_is_group(frame));
 	} else if (is_to_us) {
 		answer(net, frame, &sender, &target);
 	} else {
-		reason = COUNTER_drop_arp_not_ours;
+		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_arp_not_ours);
+		return;
 	}
 	if (reason != COUNTER_COUNT)
 		counter_inc(net->config.counters, reason);

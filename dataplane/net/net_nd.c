@@ -162,6 +162,10 @@ void net_nd_input(struct net *net, struct net_frame *frame)
 		reason = is_solicit ? take_solicit(net, frame, mac)
 				    : take_advertise(net, frame, mac);
 	}
+	if (reason == COUNTER_drop_nd_not_ours) {
+		net_divert_or_drop(net, frame->mbuf, reason);
+		return;
+	}
 	if (reason != COUNTER_COUNT)
 		counter_inc(net->config.counters, reason);
 	rte_pktmbuf_free(frame->mbuf);

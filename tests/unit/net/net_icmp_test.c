@@ -317,6 +317,35 @@ static void a_closed_protocol_is_refused_with_a_quote(void)
 	}
 }
 
+static void keep_exception(void *user, uint32_t, struct rte_mbuf *mbuf)
+{
+	struct fake *fake = user;
+	fake->excepted[fake->excepted_count++] = mbuf;
+}
+
+static void questions_and_answers_about_the_kernels_addresses_are_the_kernels(void)
+{
+	struct fake fake;
+	uint8_t frame[60], message[32];
+	fake_start(&fake);
+	fake.config.exception = keep_exception;
+	fake_open(&fake);
+	arp_request(frame, (uint8_t[]){192, 0, 2, 2});
+	fake_input(&fake, frame, 60);
+	CU_ASSERT_EQUAL(fake.excepted_count, 1);
+	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_arp_not_ours), 0);
+	frame[21] = 2; // a reply, to our MAC, for the address that the kernel asked from
+	memcpy(frame, (uint8_t[]){2, 0, 0, 0, 0, 1}, 6);
+	fake_input(&fake, frame, 60);
+	CU_ASSERT_EQUAL(fake.excepted_count, 2);
+	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_neigh_unasked), 0);
+	solicitation(message, "2001:db8::9");
+	feed(&fake, "2001:db8::7", "ff02::1:ff00:9", 58, slice_of(message, 32));
+	CU_ASSERT_EQUAL(fake.excepted_count, 3);
+	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_drop_nd_not_ours), 0);
+	fake_stop(&fake);
+}
+
 UNIT_MAIN("net_icmp",
 	  {"ARP for our address is answered and for others not",
 	   arp_for_our_address_is_answered_and_for_others_not},
@@ -331,4 +360,6 @@ UNIT_MAIN("net_icmp",
 	  {"errors about our packets reach the transport",
 	   errors_about_our_packets_reach_the_transport},
 	  {"errors about strangers are ignored", errors_about_strangers_are_ignored},
-	  {"a closed protocol is refused with a quote", a_closed_protocol_is_refused_with_a_quote})
+	  {"a closed protocol is refused with a quote", a_closed_protocol_is_refused_with_a_quote},
+	  {"questions and answers about the kernel's addresses are the kernel's",
+	   questions_and_answers_about_the_kernels_addresses_are_the_kernels})
