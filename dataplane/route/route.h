@@ -25,7 +25,7 @@ struct route_limits {
 enum route_answer {
 	ROUTE_FOUND,   // service_id is set
 	ROUTE_UNKNOWN, // nothing known: ask control (a lookup)
-	ROUTE_ABSENT,  // control said there is none
+	ROUTE_ABSENT,  // control said there is none, or told other paths of this host
 	ROUTE_ANSWER_COUNT
 };
 

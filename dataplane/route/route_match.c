@@ -38,6 +38,19 @@ static const struct route_match *match_host(const struct route_table *table, str
 	return best;
 }
 
+// knows_host is true when routes name host itself: control tells all paths of a host together, so a
+// path that none of them has is nobody's, and need not be asked for.
+static bool knows_host(const struct route_table *table, struct slice host)
+{
+	uint32_t row = hash_index_first(&table->match_by_host, route_host_hash(table, host));
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&table->match_by_host, row)) {
+		const struct route_match *match = pool_at(&table->matches.pool, row);
+		if (slice_equal(match->host, host))
+			return true;
+	}
+	return false;
+}
+
 // "*.x": the first label of host, which must not be empty, becomes the star.
 static const struct route_match *match_wildcard(const struct route_table *table, struct slice host,
 						struct slice path)
@@ -69,7 +82,7 @@ enum route_answer route_find(struct route_table *table, struct slice host, struc
 		counter_add(table->counters, COUNTER_route_stale, *is_stale);
 		return ROUTE_FOUND;
 	}
-	if (route_absent_find(table, host, now_us)) {
+	if (knows_host(table, host) || route_absent_find(table, host, now_us)) {
 		counter_inc(table->counters, COUNTER_route_absent);
 		return ROUTE_ABSENT;
 	}

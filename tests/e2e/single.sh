@@ -10,6 +10,8 @@ is "over IPv6" "$(FETCH_IP=6 status_of /echo)" 200
 is "1 MB" "$(fetch /bytes/1000000 | sum)" \
 	"$(on origin curl -s 'http://127.0.0.1:8080/sha256/1000000')"
 
+kill "${BACKGROUND[0]}"
+wait "${BACKGROUND[0]}" 2>/dev/null
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=own.example \
 	-addext subjectAltName=DNS:own.example,DNS:*.own.example -keyout "$TMP/key.pem" \
 	-out "$TMP/chain.pem" 2>/dev/null
