@@ -207,13 +207,8 @@ static void nobody_listens_twice_and_a_refused_accept_resets(void)
 
 static void blind_resets_and_syns_are_challenged(void)
 {
-	struct tcp_world *world = tcp_world_begin(sim_limits());
 	struct tcp_segment last = {0};
-	world->config.tamper = tcp_world_note_header;
-	world->config.user = &last;
-	sim_link_configure(world->link, &world->config);
-	CHECK(tcp_world_dial(world, TCP_WORLD_PORT) == 0);
-	tcp_world_run_ms(world, 200);
+	struct tcp_world *world = tcp_world_noted(&last);
 	struct tcp_segment bad = {.flags = TCP_RST, .seq = seq_plus(last.seq, 1000)};
 	tcp_world_forge(world, bad);
 	tcp_world_run_ms(world, 200);
@@ -358,13 +353,8 @@ static void too_big_lowers_the_segments_when_it_quotes_what_is_in_flight(void)
 
 static void a_hard_error_ends_an_attempt_and_nothing_else(void)
 {
-	struct tcp_world *world = tcp_world_begin(sim_limits());
 	struct tcp_segment last = {0};
-	world->config.tamper = tcp_world_note_header;
-	world->config.user = &last;
-	sim_link_configure(world->link, &world->config);
-	CHECK(tcp_world_dial(world, TCP_WORLD_PORT) == 0);
-	tcp_world_run_ms(world, 200);
+	struct tcp_world *world = tcp_world_noted(&last);
 	tcp_world_send(&world->client, 1000);
 	tcp_world_run_ms(world, 5);
 	tcp_world_forge_icmp(world, 3, 0, last.seq);

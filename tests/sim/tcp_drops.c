@@ -9,22 +9,10 @@
 
 #include <errno.h>
 
-// known makes a connected world whose client's newest header is kept in last.
-static struct tcp_world *known(struct tcp_segment *last)
-{
-	struct tcp_world *world = tcp_world_begin(sim_limits());
-	world->config.tamper = tcp_world_note_header;
-	world->config.user = last;
-	sim_link_configure(world->link, &world->config);
-	CHECK(tcp_world_dial(world, TCP_WORLD_PORT) == 0);
-	tcp_world_run_ms(world, 200);
-	return world;
-}
-
 static void segments_that_fit_nowhere_are_dropped_by_name(void)
 {
 	struct tcp_segment last = {0};
-	struct tcp_world *world = known(&last);
+	struct tcp_world *world = tcp_world_noted(&last);
 	struct tcp_segment bad = {.flags = TCP_ACK,
 				  .seq = seq_plus(last.seq, 10000000),
 				  .ack = last.ack,
@@ -47,7 +35,7 @@ static void segments_that_fit_nowhere_are_dropped_by_name(void)
 static void a_fin_ends_what_may_come(void)
 {
 	struct tcp_segment last = {0};
-	struct tcp_world *world = known(&last);
+	struct tcp_world *world = tcp_world_noted(&last);
 	struct tcp_segment fin = {.flags = TCP_ACK | TCP_FIN,
 				  .seq = seq_plus(last.seq, 5),
 				  .ack = last.ack,
@@ -64,7 +52,7 @@ static void a_fin_ends_what_may_come(void)
 static void an_aborted_connection_leaves_nothing(void)
 {
 	struct tcp_segment last = {0};
-	struct tcp_world *world = known(&last);
+	struct tcp_world *world = tcp_world_noted(&last);
 	tcp_world_cut(world, true);
 	tcp_abort(world->hosts[0].tcp, world->client.conn);
 	tcp_world_run_ms(world, 1);
@@ -233,7 +221,7 @@ static void send_apart(struct tcp_world *world, uint32_t count, uint32_t bytes)
 static void segments_out_of_order_are_kept_up_to_a_bound(void)
 {
 	struct tcp_segment last = {0};
-	struct tcp_world *world = known(&last);
+	struct tcp_world *world = tcp_world_noted(&last);
 	struct tcp_seq hole = last.seq;
 	world->config.tamper = lose_one;
 	world->config.user = &hole;

@@ -187,6 +187,17 @@ bool tcp_world_note_header(void *user, const struct port *port, uint8_t *frame, 
 	return true;
 }
 
+struct tcp_world *tcp_world_noted(struct tcp_segment *last)
+{
+	struct tcp_world *world = tcp_world_begin(sim_limits());
+	world->config.tamper = tcp_world_note_header;
+	world->config.user = last;
+	sim_link_configure(world->link, &world->config);
+	CHECK(tcp_world_dial(world, TCP_WORLD_PORT) == 0);
+	tcp_world_run_ms(world, 200);
+	return world;
+}
+
 static void put16(uint8_t *at, uint32_t value)
 {
 	at[0] = (uint8_t)(value >> 8);

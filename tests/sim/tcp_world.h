@@ -39,6 +39,10 @@ struct sim_memory *tcp_world_memory(unsigned number);
 struct tcp_world *tcp_world_begin(struct tcp_limits limits);
 struct tcp_world *tcp_world_connected(struct tcp_limits limits);
 
+// tcp_world_noted is a connected world that keeps the client's newest header in last, which must
+// outlive it.
+struct tcp_world *tcp_world_noted(struct tcp_segment *last);
+
 // tcp_world_end frees it all and asserts that nothing leaked.
 void tcp_world_end(struct tcp_world *world);
 
