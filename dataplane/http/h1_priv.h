@@ -73,7 +73,8 @@ void h1_tell_end_of_conn(struct h1_conn *c);
 // server that has not begun to answer answers by the fault's status.
 void h1_fail(struct h1_conn *c, struct http_fault fault);
 
-// h1_receive and h1_receive_end (h1_read.c), h1_produce (h1_send.c): see http.h.
+// h1_receive and h1_receive_end (h1_read.c), h1_produce, h1_request and h1_respond (h1_send.c): see
+// http.h.
 size_t h1_receive(struct http_conn *conn, struct slice bytes);
 void h1_receive_end(struct http_conn *conn);
 size_t h1_produce(struct http_conn *conn, uint8_t *out, size_t room);

@@ -115,9 +115,14 @@ static void answer_endless(struct side *side, struct call *call)
 
 static void a_reader_that_does_not_consume_stops_the_sender(void)
 {
-	static const uint64_t bounds[] = {HTTP1_BODY_WINDOW_BYTES, 65535};
-	for (unsigned i = 0; i < 2; i++) {
-		struct pair *pair = pair_new(i ? HTTP_VERSION_2 : HTTP_VERSION_1, NULL);
+	static const enum http_version versions[] = {HTTP_VERSION_1, HTTP_VERSION_1,
+						     HTTP_VERSION_2};
+	static const uint32_t windows[] = {1u << 20, 20000, 65535};
+	static const uint64_t bounds[] = {HTTP1_BODY_WINDOW_BYTES, 20000, 65535};
+	for (unsigned i = 0; i < ARRAY_LEN(bounds); i++) {
+		struct http_limits limits = side_limits;
+		limits.stream_window_bytes = windows[i];
+		struct pair *pair = pair_new(versions[i], &limits);
 		pair->server->answer = answer_endless;
 		pair->client->keeps_body = true;
 		struct call *call = side_request(pair->client, HTTP_GET, "/", UINT64_MAX, true);
