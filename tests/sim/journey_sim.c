@@ -3,8 +3,10 @@
 // links, with control killed and started again. Every body is checked byte for byte; at the end
 // nothing may be left anywhere.
 //
-//   journey_sim --seeds A-B [--loss PERCENT] [--verbose]      a failing seed replays with --seeds
-//   N-N
+//   journey_sim --seeds A-B [--loss PERCENT] [--workers 1|2] [--verbose]
+//
+// A failing seed replays with --seeds N-N. With two workers a node, odd seeds let only the first
+// receive, even ones whoever comes first.
 #include "sim_client.h"
 #include "sim_workload.h"
 #include "sim_world.h"
@@ -21,6 +23,7 @@
 struct options {
 	uint64_t first, last;
 	int loss_percent; // -1: drawn from the seed
+	uint32_t worker_count;
 	bool is_verbose;
 };
 
@@ -29,6 +32,8 @@ struct journey {
 	struct sim_client client;
 	struct sim_workload workload;
 	uint32_t kill_count;
+	uint64_t handed_count;  // packets between workers, of all seeds
+	uint64_t message_count; // of their caches
 	const char *failure;
 };
 
@@ -59,7 +64,9 @@ static void open_world(struct sim_world *world, const struct options *options, u
 	sim_world_seed(world, seed);
 	struct sim_world_plan plan = {.seed = seed,
 				      .is_v6 = random_below(&world->random, 2),
-				      .is_route_on_demand = seed % 2};
+				      .is_route_on_demand = seed % 2,
+				      .has_two_workers = options->worker_count == 2,
+				      .is_spread = options->worker_count == 2 && seed % 2 == 0};
 	uint32_t loss = options->loss_percent >= 0 ? (uint32_t)options->loss_percent * 100
 						   : losses[seed % 4];
 	for (unsigned s = 0; s < SIM_SEGMENT_COUNT; s++)
@@ -142,6 +149,14 @@ static void judge(struct journey *journey)
 		journey->failure = "requests were not answered";
 	else
 		journey->failure = sim_world_leftovers(&journey->world);
+	for (unsigned n = 0; n < SIM_NODE_COUNT; n++) {
+		journey->handed_count +=
+			sim_world_counter(&journey->world, n, COUNTER_worker_handed_in);
+		journey->message_count +=
+			sim_world_counter(&journey->world, n, COUNTER_worker_messages_in);
+		if (sim_world_counter(&journey->world, n, COUNTER_worker_handoff_full))
+			journey->failure = "a ring between workers was full";
+	}
 }
 
 static void print_journey(struct journey *journey)
@@ -181,19 +196,22 @@ static bool run_seed(struct journey *journey, const struct options *options, uin
 
 static struct options read_options(int count, char **arguments)
 {
-	struct options options = {.first = 1, .last = 20, .loss_percent = -1};
+	struct options options = {.first = 1, .last = 20, .loss_percent = -1, .worker_count = 1};
 	for (int i = 1; i < count; i++) {
 		const char *value = i + 1 < count ? arguments[i + 1] : "";
 		if (strcmp(arguments[i], "--verbose") == 0)
 			options.is_verbose = true;
 		else if (strcmp(arguments[i], "--loss") == 0 && ++i)
 			options.loss_percent = atoi(value);
+		else if (strcmp(arguments[i], "--workers") == 0 && ++i)
+			options.worker_count = (uint32_t)atoi(value);
 		else if (strcmp(arguments[i], "--seeds") == 0 && ++i &&
 			 sscanf(value, "%" SCNu64 "-%" SCNu64, &options.first, &options.last) == 2)
 			continue;
 		else {
 			fprintf(stderr,
-				"use: journey_sim [--seeds A-B] [--loss PERCENT] [--verbose]\n");
+				"use: journey_sim [--seeds A-B] [--loss PERCENT] [--workers 1|2] "
+				"[--verbose]\n");
 			exit(2);
 		}
 	}
@@ -214,5 +232,10 @@ int main(int count, char **arguments)
 		failed += !has_passed;
 	}
 	sim_world_fini(&journey.world);
+	if (options.worker_count == 2) {
+		printf("# %" PRIu64 " packets and %" PRIu64 " cache messages between workers\n",
+		       journey.handed_count, journey.message_count);
+		failed += journey.handed_count == 0 || journey.message_count == 0;
+	}
 	return failed ? 1 : 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The control side of one simulated worker; see sim_control.h.
+// The control side of a simulated node's workers; see sim_control.h.
 #include "sim_control.h"
 
 #include "check.h"
@@ -10,9 +10,12 @@
 
 enum { RING_BYTES = 1 << 18 };
 
-void sim_control_init(struct sim_control *control, struct worker *worker)
+void sim_control_init(struct sim_control *control, struct worker *const *workers,
+		      uint32_t worker_count)
 {
-	*control = (struct sim_control){.worker = worker};
+	CHECK(worker_count <= SIM_CONTROL_WORKERS);
+	*control = (struct sim_control){.worker_count = worker_count};
+	memcpy(control->workers, workers, worker_count * sizeof(*workers));
 	handover_fds_init(&control->fds);
 }
 
@@ -60,7 +63,8 @@ static void send(struct sim_control *control, enum record_type type, const void 
 		 size_t bytes)
 {
 	struct iovec part = {(void *)(uintptr_t)payload, bytes};
-	CHECK(ring_write(&control->down, (uint8_t)type, &part, 1) == 0);
+	for (uint32_t i = 0; i < control->worker_count; i++)
+		CHECK(ring_write(&control->down[i], (uint8_t)type, &part, 1) == 0);
 }
 
 static void begin(struct sim_control *control, enum record_set set)
@@ -86,20 +90,23 @@ static void send_full_set(struct sim_control *control)
 
 void sim_control_start(struct sim_control *control)
 {
-	struct region_shape shape = {
-		.worker_count = 1, .down_bytes = RING_BYTES, .up_bytes = RING_BYTES};
+	struct region_shape shape = {.worker_count = control->worker_count,
+				     .down_bytes = RING_BYTES,
+				     .up_bytes = RING_BYTES};
 	struct handover_fds offered;
 	const char *why;
 	CHECK(!control->is_alive);
 	CHECK(region_create(&control->region, &shape, ++control->generation) == 0);
-	CHECK(handover_fds_make(&offered, 1) == 0);
+	CHECK(handover_fds_make(&offered, control->worker_count) == 0);
 	offered.region = dup(control->region.fd);
-	struct channel_region *region = channel_region_new(&offered, 1, &why);
+	struct channel_region *region = channel_region_new(&offered, control->worker_count, &why);
 	CHECK(region);
-	channel_offer(&control->worker->channel, region);
+	for (uint32_t i = 0; i < control->worker_count; i++) {
+		channel_offer(&control->workers[i]->channel, region);
+		region_down_writer(&control->region, i, &control->down[i]);
+		region_up_reader(&control->region, i, &control->up[i]);
+	}
 	channel_region_release(region);
-	region_down_writer(&control->region, 0, &control->down);
-	region_up_reader(&control->region, 0, &control->up);
 	control->is_alive = true;
 	send_full_set(control);
 }
@@ -132,21 +139,36 @@ static void answer(struct sim_control *control, const char *host)
 	commit(control, 1);
 }
 
-void sim_control_step(struct sim_control *control)
+static void note_applied(struct sim_control *control, uint32_t worker,
+			 const struct event_applied *applied)
+{
+	control->applied_by[worker] = applied->generation;
+	control->refused_count += applied->refused_count;
+	control->applied = control->applied_by[0];
+	for (uint32_t i = 1; i < control->worker_count; i++)
+		control->applied = MIN(control->applied, control->applied_by[i]);
+}
+
+// listen reads what one worker says.
+static void listen(struct sim_control *control, uint32_t worker)
 {
 	static _Alignas(8) uint8_t payload[RECORD_MAX_BYTES];
 	struct record_header header;
-	if (!control->is_alive)
-		return;
-	while (ring_read(&control->up, &header, payload) == 0) {
+	while (ring_read(&control->up[worker], &header, payload) == 0) {
 		CHECK(event_check(&header, payload) == NULL);
 		if (header.type == EVENT_RESYNC)
 			send_full_set(control);
 		else if (header.type == EVENT_APPLIED)
-			control->applied = ((struct event_applied *)(void *)payload)->generation;
+			note_applied(control, worker, (struct event_applied *)(void *)payload);
 		else if (header.type == EVENT_LOOKUP)
 			answer(control, ((struct event_lookup *)(void *)payload)->host);
 	}
+}
+
+void sim_control_step(struct sim_control *control)
+{
+	for (uint32_t i = 0; control->is_alive && i < control->worker_count; i++)
+		listen(control, i);
 }
 
 void sim_control_fini(struct sim_control *control)

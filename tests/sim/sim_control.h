@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The control side of one simulated worker: a real region with real rings, filled from a list of
-// rows. It answers lookups, sends a full set when asked, and can be killed and started again.
+// The control side of a simulated node's workers: a real region with real rings, filled from a list
+// of rows. It answers lookups, sends a full set when asked, and can be killed and started again.
 #pragma once
 
 #include "event.h"
 #include "handover.h"
 #include "worker.h"
 
-#define SIM_CONTROL_ROWS 64u
+#define SIM_CONTROL_ROWS    64u
+#define SIM_CONTROL_WORKERS 2u
 
 struct sim_row {
 	enum record_type type;
@@ -16,23 +17,28 @@ struct sim_row {
 };
 
 struct sim_control {
-	struct worker *worker;
+	struct worker *workers[SIM_CONTROL_WORKERS];
+	uint32_t worker_count;
 	struct region region;
-	struct ring_writer down;
-	struct ring_reader up;
+	struct ring_writer down[SIM_CONTROL_WORKERS]; // all say the same
+	struct ring_reader up[SIM_CONTROL_WORKERS];
 	struct handover_fds fds;
 	struct sim_row rows[SIM_CONTROL_ROWS];
 	uint32_t row_count;
 	struct sim_row on_demand[SIM_CONTROL_ROWS]; // sent only when a lookup names their host
 	uint32_t on_demand_count;
 	uint64_t generation;
-	uint64_t applied; // generation of the last APPLIED
+	uint64_t applied_by[SIM_CONTROL_WORKERS]; // generation of the last APPLIED
+	uint64_t applied;                         // the least of them
 	uint32_t lookup_count;
+	uint64_t refused_count; // rows that workers refused, of all APPLIED
 	bool is_alive;
 };
 
-// sim_control_init prepares control of a worker; nothing is sent before sim_control_start.
-void sim_control_init(struct sim_control *control, struct worker *worker);
+// sim_control_init prepares control of worker_count workers (at most SIM_CONTROL_WORKERS); nothing
+// is sent before sim_control_start.
+void sim_control_init(struct sim_control *control, struct worker *const *workers,
+		      uint32_t worker_count);
 
 // What a row of the full set is made of: the record's struct, and the texts that follow it (or
 // NULL).

@@ -13,7 +13,7 @@
 void sim_start(void)
 {
 	char *arguments[] = {"sim", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-			     "-m",  "128",       "--log-level", "3",        "-l",
+			     "-m",  "256",       "--log-level", "3",        "-l",
 			     "0"};
 	CHECK(rte_eal_init((int)ARRAY_LEN(arguments), arguments) >= 0);
 }
@@ -87,6 +87,8 @@ void sim_host_open(struct sim_host *host, const struct sim_host_config *config)
 		.wheel = &host->wheel,
 		.random = &host->random,
 		.counters = &host->counters,
+		.exception = config->exception,
+		.user = config->user,
 	};
 	host->net = net_new(&net);
 	CHECK(host->net);

@@ -35,6 +35,10 @@ struct sim_host_config {
 	struct tcp_limits limits;
 	struct siphash_key seed;
 	uint64_t now_us;
+	// exception takes what is not the host's, as net_config's does; NULL: there is no such
+	// path.
+	void (*exception)(void *user, uint32_t port_index, struct rte_mbuf *mbuf);
+	void *user; // for exception
 };
 
 // sim_start initialises DPDK without hugepages, devices or files; call once. Aborts when it fails.

@@ -23,6 +23,8 @@ struct frame {
 struct sim_port {
 	struct port port; // first: what net sees
 	struct sim_link *link;
+	struct sim_port *wire; // itself, or whose transmitter and receiver it shares
+	bool is_receiving;
 	struct rte_mempool *mbufs;
 	struct frame *heap; // on their way to this port, earliest at 0
 	uint32_t count;
@@ -39,6 +41,8 @@ struct sim_link {
 	struct random_source random;
 	struct sim_port *ports[SIM_LINK_PORTS];
 	uint32_t port_count;
+	struct sim_port *sharers[SIM_LINK_PORTS];
+	uint32_t sharer_count;
 	uint64_t order;
 	struct sim_link_totals totals;
 };
@@ -200,7 +204,7 @@ static uint16_t tx(struct port *port, struct rte_mbuf **mbufs, uint16_t count)
 {
 	struct sim_port *from = (struct sim_port *)port;
 	for (uint16_t i = 0; i < count; i++) {
-		transmit(from, mbufs[i]);
+		transmit(from->wire, mbufs[i]);
 		struct rte_mbuf **slot = &from->ring[from->ring_at++ % SIM_LINK_TX_RING];
 		rte_pktmbuf_free(*slot);
 		*slot = mbufs[i];
@@ -236,9 +240,11 @@ static uint16_t rx(struct port *port, struct rte_mbuf **mbufs, uint16_t count)
 {
 	struct sim_port *to = (struct sim_port *)port;
 	struct sim_link *link = to->link;
+	struct sim_port *wire = to->wire;
 	uint16_t received = 0;
-	while (received < count && to->count && to->heap[0].due_us <= *link->now_us) {
-		struct frame frame = pop(to);
+	while (to->is_receiving && received < count && wire->count &&
+	       wire->heap[0].due_us <= *link->now_us) {
+		struct frame frame = pop(wire);
 		uint32_t cut = frame.bytes;
 		if (link->config.split && frame.bytes > HEADERS_BYTES)
 			cut = HEADERS_BYTES +
@@ -268,20 +274,40 @@ struct sim_link *sim_link_new(const struct sim_link_config *config, const uint64
 	return link;
 }
 
-struct port *sim_link_attach(struct sim_link *link, const uint8_t mac[6], struct rte_mempool *mbufs)
+static struct sim_port *new_port(struct sim_link *link, const uint8_t mac[6],
+				 struct rte_mempool *mbufs)
 {
-	CHECK(link->port_count < SIM_LINK_PORTS);
 	struct sim_port *port = calloc(1, sizeof(*port));
 	CHECK(port);
 	port->port.ops = &ops;
 	port->port.mtu = link->config.mtu;
 	port->port.vlan = link->config.vlan;
-	port->port.can_scatter_tx = true;
 	memcpy(port->port.mac, mac, 6);
 	port->link = link;
 	port->mbufs = mbufs;
+	return port;
+}
+
+struct port *sim_link_attach(struct sim_link *link, const uint8_t mac[6], struct rte_mempool *mbufs)
+{
+	CHECK(link->port_count < SIM_LINK_PORTS);
+	struct sim_port *port = new_port(link, mac, mbufs);
+	port->port.can_scatter_tx = true;
+	port->wire = port;
+	port->is_receiving = true;
 	link->ports[link->port_count++] = port;
 	return &port->port;
+}
+
+struct port *sim_link_share(struct sim_link *link, struct port *port, struct rte_mempool *mbufs,
+			    bool is_receiving)
+{
+	CHECK(link->sharer_count < SIM_LINK_PORTS);
+	struct sim_port *sharer = new_port(link, port->mac, mbufs);
+	sharer->wire = (struct sim_port *)port;
+	sharer->is_receiving = is_receiving;
+	link->sharers[link->sharer_count++] = sharer;
+	return &sharer->port;
 }
 
 void sim_link_configure(struct sim_link *link, const struct sim_link_config *config)
@@ -298,14 +324,20 @@ uint64_t sim_link_next_us(const struct sim_link *link)
 	return next_us;
 }
 
+static void release(struct sim_port *port)
+{
+	for (uint32_t slot = 0; slot < SIM_LINK_TX_RING; slot++) {
+		rte_pktmbuf_free(port->ring[slot]);
+		port->ring[slot] = NULL;
+	}
+}
+
 void sim_link_release(struct sim_link *link)
 {
-	for (uint32_t i = 0; i < link->port_count; i++) {
-		for (uint32_t slot = 0; slot < SIM_LINK_TX_RING; slot++) {
-			rte_pktmbuf_free(link->ports[i]->ring[slot]);
-			link->ports[i]->ring[slot] = NULL;
-		}
-	}
+	for (uint32_t i = 0; i < link->port_count; i++)
+		release(link->ports[i]);
+	for (uint32_t i = 0; i < link->sharer_count; i++)
+		release(link->sharers[i]);
 }
 
 struct sim_link_totals sim_link_totals_of(const struct sim_link *link)
@@ -323,5 +355,7 @@ void sim_link_free(struct sim_link *link)
 		free(port->heap);
 		free(port);
 	}
+	for (uint32_t i = 0; i < link->sharer_count; i++)
+		free(link->sharers[i]);
 	free(link);
 }

@@ -68,6 +68,13 @@ void sim_link_free(struct sim_link *link);
 struct port *sim_link_attach(struct sim_link *link, const uint8_t mac[6],
 			     struct rte_mempool *mbufs);
 
+// sim_link_share adds another worker's view of a port of link: it sends as that port does and, when
+// it is_receiving, takes from the same queue into mbufs (borrowed), as a device with several queues
+// and no steering does; else it receives nothing. It cannot scatter, like worker_count > 1 on one
+// queue. Belongs to the link.
+struct port *sim_link_share(struct sim_link *link, struct port *port, struct rte_mempool *mbufs,
+			    bool is_receiving);
+
 // sim_link_configure changes the impairments of frames sent from now on.
 void sim_link_configure(struct sim_link *link, const struct sim_link_config *config);
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MBUFS = 4096, LARGE_BUFFERS = 512, SMALL_BUFFERS = 1024 };
+enum { HANDOFF_PACKETS = 1024, MBUFS = 4096, LARGE_BUFFERS = 512, SMALL_BUFFERS = 1024 };
 
 const char *const sim_node_names[SIM_NODE_COUNT] = {"edge", "gateway", "sidecar"};
 
@@ -23,31 +23,32 @@ static const char *const conf_text =
 	" { name = \"a\"; device = \"net_null0\"; addresses = [\"%s\", \"%s\"]; },\n"
 	" { name = \"b\"; device = \"net_null1\"; addresses = [\"%s\", \"%s\"]; } ); };\n"
 	"listen = ( { port = %u; protocol = \"%s\"; } );\n"
-	"%s%s%s%s";
+	"%s";
 
-// Sections that a scenario may replace.
+// Sections that a scenario may replace: patient, for bad links.
 static const char *const conf_usual[] = {
 	"tcp = { connections = 256; half_open = 64; time_wait = 256; time_wait_life = \"1s\";\n"
 	"  syn_retries = 10; retries = 15; send_buffer = \"128KiB\"; receive_buffer = \"128KiB\"; "
 	"};\n",
 	"route = { services = 16; endpoints = 16; routes = 16; presences = 16; absent = 16; };\n",
 	"cache = { memory = \"1MiB\"; objects = 64; max_object = \"64KiB\"; };\n",
+	"tls = { handshake_timeout = \"60s\"; };\n",
+	"http = { connections = 128; exchanges = 256; head_timeout = \"120s\"; linger = \"20s\";\n"
+	"  keepalive_timeout = \"120s\"; body_idle_timeout = \"120s\"; };\n",
+	"upstream = { connections = 64; idle = \"5s\"; connect_timeout = \"60s\";\n"
+	"  response_timeout = \"120s\"; lookup_timeout = \"30s\"; };\n",
 };
 
-// What a scenario that does not say otherwise runs with: patient, for bad links.
-static const char *const conf_patient =
-	"tls = { handshake_timeout = \"60s\"; };\n"
-	"http = { connections = 128; exchanges = 256; head_timeout = \"120s\"; linger = \"20s\";\n"
-	"  keepalive_timeout = \"120s\"; body_idle_timeout = \"120s\"; };\n"
-	"upstream = { connections = 64; idle = \"5s\"; connect_timeout = \"60s\";\n"
-	"  response_timeout = \"120s\"; lookup_timeout = \"30s\"; };\n";
-
-// usual is a usual section, or nothing when more has its own.
-static const char *usual(const char *section, const char *more)
+// add_usual appends the usual sections that text does not have.
+static void add_usual(char *text, size_t room)
 {
-	char name[16] = {0};
-	memcpy(name, section, strcspn(section, "{"));
-	return strstr(more, name) ? "" : section;
+	for (size_t i = 0; i < ARRAY_LEN(conf_usual); i++) {
+		char name[16] = {0};
+		memcpy(name, conf_usual[i], strcspn(conf_usual[i], "{"));
+		size_t end = strlen(text);
+		if (!strstr(text, name))
+			snprintf(text + end, room - end, "%s", conf_usual[i]);
+	}
 }
 
 static void load_conf(struct sim_world *world, enum sim_node_name node)
@@ -62,19 +63,19 @@ static void load_conf(struct sim_world *world, enum sim_node_name node)
 	const char *listen = plan->listen[node] ? plan->listen[node]
 			     : node == SIM_EDGE ? "https"
 						: "mesh";
-	const char *more = plan->conf_more[node] ? plan->conf_more[node] : conf_patient;
+	const char *more = plan->conf_more[node] ? plan->conf_more[node] : "";
 	char text[4096];
 	snprintf(text, sizeof(text), conf_text, name, name, node == SIM_EDGE ? "par" : "fra", at[0],
-		 at[1], at[2], at[3], node == SIM_EDGE ? 443u : 8443u, listen,
-		 usual(conf_usual[0], more), usual(conf_usual[1], more), usual(conf_usual[2], more),
-		 more);
+		 at[1], at[2], at[3], node == SIM_EDGE ? 443u : 8443u, listen, more);
+	add_usual(text, sizeof(text));
 	CHECK(conf_parse(text, name, &world->nodes[node].conf, stderr) == 0);
 }
 
+static const enum sim_segment sides[SIM_NODE_COUNT][2] = {
+	{SIM_ACCESS, SIM_WIDE}, {SIM_WIDE, SIM_LOCAL}, {SIM_LOCAL, SIM_HOST_SEGMENT}};
+
 static void open_links(struct sim_world *world)
 {
-	static const enum sim_segment sides[SIM_NODE_COUNT][2] = {
-		{SIM_ACCESS, SIM_WIDE}, {SIM_WIDE, SIM_LOCAL}, {SIM_LOCAL, SIM_HOST_SEGMENT}};
 	for (unsigned s = 0; s < SIM_SEGMENT_COUNT; s++)
 		world->links[s] = sim_link_new(&world->plan.links[s], &world->now_us,
 					       random_key(&world->random));
@@ -103,6 +104,37 @@ static void open_hosts(struct sim_world *world)
 	sim_host_open(&world->workload_host, &workload);
 }
 
+static struct worker *open_worker(const struct worker_params *params)
+{
+	struct worker *worker = worker_alloc();
+	CHECK(worker);
+	const char *why = worker_init(worker, params);
+	if (why)
+		fprintf(stderr, "%s: %s\n", params->conf->node.id, why);
+	CHECK(!why);
+	return worker;
+}
+
+// open_second makes the second worker of a node, with memory and views of the ports of its own.
+static void open_second(struct sim_world *world, enum sim_node_name n, struct worker_params params)
+{
+	struct sim_second *second = &world->nodes[n].second;
+	char name[32];
+	snprintf(name, sizeof(name), "%s_second", sim_node_names[n]);
+	if (!second->memory)
+		second->memory = sim_memory_new(name, MBUFS, LARGE_BUFFERS, SMALL_BUFFERS);
+	for (unsigned p = 0; p < 2; p++)
+		second->ports[p] =
+			sim_link_share(world->links[sides[n][p]], world->nodes[n].ports[p],
+				       second->memory->mbufs, world->plan.is_spread);
+	params.index = 1;
+	params.ports = second->ports;
+	params.mbufs = second->memory->mbufs;
+	params.buffer_memory = second->memory->block;
+	params.seed = random_key(&world->random);
+	second->worker = open_worker(&params);
+}
+
 static void open_node(struct sim_world *world, enum sim_node_name n)
 {
 	struct sim_node *node = &world->nodes[n];
@@ -120,13 +152,16 @@ static void open_node(struct sim_world *world, enum sim_node_name n)
 		.now_us = world->now_us,
 		.wall_s = SIM_WALL_S,
 	};
-	node->worker = worker_alloc();
-	CHECK(node->worker);
-	const char *why = worker_init(node->worker, &params);
-	if (why)
-		fprintf(stderr, "%s: %s\n", sim_node_names[n], why);
-	CHECK(!why);
-	sim_control_init(&node->control, node->worker);
+	if (world->plan.has_two_workers) {
+		params.count = 2;
+		params.handoff = node->handoff = handoff_new(2, HANDOFF_PACKETS);
+		CHECK(node->handoff);
+	}
+	node->worker = open_worker(&params);
+	if (world->plan.has_two_workers)
+		open_second(world, n, params);
+	struct worker *workers[] = {node->worker, node->second.worker};
+	sim_control_init(&node->control, workers, params.count);
 }
 
 void sim_world_init(struct sim_world *world)
@@ -144,7 +179,7 @@ void sim_world_init(struct sim_world *world)
 	for (unsigned n = 0; n < SIM_NODE_COUNT; n++)
 		world->nodes[n].memory =
 			sim_memory_new(sim_node_names[n], MBUFS, LARGE_BUFFERS, SMALL_BUFFERS);
-	world->client_memory = sim_memory_new("client", MBUFS, LARGE_BUFFERS, LARGE_BUFFERS);
+	world->client_memory = sim_memory_new("client", 2 * MBUFS, LARGE_BUFFERS, LARGE_BUFFERS);
 	world->workload_memory = sim_memory_new("workload", MBUFS, LARGE_BUFFERS, LARGE_BUFFERS);
 }
 
@@ -166,6 +201,22 @@ void sim_world_seed(struct sim_world *world, uint64_t seed)
 	world->began_us = world->now_us;
 }
 
+static uint64_t wall_s(const struct sim_world *world)
+{
+	return SIM_WALL_S + (world->now_us - world->began_us) / 1000000;
+}
+
+// step_node runs a node's workers, in either order when both receive.
+static void step_node(struct sim_world *world, struct sim_node *node)
+{
+	struct worker *workers[] = {node->worker, node->second.worker};
+	bool is_second_first = world->plan.is_spread && random_below(&world->random, 2);
+	for (unsigned i = 0; i < 2; i++)
+		if (workers[i ^ is_second_first])
+			worker_step(workers[i ^ is_second_first], world->now_us, wall_s(world));
+	sim_control_step(&node->control);
+}
+
 // sync runs nodes and controls until every node has its first full set.
 static void sync(struct sim_world *world)
 {
@@ -173,8 +224,7 @@ static void sync(struct sim_world *world)
 		is_synced = true;
 		CHECK(world->now_us - world->began_us < 10000000);
 		for (unsigned n = 0; n < SIM_NODE_COUNT; n++) {
-			worker_step(world->nodes[n].worker, world->now_us, SIM_WALL_S);
-			sim_control_step(&world->nodes[n].control);
+			step_node(world, &world->nodes[n]);
 			is_synced &= world->nodes[n].control.applied != 0 ||
 				     (n == SIM_EDGE && world->plan.has_no_edge_control);
 		}
@@ -198,11 +248,20 @@ void sim_world_open(struct sim_world *world, const struct sim_world_plan *plan)
 void sim_world_step(struct sim_world *world)
 {
 	sim_host_step(&world->client_host, world->now_us, 64);
-	for (unsigned n = 0; n < SIM_NODE_COUNT; n++) {
-		worker_step(world->nodes[n].worker, world->now_us, SIM_WALL_S);
-		sim_control_step(&world->nodes[n].control);
-	}
+	for (unsigned n = 0; n < SIM_NODE_COUNT; n++)
+		step_node(world, &world->nodes[n]);
 	sim_host_step(&world->workload_host, world->now_us, 64);
+}
+
+static uint64_t node_next_us(const struct sim_world *world, const struct sim_node *node)
+{
+	const struct worker *second = node->second.worker;
+	uint64_t next_us = worker_next_us(node->worker);
+	if (!second)
+		return next_us;
+	if (worker_has_input(node->worker) || worker_has_input(second))
+		return world->now_us;
+	return MIN(next_us, worker_next_us(second));
 }
 
 void sim_world_advance(struct sim_world *world)
@@ -211,15 +270,14 @@ void sim_world_advance(struct sim_world *world)
 	for (unsigned s = 0; s < SIM_SEGMENT_COUNT; s++)
 		next = MIN(next, sim_link_next_us(world->links[s]));
 	for (unsigned n = 0; n < SIM_NODE_COUNT; n++)
-		next = MIN(next, worker_next_us(world->nodes[n].worker));
+		next = MIN(next, node_next_us(world, &world->nodes[n]));
 	next = MIN(next, sim_host_next_us(&world->client_host, world->now_us));
 	next = MIN(next, sim_host_next_us(&world->workload_host, world->now_us));
 	world->now_us = MAX(next, world->now_us + 20);
 }
 
-static const char *node_leftovers(struct sim_node *node)
+static const char *worker_leftovers(struct worker *worker, struct sim_memory *memory)
 {
-	struct worker *worker = node->worker;
 	struct proxy_in_use proxy = proxy_in_use(worker->proxy);
 	struct tcp_in_use tcp = tcp_in_use(worker->tcp);
 	if (proxy.exchange_count)
@@ -234,9 +292,19 @@ static const char *node_leftovers(struct sim_node *node)
 		return "the cache waits for somebody";
 	if (buf_pool_in_use(&worker->bufs))
 		return "a buffer is left";
-	if (rte_mempool_in_use_count(node->memory->mbufs))
+	if (worker->handoff && handoff_has_input(worker->handoff, worker->index))
+		return "something between workers is left";
+	if (rte_mempool_in_use_count(memory->mbufs))
 		return "an mbuf is left";
 	return NULL;
+}
+
+static const char *node_leftovers(struct sim_node *node)
+{
+	const char *what = worker_leftovers(node->worker, node->memory);
+	if (!what && node->second.worker)
+		what = worker_leftovers(node->second.worker, node->second.memory);
+	return what;
 }
 
 const char *sim_world_leftovers(struct sim_world *world)
@@ -253,31 +321,49 @@ const char *sim_world_leftovers(struct sim_world *world)
 	return NULL;
 }
 
+static void print_worker(const struct worker *worker, bool has_journal)
+{
+	const uint64_t *value = worker->counters.value;
+	for (unsigned c = 0; c < COUNTER_COUNT; c++)
+		if (value[c] && strcmp(counter_info[c].module, "worker") != 0)
+			fprintf(stderr, "  %s worker %u: %s_%s %" PRIu64 "\n",
+				worker->conf->node.id, worker->index, counter_info[c].module,
+				counter_info[c].name, value[c]);
+	if (has_journal)
+		journal_print(&worker->journal, stderr);
+}
+
 void sim_world_print(struct sim_world *world, bool has_journals)
 {
 	for (unsigned n = 0; n < SIM_NODE_COUNT; n++) {
-		const uint64_t *value = world->nodes[n].worker->counters.value;
-		for (unsigned c = 0; c < COUNTER_COUNT; c++)
-			if (value[c] && strcmp(counter_info[c].module, "worker") != 0)
-				fprintf(stderr, "  %s %s_%s %" PRIu64 "\n", sim_node_names[n],
-					counter_info[c].module, counter_info[c].name, value[c]);
-		if (has_journals)
-			journal_print(&world->nodes[n].worker->journal, stderr);
+		print_worker(world->nodes[n].worker, has_journals);
+		if (world->nodes[n].second.worker)
+			print_worker(world->nodes[n].second.worker, has_journals);
 	}
 }
 
 uint64_t sim_world_counter(const struct sim_world *world, enum sim_node_name node,
 			   enum counter counter)
 {
-	return world->nodes[node].worker->counters.value[counter];
+	const struct worker *second = world->nodes[node].second.worker;
+	return world->nodes[node].worker->counters.value[counter] +
+	       (second ? second->counters.value[counter] : 0);
 }
 
 void sim_world_close(struct sim_world *world)
 {
 	for (unsigned n = 0; n < SIM_NODE_COUNT; n++) {
-		sim_control_fini(&world->nodes[n].control);
-		worker_close(world->nodes[n].worker);
-		worker_free(world->nodes[n].worker);
+		struct sim_node *node = &world->nodes[n];
+		sim_control_fini(&node->control);
+		worker_close(node->worker);
+		if (node->second.worker) {
+			worker_close(node->second.worker);
+			worker_free(node->second.worker);
+			node->second.worker = NULL;
+		}
+		worker_free(node->worker);
+		handoff_free(node->handoff);
+		node->handoff = NULL;
 	}
 	sim_host_close(&world->client_host);
 	sim_host_close(&world->workload_host);

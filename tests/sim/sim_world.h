@@ -9,18 +9,27 @@
 #include "sim_host.h"
 #include "sim_pki.h"
 
-#define SIM_WALL_S 1800000000u // Unix time, standing still
+#define SIM_WALL_S 1800000000u // Unix time when a world begins
 #define SIM_MESH   "mesh.test"
 #define SIM_HOST   "shop.test"
 
 enum sim_node_name { SIM_EDGE, SIM_GATEWAY, SIM_SIDECAR, SIM_NODE_COUNT };
 enum sim_segment { SIM_ACCESS, SIM_WIDE, SIM_LOCAL, SIM_HOST_SEGMENT, SIM_SEGMENT_COUNT };
 
+// A node's workers beyond the first, which is in sim_node.
+struct sim_second {
+	struct sim_memory *memory;
+	struct worker *worker; // NULL: there is none
+	struct port *ports[2];
+};
+
 struct sim_node {
 	struct conf conf;
 	struct sim_memory *memory;
 	struct worker *worker;
 	struct port *ports[2];
+	struct sim_second second;
+	struct handoff *handoff; // between the two
 	struct sim_control control;
 };
 
@@ -33,10 +42,12 @@ struct sim_world_plan {
 	const char *conf_more[SIM_NODE_COUNT];
 	const char *listen[SIM_NODE_COUNT]; // protocol of the first listener, or NULL: the usual
 	bool is_v6;
-	bool is_route_on_demand;                // the edge's route is sent only when it asks
-	bool has_no_route;                      // nobody has a route
-	bool has_no_endpoint;                   // the sidecar has no workload
-	bool has_no_edge_control;               // nobody ever tells the edge anything
+	bool has_two_workers;     // every node, on shared ports
+	bool is_spread;           // and both receive, whoever comes first; else only the first does
+	bool is_route_on_demand;  // the edge's route is sent only when it asks
+	bool has_no_route;        // nobody has a route
+	bool has_no_endpoint;     // the sidecar has no workload
+	bool has_no_edge_control; // nobody ever tells the edge anything
 	const char *identities[SIM_NODE_COUNT]; // SPIFFE names in place of the right ones
 	uint64_t identity_wall_s; // identities of the gateway are valid a day around it; 0 = now
 	bool has_other_ca;        // the gateway's identity is from a CA that nobody trusts
@@ -86,7 +97,7 @@ const char *sim_world_leftovers(struct sim_world *world);
 // sim_world_print writes every counter that is not zero to stderr, and the journals when asked.
 void sim_world_print(struct sim_world *world, bool has_journals);
 
-// sim_world_counter reads a counter of a node.
+// sim_world_counter reads a counter of a node, summed over its workers.
 uint64_t sim_world_counter(const struct sim_world *world, enum sim_node_name node,
 			   enum counter counter);
 
