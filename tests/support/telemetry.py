@@ -48,4 +48,5 @@ def main():
         print(json.dumps(ask(sock, limit, sys.argv[2]), indent=1))
 
 
-main()
+if __name__ == '__main__':
+    main()

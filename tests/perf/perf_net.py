@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where systems are measured: two namespaces, two links of the same kind, one core each side.
+
+  client namespace, client core                        server namespace, server core
+  h2load, origin   ker0 198.18.0.2 ----- veth ----- ker0 198.18.0.1   peers, on the kernel's stack
+                   own0 198.18.1.2 ----- veth ----- own0 (198.18.1.1) ours, on net_af_xdp
+
+What a link receives is worked on by the core of the side that receives, as a network card's interrupts
+would be: RPS for the kernel's stack, a threaded NAPI on the server core for the AF_XDP port.
+198.18.0.0/15 is for benchmarks (RFC 2544). Everything is gone after `close`.
+"""
+import os
+import signal
+import subprocess
+import time
+
+
+def run(*command, check=True, env=None):
+    """Runs a command quietly; its words are the error's when it fails."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    if check and result.returncode != 0:
+        raise RuntimeError(f'{" ".join(command)}: {result.stderr.strip() or result.stdout.strip()}')
+    return result.stdout
+
+
+def read(path):
+    """A file's text; empty when it is not there (a process may end any time)."""
+    try:
+        with open(path, encoding='utf-8', errors='replace') as file:
+            return file.read()
+    except OSError:
+        return ''
+
+
+def write(path, text):
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(text)
+
+
+def wait_for(what, is_there, seconds=20):
+    end = time.monotonic() + seconds
+    while not is_there():
+        if time.monotonic() > end:
+            raise RuntimeError(f'no {what} after {seconds} s')
+        time.sleep(0.05)
+
+
+def threads_named(prefix):
+    """Kernel threads whose name begins so."""
+    return {int(pid) for pid in os.listdir('/proc') if pid.isdigit()
+            and read(f'/proc/{pid}/comm').startswith(prefix) and not read(f'/proc/{pid}/cmdline')}
+
+
+class Net:
+    """The two namespaces, their links, and the processes that run in them."""
+
+    PEER, OWN, CLIENT_PEER, CLIENT_OWN = '198.18.0.1', '198.18.1.1', '198.18.0.2', '198.18.1.2'
+
+    def __init__(self, server_core, client_core):
+        self.server_core, self.client_core = server_core, client_core
+        self.server = f'mrperf-{os.getpid()}-server'
+        self.client = f'mrperf-{os.getpid()}-client'
+        self.napi, self.processes = set(), []
+
+    def open(self):
+        for space in (self.server, self.client):
+            run('ip', 'netns', 'add', space)
+            run('ip', '-n', space, 'link', 'set', 'lo', 'up')
+            # The machine's default may pace with timers; all systems get the same.
+            run('ip', 'netns', 'exec', space, 'sysctl', '-qw', 'net.ipv4.tcp_congestion_control=reno',
+                'net.ipv4.ip_local_port_range=1024 65535', 'net.ipv4.tcp_tw_reuse=1',
+                'net.core.somaxconn=65535', 'net.ipv4.tcp_max_syn_backlog=65535',
+                'net.ipv6.conf.all.disable_ipv6=1')
+        one_queue = ('numtxqueues', '1', 'numrxqueues', '1')
+        for name in ('ker0', 'own0'):
+            run('ip', 'link', 'add', name, *one_queue, 'netns', self.server,
+                'type', 'veth', 'peer', 'name', name, *one_queue, 'netns', self.client)
+        for space, name, address in ((self.server, 'ker0', self.PEER),
+                                     (self.client, 'ker0', self.CLIENT_PEER),
+                                     (self.client, 'own0', self.CLIENT_OWN)):
+            run('ip', '-n', space, 'address', 'add', f'{address}/24', 'dev', name)
+        # Nobody finishes a checksum or cuts a large packet between this kernel and a DPDK port.
+        run('ip', 'netns', 'exec', self.client, 'ethtool', '-K', 'own0', 'tx', 'off', 'tso', 'off',
+            'gso', 'off')
+        for space, core in ((self.server, self.server_core), (self.client, self.client_core)):
+            for name in ('ker0', 'own0'):
+                run('ip', '-n', space, 'link', 'set', name, 'up')
+                self._set(space, f'/sys/class/net/{name}/queues/rx-0/rps_cpus', f'{1 << core:x}')
+
+    def _set(self, space, path, value):
+        run('ip', 'netns', 'exec', space, 'sh', '-c', f'echo {value} > {path}')
+
+    def pin_napi(self, before):
+        """Gives the AF_XDP port's NAPI, there once the port is open, a thread on the server core."""
+        try:
+            self._set(self.server, '/sys/class/net/own0/threaded', '1')
+        except RuntimeError:
+            return False
+        self.napi = threads_named('napi/own0') - before
+        for pid in self.napi:
+            os.sched_setaffinity(pid, {self.server_core})
+        return bool(self.napi)
+
+    def start(self, command, is_server, log, stop_signal=signal.SIGTERM):
+        """Starts a process in a namespace on that side's core."""
+        core = self.server_core if is_server else self.client_core
+        with open(log, 'ab') as out:
+            process = subprocess.Popen(
+                ['ip', 'netns', 'exec', self.server if is_server else self.client,
+                 'taskset', '-c', str(core)] + command,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd='/')
+        process.stop_signal = stop_signal
+        self.processes.append(process)
+        return process
+
+    def from_client(self, command, seconds):
+        """Runs a bounded command on the client core; its output."""
+        result = subprocess.run(
+            ['ip', 'netns', 'exec', self.client, 'taskset', '-c', str(self.client_core)] + command,
+            capture_output=True, text=True, check=False, timeout=seconds)
+        return result.stdout + result.stderr
+
+    def close(self):
+        """Ends what runs in the namespaces, and removes them."""
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                os.killpg(process.pid, process.stop_signal)
+        end = time.monotonic() + 5
+        while time.monotonic() < end and any(p.poll() is None for p in self.processes):
+            time.sleep(0.05)
+        for space in (self.server, self.client):
+            for pid in run('ip', 'netns', 'pids', space, check=False).split():
+                os.kill(int(pid), signal.SIGKILL)
+            run('ip', 'netns', 'del', space, check=False)
+
+
+def family(pid):
+    """A process and all its descendants."""
+    out = [pid]
+    for task in read(f'/proc/{pid}/task/{pid}/children').split():
+        out += family(int(task))
+    return out
+
+
+def task_ns(pids):
+    """Nanoseconds that these processes' threads ran: user and system, softirqs on top of them included."""
+    total = 0
+    for pid in pids:
+        try:
+            tasks = os.listdir(f'/proc/{pid}/task')
+        except OSError:
+            continue
+        for task in tasks:
+            total += int((read(f'/proc/{pid}/task/{task}/schedstat') or '0').split()[0])
+    return total
+
+
+def core_busy_ns(core):
+    """Nanoseconds that a core did anything, in the kernel's ticks."""
+    for line in read('/proc/stat').splitlines():
+        if line.startswith(f'cpu{core} '):
+            ticks = [int(word) for word in line.split()[1:8]]
+            return (sum(ticks) - ticks[3] - ticks[4]) * 10**9 // os.sysconf('SC_CLK_TCK')
+    return 0

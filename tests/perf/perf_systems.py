@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The systems under test: one worker each, the same certificate, TLS 1.3, no access log.
+
+A system is: name, address, works (what it can do), start(), pids(), busy_ns() (None for peers).
+"""
+import os
+import shutil
+import sys
+
+import perf_net
+from perf_net import read, run, write
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.join(ROOT, 'tools'), os.path.join(ROOT, 'tests', 'support')]
+import lab_conf  # noqa: E402
+import telemetry  # noqa: E402
+
+HOST, ORIGIN_PORT = 'bench.example', 8080
+ALL_WORKS = {'h1', 'h2', 'handshake', 'large', 'miss'}
+
+
+class System:
+    """What is common: a directory, a process in the server's namespace."""
+
+    name, package, works = '', '', ALL_WORKS
+    address, port = perf_net.Net.PEER, 443  # peers stand side by side: a port each
+
+    def __init__(self, net, directory, options):
+        self.net, self.options = net, options
+        self.top, self.directory = directory, os.path.join(directory, self.name)
+        self.process = None
+        os.makedirs(self.directory)
+
+    def path(self, *parts):
+        return os.path.join(self.directory, *parts)
+
+    def missing(self):
+        """Why this system cannot be measured here; empty when it can."""
+        return '' if shutil.which(self.name) else f'{self.package} is not installed (--install)'
+
+    def run(self, text, *command):
+        write(self.path('conf'), text)
+        self.process = self.net.start(list(command), True, self.path('log'))
+
+    def pids(self):
+        return perf_net.family(self.process.pid)
+
+    def busy_ns(self):
+        return None
+
+    def version(self):
+        return run('dpkg-query', '-W', '-f', '${Version}', self.package, check=False)
+
+    @property
+    def certificate(self):
+        return os.path.join(self.top, 'chain.pem'), os.path.join(self.top, 'key.pem')
+
+
+class Nginx(System):
+    name = package = 'nginx'
+
+    def start(self):
+        chain, key = self.certificate
+        origin = f'{self.net.CLIENT_PEER}:{ORIGIN_PORT}'
+        places = ''.join(f'{kind}_temp_path {self.path(kind)};\n' for kind in
+                         ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
+        self.run(f'''user root; worker_processes 1; daemon off; pid {self.path("pid")};
+error_log {self.path("err")} crit;
+events {{ worker_connections 16000; }}
+http {{
+access_log off; sendfile on; tcp_nopush on; keepalive_timeout 600s; keepalive_requests 1000000000;
+http2_max_concurrent_streams 256;
+{places}
+proxy_cache_path {self.path("cache")} levels=1:2 keys_zone=c:16m max_size=256m use_temp_path=off;
+open_file_cache max=1000 inactive=600s; open_file_cache_valid 600s;
+upstream origin {{ server {origin}; keepalive 128; keepalive_requests 1000000000; }}
+proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
+server {{
+listen {self.address}:{self.port} ssl http2 backlog=65535; server_name {HOST};
+ssl_certificate {chain}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;
+location /cached/ {{ proxy_pass http://origin; proxy_cache c; }}
+location / {{ proxy_pass http://origin; }}
+}}
+}}
+''', 'nginx', '-c', self.path('conf'), '-e', self.path('err'))
+
+
+class Haproxy(System):
+    name = package = 'haproxy'
+    port = 444
+
+    def start(self):
+        chain, key = self.certificate
+        write(self.path('both.pem'), read(chain) + read(key))
+        origin = f'{self.net.CLIENT_PEER}:{ORIGIN_PORT}'
+        self.run(f'''global
+ nbthread 1
+ maxconn 8000
+ ssl-default-bind-options ssl-min-ver TLSv1.3
+defaults
+ mode http
+ timeout client 600s
+ timeout http-keep-alive 600s
+ timeout server 600s
+ timeout connect 5s
+ http-reuse always
+cache c
+ total-max-size 200
+ max-object-size 20000000
+ max-age 3600
+frontend f
+ bind {self.address}:{self.port} ssl crt {self.path("both.pem")} alpn h2,http/1.1 backlog 65535
+ use_backend cached if {{ path_beg /cached/ }}
+ default_backend plain
+backend cached
+ http-request cache-use c
+ http-response cache-store c
+ server a {origin}
+backend plain
+ server a {origin}
+''', 'haproxy', '-f', self.path('conf'), '-db')
+
+
+class H2o(System):
+    name = package = 'h2o'
+    port = 445
+    # Debian's 2.2 has no response cache: its hits are files, as its users would have them.
+
+    def start(self):
+        chain, key = self.certificate
+        os.makedirs(self.path('root'))
+        for size in ('1k', '10m'):
+            shutil.copy(os.path.join(self.top, 'origin', 'root', size), self.path('root', size))
+        self.run(f'''user: root
+num-threads: 1
+pid-file: {self.path("pid")}
+error-log: {self.path("err")}
+http1-request-timeout: 600
+http2-idle-timeout: 600
+http2-max-concurrent-requests-per-connection: 256
+listen:
+  host: {self.address}
+  port: {self.port}
+  ssl:
+    certificate-file: {chain}
+    key-file: {key}
+hosts:
+  "default":
+    paths:
+      /cached:
+        file.dir: {self.path("root")}
+      /:
+        proxy.reverse.url: "http://{self.net.CLIENT_PEER}:{ORIGIN_PORT}/"
+        proxy.timeout.keepalive: 600000
+''', 'h2o', '-c', self.path('conf'))
+
+
+class Millrace(System):
+    """Our edge alone: the origin is its workload, control runs beside it."""
+
+    name, package = 'millrace', ''
+    address = perf_net.Net.OWN
+
+    def __init__(self, net, directory, options):
+        super().__init__(net, directory, options)
+        self.control = self.socket = None
+
+    def program(self, name):
+        for base, _, names in os.walk(self.options.build):
+            if name in names and os.path.isfile(os.path.join(base, name)):
+                return os.path.join(base, name)
+        return ''
+
+    def missing(self):
+        if not all(self.program(p) for p in ('millrace-dataplane', 'millrace-control', 'millrace')):
+            return 'not built: meson setup --buildtype=release DIR && ninja -C DIR; --build DIR'
+        return ''
+
+    def version(self):
+        return run('git', '-C', ROOT, 'rev-parse', '--short', 'HEAD', check=False).strip()
+
+    def conf(self):
+        chain, key = self.certificate
+        return {
+            'version': 1,
+            'node': {'id': 'edge-1', 'role': 'edge', 'location': 'par', 'mesh': 'mesh.example'},
+            'run_dir': self.path('run'),
+            'dataplane': {'cores': str(self.net.server_core), 'idle': self.options.idle,
+                          'hugepages': 'never', 'memory': '512MiB', 'mbufs': 16384,
+                          'ports': [{'name': 'own0', 'device': 'net_af_xdp0,iface=own0',
+                                     'addresses': [f'{self.address}/24']}]},
+            'listen': [{'address': '*', 'port': 443, 'protocol': 'https'}],
+            'registry': {'kind': 'sqlite', 'path': self.path('registry.db')},
+            'identity': {'ca': True, 'state_dir': self.path('state')},
+            'certificates': [{'chain': chain, 'key': key, 'default': True}],
+            'cache': {'memory': '128MiB', 'max_object': '16MiB'},
+            'development_ca': False,
+        }
+
+    def start(self):
+        for name in ('run', 'state'):
+            os.makedirs(self.path(name), mode=0o700)
+        before = perf_net.threads_named('napi/own0')
+        self.run(lab_conf.text_of(self.conf()), self.program('millrace-dataplane'),
+                 '--conf', self.path('conf'))
+        self.control = self.net.start([self.program('millrace-control'), '--conf',
+                                       self.path('conf')], True, self.path('control.log'))
+        perf_net.wait_for('control of millrace',
+                          lambda: os.path.exists(self.path('run', 'control.sock')))
+        origin = f'{self.net.CLIENT_OWN}:{ORIGIN_PORT}'
+        words = ['service', 'set', 'origin', '--host', '*', '--to', origin, '--location', 'par']
+        command = [self.program('millrace'), '--socket', self.path('run', 'control.sock')] + words
+
+        def is_set():
+            try:
+                return bool(run(*command)) or True
+            except RuntimeError:
+                return False
+        perf_net.wait_for('service of millrace', is_set)
+        perf_net.wait_for('NAPI thread', lambda: self.net.pin_napi(before), 5)
+
+    def busy_ns(self):
+        """The worker's own count: turns that found something to do, by the TSC."""
+        if not self.socket:
+            self.socket = telemetry.connect(self.path('run'))
+        cycles = telemetry.counter(*self.socket, 'worker_cycles_busy')
+        return cycles * 1000000 // self.options.tsc_khz
+
+    def counters(self):
+        self.busy_ns()
+        return {m: telemetry.ask(*self.socket, f'/millrace/{m}') for m in ('worker', 'tcp', 'tls')}
+
+
+SYSTEMS = [Millrace, Nginx, Haproxy, H2o]
+
+
+def origin(net, directory):
+    """nginx as the plain upstream, on the client core."""
+    state = os.path.join(directory, 'origin')
+    root = os.path.join(state, 'root')
+    os.makedirs(root)
+    for name, size in (('1k', 1024), ('10m', 10 << 20)):
+        with open(os.path.join(root, name), 'wb') as file:
+            file.write(os.urandom(size))
+    places = ''.join(f'{kind}_temp_path {state}/{kind};\n' for kind in
+                     ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
+    write(os.path.join(state, 'conf'), f'''user root; worker_processes 1; daemon off; pid {state}/pid;
+error_log {state}/err crit;
+events {{ worker_connections 8000; }}
+http {{
+access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; keepalive_timeout 600s;
+default_type application/octet-stream; {places}
+open_file_cache max=100 inactive=600s; open_file_cache_valid 600s;
+server {{
+listen {ORIGIN_PORT} backlog=4096; root {root};
+location /cached/ {{ alias {root}/; add_header Cache-Control "max-age=36000"; }}
+location / {{ add_header Cache-Control "no-store"; }}
+}}
+}}
+''')
+    net.start(['nginx', '-c', f'{state}/conf', '-e', f'{state}/err'], False, f'{state}/log')
+
+
+def certificate(directory):
+    """One P-256 certificate for everybody."""
+    run('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
+        '-nodes', '-days', '30', '-subj', f'/CN={HOST}', '-addext', f'subjectAltName=DNS:{HOST}',
+        '-keyout', os.path.join(directory, 'key.pem'), '-out', os.path.join(directory, 'chain.pem'))
