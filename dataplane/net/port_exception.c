@@ -57,14 +57,32 @@ void port_exception_send(struct port_exception *exception, struct rte_mbuf *mbuf
 	rte_pktmbuf_free(mbuf);
 }
 
+// tag_all gives the kernel's frames the port's tag, which they came without; returns how many are
+// left of them.
+static uint16_t tag_all(const struct port *port, struct rte_mbuf **mbufs, uint16_t count)
+{
+	uint16_t left = 0;
+	if (port->vlan == 0)
+		return count;
+	for (uint16_t i = 0; i < count; i++) {
+		mbufs[i]->vlan_tci = port->vlan;
+		if (rte_vlan_insert(&mbufs[i]) == 0)
+			mbufs[left++] = mbufs[i];
+		else
+			rte_pktmbuf_free(mbufs[i]);
+	}
+	return left;
+}
+
 uint32_t port_exception_run(struct port_exception *exception)
 {
 	struct rte_mbuf *mbufs[PORT_BURST];
 	uint16_t count = rte_eth_rx_burst(exception->tap->id, 0, mbufs, PORT_BURST);
 	if (count == 0)
 		return 0;
-	uint16_t sent = exception->port->ops->tx(exception->port, mbufs, count);
-	rte_pktmbuf_free_bulk(mbufs + sent, (unsigned)(count - sent));
+	uint16_t ready = tag_all(exception->port, mbufs, count);
+	uint16_t sent = exception->port->ops->tx(exception->port, mbufs, ready);
+	rte_pktmbuf_free_bulk(mbufs + sent, (unsigned)(ready - sent));
 	counter_add(exception->counters, COUNTER_port_exception_full, (uint64_t)(count - sent));
 	return count;
 }
