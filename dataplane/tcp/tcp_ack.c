@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Step 5 of RFC 9293 3.10.7.4, check the ACK field: what it acknowledges, round trip, window, loss
-// recovery (RFC 6675, RFC 6582 without SACK) and the states that wait for our FIN's ACK.
+// recovery (RFC 6675 at the rate of RFC 6937, RFC 6582 without SACK) and the states that wait for
+// our FIN's ACK.
 #include "tcp_priv.h"
 
 // finish_handshake is the SYN-RECEIVED part.
@@ -79,6 +80,7 @@ static bool recover_step(struct tcp_conn *conn, uint32_t acked_bytes)
 	}
 	if (seq_at_or_before(conn->recover, conn->una)) {
 		bool was_rto = conn->recovery == TCP_RECOVERY_RTO;
+		tcp_ack_end_rate(conn);
 		conn->recovery = TCP_RECOVERY_NONE;
 		conn->dup_acks = 0;
 		return was_rto;
@@ -131,6 +133,41 @@ static bool take_sack(struct tcp_conn *conn, const struct tcp_segment *segment)
 	return is_news;
 }
 
+// held_bytes is what the peer holds above the cumulative acknowledgement.
+static uint32_t held_bytes(const struct tcp_conn *conn)
+{
+	return tcp_sack_held_bytes(&conn->board, (struct tcp_range){conn->una, conn->max});
+}
+
+// keep_rate is RFC 6937 3.1: while we recover, what leaves is in proportion to what arrived at the
+// peer, so that a queue that just overflowed is not met with a burst. delivered_bytes is
+// DeliveredData of this ACK; is_safe that it moved SND.UNA, so that nothing newly lost shows.
+static void keep_rate(struct tcp_conn *conn, uint32_t delivered_bytes, bool is_safe)
+{
+	if (conn->recovery != TCP_RECOVERY_FAST || !conn->agreed.has_sack)
+		return;
+	uint32_t pipe = tcp_snd_in_flight(conn);
+	uint32_t ssthresh = conn->cc.ssthresh_bytes;
+	conn->delivered_bytes += delivered_bytes;
+	int64_t ahead = (int64_t)conn->delivered_bytes - conn->recovered_bytes;
+	int64_t may_send = 0;
+	if (pipe > ssthresh) {
+		uint64_t share = (uint64_t)conn->delivered_bytes * ssthresh;
+		share = (share + conn->recover_bytes - 1) / conn->recover_bytes;
+		may_send = (int64_t)share - conn->recovered_bytes;
+	} else { // slow start reduction bound
+		may_send = MAX(ahead, (int64_t)delivered_bytes) + (is_safe ? conn->cc.mss : 0);
+		may_send = MIN(may_send, (int64_t)ssthresh - pipe);
+	}
+	conn->cc.cwnd_bytes = pipe + (uint32_t)MAX(may_send, (int64_t)0);
+}
+
+void tcp_ack_end_rate(struct tcp_conn *conn)
+{
+	if (conn->recovery == TCP_RECOVERY_FAST && conn->agreed.has_sack)
+		conn->cc.cwnd_bytes = conn->cc.ssthresh_bytes;
+}
+
 // detect_loss enters fast recovery (RFC 6675 5 (4), RFC 6582 3.2 step 2).
 static void detect_loss(struct tcp_conn *conn)
 {
@@ -144,6 +181,8 @@ static void detect_loss(struct tcp_conn *conn)
 	tcp_count(conn->tcp, COUNTER_tcp_recoveries);
 	conn->cc.ops->lost(&conn->cc, tcp_snd_in_flight(conn), conn->tcp->now_us);
 	conn->recovery = TCP_RECOVERY_FAST;
+	conn->recover_bytes = seq_distance(conn->una, conn->nxt);
+	conn->delivered_bytes = conn->recovered_bytes = 0;
 	conn->recover = conn->max;
 	conn->retransmitted = conn->una;
 	conn->is_rexmit_due = true;
@@ -181,6 +220,8 @@ bool tcp_ack_input(struct tcp_conn *conn, const struct tcp_segment *segment)
 		return false;
 	if (seq_before(segment->ack, conn->una))
 		return true; // overtaken by a later ACK: only its text may be new
+	uint32_t held_before = held_bytes(conn);
+	uint32_t acked_bytes = seq_distance(conn->una, segment->ack);
 	bool is_sack_news = take_sack(conn, segment);
 	bool has_window_changed = update_window(conn, segment);
 	if (seq_before(conn->una, segment->ack)) {
@@ -190,6 +231,7 @@ bool tcp_ack_input(struct tcp_conn *conn, const struct tcp_segment *segment)
 		conn->dup_acks += is_dup; // RFC 5681 2
 	}
 	detect_loss(conn);
+	keep_rate(conn, acked_bytes + held_bytes(conn) - held_before, acked_bytes > 0);
 	tcp_conn_notify(conn, 0);
 	return check_fin(conn);
 }

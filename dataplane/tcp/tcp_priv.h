@@ -119,6 +119,9 @@ struct tcp_conn {
 	struct tcp_seq wl1, wl2;
 	struct tcp_seq recover;       // recovery ends here
 	struct tcp_seq retransmitted; // HighRxt of RFC 6675
+	uint32_t recover_bytes;       // RecoverFS of RFC 6937: what was outstanding at its start
+	uint32_t delivered_bytes;     // prr_delivered: reached the peer since
+	uint32_t recovered_bytes;     // prr_out: sent since
 	struct tcp_seq timed_end;
 	uint64_t timed_us;
 	uint64_t sent_us;    // last time data left
@@ -371,6 +374,10 @@ void tcp_icmp_error(void *user, const struct addr *local, const struct addr *rem
 
 // tcp_ack_input is step 5 of RFC 9293 3.10.7.4. False when the segment must be dropped.
 bool tcp_ack_input(struct tcp_conn *conn, const struct tcp_segment *segment);
+
+// tcp_ack_end_rate ends the pacing of RFC 6937: the window is what the loss left of it. Call it
+// before recovery changes.
+void tcp_ack_end_rate(struct tcp_conn *conn);
 
 // tcp_rcv_text is step 7: it takes mbuf, trimmed to the window, payload only.
 void tcp_rcv_text(struct tcp_conn *conn, const struct tcp_segment *segment, struct rte_mbuf *mbuf);

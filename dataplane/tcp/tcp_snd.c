@@ -178,6 +178,8 @@ void tcp_snd_sent(struct tcp_conn *conn, const struct tcp_pick *pick)
 	conn->sent_us = tcp->now_us;
 	if (conn->recovery == TCP_RECOVERY_FAST && pick->is_again)
 		conn->retransmitted = seq_later(conn->retransmitted, end);
+	if (conn->recovery == TCP_RECOVERY_FAST)
+		conn->recovered_bytes += pick->bytes;
 	if (!pick->is_probe)
 		conn->nxt = seq_later(conn->nxt, end);
 	conn->max = seq_later(conn->max, end);

@@ -35,6 +35,7 @@ static void expire_rto(struct tcp_conn *conn)
 	if (give_up(conn, conn->tcp->limits.retries, COUNTER_tcp_timed_out))
 		return;
 	tcp_count(conn->tcp, COUNTER_tcp_rto_expiries);
+	tcp_ack_end_rate(conn);
 	if (conn->recovery != TCP_RECOVERY_RTO)
 		conn->cc.ops->expired(&conn->cc, in_flight, conn->tcp->now_us);
 	else
