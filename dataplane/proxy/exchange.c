@@ -282,19 +282,19 @@ static void ask_cache(struct exchange *exchange)
 void exchange_route(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
-	bool is_stale = false;
-	enum route_answer answer = route_find(proxy->routes, exchange->host, exchange->path,
-					      proxy->now_us, &exchange->service_id, &is_stale);
-	if (answer == ROUTE_UNKNOWN && proxy->role->is_looking_up) {
+	struct route_found found =
+		route_find(proxy->routes, exchange->host, exchange->path, proxy->now_us);
+	exchange->service_id = found.service_id;
+	if (found.answer == ROUTE_UNKNOWN && proxy->role->is_looking_up) {
 		if (exchange->state != EXCHANGE_LOOKUP)
 			wait_for_lookup(exchange);
 		return;
 	}
 	exchange_stop_waiting(exchange);
 	wheel_disarm(proxy->wheel, &exchange->timer);
-	if (is_stale && proxy->role->is_looking_up)
+	if (found.is_stale && proxy->role->is_looking_up)
 		refresh(proxy, exchange->host);
-	if (answer != ROUTE_FOUND)
+	if (found.answer != ROUTE_FOUND)
 		exchange_reply(exchange, COUNTER_exchange_no_route);
 	else if (proxy->cache)
 		ask_cache(exchange);

@@ -43,8 +43,9 @@ void exchange_connect(struct exchange *exchange)
 	struct proxy *proxy = exchange->proxy;
 	if (proxy->retry_tokens < RETRY_TOKENS_MAX)
 		proxy->retry_tokens += RETRY_EARNED;
-	if (!route_pick(proxy->routes, exchange->service_id, exchange->tried, exchange->tried_count,
-			proxy->now_us, &exchange->target)) {
+	struct route_tried tried = {exchange->tried, exchange->tried_count};
+	if (!route_pick(proxy->routes, exchange->service_id, tried, proxy->now_us,
+			&exchange->target)) {
 		enum counter reason = exchange->reason == COUNTER_COUNT
 					      ? COUNTER_exchange_no_endpoint
 					      : exchange->reason;

@@ -59,18 +59,29 @@ void route_sweep(struct route_table *table);
 
 // route_find looks up host (lower case, without port) and path (a query may follow). Of the routes
 // that match both, the longest host wins, then the longest path; "/api" ends at a segment. An
-// expired row still answers FOUND and sets *is_stale: serve, and ask again.
-enum route_answer route_find(struct route_table *table, struct slice host, struct slice path,
-			     uint64_t now_us, uint32_t *service_id, bool *is_stale);
+// expired row still answers FOUND and is_stale: serve, and ask again.
+struct route_found {
+	enum route_answer answer;
+	uint32_t service_id; // 0 unless FOUND
+	bool is_stale;
+};
+struct route_found route_find(struct route_table *table, struct slice host, struct slice path,
+			      uint64_t now_us);
+
+// Endpoints that were tried for a request already: borrowed ids.
+struct route_tried {
+	const uint32_t *ids;
+	uint32_t count;
+};
 
 // route_pick chooses an endpoint for a service: nearest location with healthy presence (spill by
 // the 1.4 rule), then power of two choices by requests in flight; draining and ejected ones last,
-// after good ones of other locations; `tried` (tried_count ids) are never chosen. Below half
+// after good ones of other locations; those `tried` are never chosen. Below half
 // healthy all of a location are used (panic). Endpoints of the service where it has no presence
 // count as their own presence; a location's own endpoints go before its gateways (service_id 0).
 // False: none.
-bool route_pick(struct route_table *table, uint32_t service_id, const uint32_t *tried,
-		uint32_t tried_count, uint64_t now_us, struct route_target *target);
+bool route_pick(struct route_table *table, uint32_t service_id, struct route_tried tried,
+		uint64_t now_us, struct route_target *target);
 
 // route_begin and route_finish count a try in flight; is_failure feeds ejection (5 in a row eject
 // for 1 s, doubling to 30 s). An id that is gone is ignored. route_finish returns the failures in a

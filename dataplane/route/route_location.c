@@ -232,11 +232,11 @@ static void describe(const struct route_table *table, const struct route_endpoin
 		memcpy(target->location, location->name, sizeof(target->location));
 }
 
-bool route_pick(struct route_table *table, uint32_t service_id, const uint32_t *tried,
-		uint32_t tried_count, uint64_t now_us, struct route_target *target)
+bool route_pick(struct route_table *table, uint32_t service_id, struct route_tried tried,
+		uint64_t now_us, struct route_target *target)
 {
 	struct candidates candidates = {0};
-	struct balance_try try = {tried, tried_count, false, now_us};
+	struct balance_try try = {tried.ids, tried.count, false, now_us};
 	struct route_endpoint *endpoint = NULL;
 	if (service_id && route_find_row(table, &table->services, service_id)) {
 		consider_presences(table, service_id, &candidates);

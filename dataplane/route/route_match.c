@@ -65,29 +65,26 @@ static const struct route_match *match_wildcard(const struct route_table *table,
 	return match_host(table, slice_of(pattern, rest.bytes + 1), path);
 }
 
-enum route_answer route_find(struct route_table *table, struct slice host, struct slice path,
-			     uint64_t now_us, uint32_t *service_id, bool *is_stale)
+struct route_found route_find(struct route_table *table, struct slice host, struct slice path,
+			      uint64_t now_us)
 {
-	*service_id = 0;
-	*is_stale = false;
 	const struct route_match *match = match_host(table, host, path);
 	if (!match)
 		match = match_wildcard(table, host, path);
 	if (!match)
 		match = match_host(table, SLICE("*"), path);
 	if (match) {
-		*service_id = match->service_id;
-		*is_stale = match->expires_us && now_us >= match->expires_us;
+		bool is_stale = match->expires_us && now_us >= match->expires_us;
 		counter_inc(table->counters, COUNTER_route_found);
-		counter_add(table->counters, COUNTER_route_stale, *is_stale);
-		return ROUTE_FOUND;
+		counter_add(table->counters, COUNTER_route_stale, is_stale);
+		return (struct route_found){ROUTE_FOUND, match->service_id, is_stale};
 	}
 	if (knows_host(table, host) || route_absent_find(table, host, now_us)) {
 		counter_inc(table->counters, COUNTER_route_absent);
-		return ROUTE_ABSENT;
+		return (struct route_found){.answer = ROUTE_ABSENT};
 	}
 	counter_inc(table->counters, COUNTER_route_unknown);
-	return ROUTE_UNKNOWN;
+	return (struct route_found){.answer = ROUTE_UNKNOWN};
 }
 
 const char *route_match_apply(struct route_table *table, const struct record_route *record,

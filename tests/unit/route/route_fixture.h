@@ -119,8 +119,11 @@ static inline const char *removal(struct fixture *f, enum record_type type, uint
 static inline enum route_answer find(struct fixture *f, const char *host, const char *path,
 				     uint32_t *service_id, bool *is_stale)
 {
-	return route_find(f->table, slice_str(host), slice_str(path), f->now_us, service_id,
-			  is_stale);
+	struct route_found found =
+		route_find(f->table, slice_str(host), slice_str(path), f->now_us);
+	*service_id = found.service_id;
+	*is_stale = found.is_stale;
+	return found.answer;
 }
 
 // pick_id returns the chosen endpoint's id, or 0.
@@ -128,7 +131,8 @@ static inline uint32_t pick_id(struct fixture *f, uint32_t service_id, const uin
 			       uint32_t tried_count)
 {
 	struct route_target target = {0};
-	if (!route_pick(f->table, service_id, tried, tried_count, f->now_us, &target))
+	if (!route_pick(f->table, service_id, (struct route_tried){tried, tried_count}, f->now_us,
+			&target))
 		return 0;
 	return target.endpoint_id;
 }

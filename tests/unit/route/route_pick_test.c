@@ -27,15 +27,15 @@ static void a_target_tells_all_of_an_endpoint(void)
 	service(f, 1, "orders");
 	location(f, 3, 10);
 	endpoint(f, 8, 1, 3);
-	CU_ASSERT(route_pick(f->table, 1, NULL, 0, f->now_us, &target));
+	CU_ASSERT(route_pick(f->table, 1, (struct route_tried){0}, f->now_us, &target));
 	CU_ASSERT_EQUAL(target.endpoint_id, 8);
 	CU_ASSERT_EQUAL(target.to.port, 8);
 	CU_ASSERT_EQUAL(target.hop, RECORD_HOP_SIDECAR);
 	CU_ASSERT_STRING_EQUAL(target.peer, "spiffe://m/svc/1");
 	CU_ASSERT_STRING_EQUAL(target.service, "orders");
 	CU_ASSERT_STRING_EQUAL(target.location, "loc3");
-	CU_ASSERT(!route_pick(f->table, 2, NULL, 0, f->now_us, &target));
-	CU_ASSERT(!route_pick(f->table, 0, NULL, 0, f->now_us, &target));
+	CU_ASSERT(!route_pick(f->table, 2, (struct route_tried){0}, f->now_us, &target));
+	CU_ASSERT(!route_pick(f->table, 0, (struct route_tried){0}, f->now_us, &target));
 	CU_ASSERT_EQUAL(f->counters.value[COUNTER_route_no_endpoint], 2);
 	fixture_free(f);
 }

@@ -189,11 +189,9 @@ const void *worker_rig_event(struct worker_rig *rig, enum event_type type)
 
 bool worker_rig_finds(struct worker_rig *rig, const char *host, uint32_t service_id)
 {
-	uint32_t found = 0;
-	bool is_stale;
-	return route_find(rig->worker->routes, slice_str(host), SLICE("/"), rig->now_us, &found,
-			  &is_stale) == ROUTE_FOUND &&
-	       found == service_id;
+	struct route_found found =
+		route_find(rig->worker->routes, slice_str(host), SLICE("/"), rig->now_us);
+	return found.answer == ROUTE_FOUND && found.service_id == service_id;
 }
 
 uint64_t worker_rig_count(const struct worker_rig *rig, enum counter counter)
