@@ -32,6 +32,7 @@ static void on_deadline(struct wheel_timer *timer, uint64_t)
 	} else if (up->state == UPSTREAM_CONNECTING) {
 		transport_doom(transport, COUNTER_exchange_connect_timeout);
 	} else if (up->state == UPSTREAM_CLOSING && up->exchange_count == 0) {
+		transport->is_shut = false; // a reset, now
 		transport_doom(transport, transport->reason);
 	}
 }
@@ -195,7 +196,7 @@ static void on_shut(struct transport *transport)
 static void fail(struct upstream *up, enum counter reason)
 {
 	struct list *node;
-	bool was_connecting = up->state == UPSTREAM_CONNECTING;
+	bool was_connecting = !up->transport.is_ready;
 	up->state = UPSTREAM_CLOSING;
 	while ((node = up->waiting.next) != &up->waiting)
 		exchange_try_failed(container_of(node, struct exchange, up_link), reason, true);
@@ -217,7 +218,7 @@ static enum counter reason_of(const struct upstream *up, enum counter reason)
 		return reason;
 	if (reason == COUNTER_tls_no_buffers)
 		return COUNTER_exchange_overloaded;
-	if (up->state != UPSTREAM_CONNECTING)
+	if (up->transport.is_ready)
 		return COUNTER_exchange_upstream_gone;
 	return up->transport.tls ? COUNTER_exchange_upstream_refused_us
 				 : COUNTER_exchange_connect_failed;
