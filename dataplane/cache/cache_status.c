@@ -2,9 +2,6 @@
 // Cache-Status (RFC 9211 2, structured fields RFC 8941); see cache_status.h.
 #include "cache_status.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 struct text {
 	char *at;
 	size_t room;
@@ -12,50 +9,68 @@ struct text {
 	bool ok;
 };
 
-__attribute__((format(printf, 2, 3))) static void put(struct text *text, const char *format, ...)
+static void put(struct text *text, struct slice part)
 {
-	char part[64];
-	va_list arguments;
-	va_start(arguments, format);
-	int length = vsnprintf(part, sizeof(part), format, arguments);
-	va_end(arguments);
-	if (length < 0 || (size_t)length >= sizeof(part) ||
-	    text->room - text->bytes < (size_t)length) {
+	if (text->room - text->bytes < part.bytes) {
 		text->ok = false;
 		return;
 	}
-	memcpy(text->at + text->bytes, part, (size_t)length);
-	text->bytes += (size_t)length;
+	memcpy(text->at + text->bytes, part.at, part.bytes);
+	text->bytes += part.bytes;
+}
+
+static void put_number(struct text *text, int64_t number)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+	do {
+		digits[--at] = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	if (number < 0)
+		digits[--at] = '-';
+	put(text, slice_of(digits + at, sizeof(digits) - at));
+}
+
+static bool is_token(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '.' || c == '_';
 }
 
 // put_name writes the node as the rest of a token (RFC 8941 3.3.4).
 static void put_name(struct text *text, const char *node)
 {
-	put(text, "millrace-");
-	for (size_t i = 0; node[i] && i < 64; i++) {
-		char c = node[i];
-		bool is_token = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-				(c >= '0' && c <= '9') || strchr("-._", c);
-		put(text, "%c", is_token ? c : '-');
-	}
+	char name[64];
+	size_t bytes = 0;
+	for (; node[bytes] && bytes < sizeof(name); bytes++)
+		name[bytes] = is_token(node[bytes]) ? node[bytes] : '-';
+	put(text, SLICE("millrace-"));
+	put(text, slice_of(name, bytes));
 }
 
 static void put_forward(struct text *text, const struct cache_status *status)
 {
-	static const char *const words[CACHE_FORWARD_COUNT] = {
-		[CACHE_FORWARD_BYPASS] = "bypass",     [CACHE_FORWARD_METHOD] = "method",
-		[CACHE_FORWARD_URI_MISS] = "uri-miss", [CACHE_FORWARD_VARY_MISS] = "vary-miss",
-		[CACHE_FORWARD_MISS] = "miss",         [CACHE_FORWARD_REQUEST] = "request",
-		[CACHE_FORWARD_STALE] = "stale",
+	static const struct slice words[CACHE_FORWARD_COUNT] = {
+		[CACHE_FORWARD_BYPASS] = SLICE("; fwd=bypass"),
+		[CACHE_FORWARD_METHOD] = SLICE("; fwd=method"),
+		[CACHE_FORWARD_URI_MISS] = SLICE("; fwd=uri-miss"),
+		[CACHE_FORWARD_VARY_MISS] = SLICE("; fwd=vary-miss"),
+		[CACHE_FORWARD_MISS] = SLICE("; fwd=miss"),
+		[CACHE_FORWARD_REQUEST] = SLICE("; fwd=request"),
+		[CACHE_FORWARD_STALE] = SLICE("; fwd=stale"),
 	};
 	if (status->answer->forward != CACHE_FORWARD_NONE)
-		put(text, "; fwd=%s", words[status->answer->forward]);
-	if (status->forward_status)
-		put(text, "; fwd-status=%u", status->forward_status);
+		put(text, words[status->answer->forward]);
+	if (status->forward_status) {
+		put(text, SLICE("; fwd-status="));
+		put_number(text, status->forward_status);
+	}
 	if (status->is_stored)
-		put(text, "; stored");
+		put(text, SLICE("; stored"));
 	if (status->is_collapsed || status->answer->is_collapsed)
-		put(text, "; collapsed");
+		put(text, SLICE("; collapsed"));
 }
 
 size_t cache_status_format(const struct cache_status *status, char *out, size_t room)
@@ -64,10 +79,12 @@ size_t cache_status_format(const struct cache_status *status, char *out, size_t 
 	put_name(&text, status->node);
 	if (status->is_answered) {
 		enum cache_verdict verdict = status->answer->verdict;
-		if (verdict == CACHE_HIT || verdict == CACHE_NOT_MODIFIED)
-			put(&text, "; hit; ttl=%lld", (long long)status->answer->ttl_s);
-		else
+		if (verdict == CACHE_HIT || verdict == CACHE_NOT_MODIFIED) {
+			put(&text, SLICE("; hit; ttl="));
+			put_number(&text, status->answer->ttl_s);
+		} else {
 			put_forward(&text, status);
+		}
 	}
 	return text.ok ? text.bytes : 0;
 }
