@@ -80,6 +80,12 @@ static bool step(struct worker_thread *thread, uint64_t *now_us)
 	return is_busy;
 }
 
+static void count_turn(struct worker *worker, bool is_busy, uint64_t cycles)
+{
+	counter_add(&worker->counters,
+		    is_busy ? COUNTER_worker_cycles_busy : COUNTER_worker_cycles_idle, cycles);
+}
+
 // sleep_on sleeps, unless a last look, after everybody was told to wake us, finds something.
 static void sleep_on(struct worker_thread *thread)
 {
@@ -91,8 +97,10 @@ static void sleep_on(struct worker_thread *thread)
 	set_asleep(worker, true);
 	for (uint32_t i = 0; i < worker->port_count; i++)
 		port_ethdev_wait_begin(worker->ports[i]);
+	uint64_t begin = rte_rdtsc();
 	bool is_busy = step(thread, &now_us);
 	uint64_t next_us = worker_next_us(worker);
+	count_turn(worker, is_busy, rte_rdtsc() - begin);
 	if (is_busy)
 		idle_reset(&thread->idle);
 	else if (next_us > now_us && !worker_has_input(worker))
@@ -120,9 +128,7 @@ static void turn(struct worker_thread *thread, uint64_t *cycles)
 	uint64_t now_us;
 	bool is_busy = step(thread, &now_us);
 	uint64_t end = rte_rdtsc();
-	counter_add(&worker->counters,
-		    is_busy ? COUNTER_worker_cycles_busy : COUNTER_worker_cycles_idle,
-		    end - *cycles);
+	count_turn(worker, is_busy, end - *cycles);
 	*cycles = end;
 	if (atomic_load_explicit(&thread->query, memory_order_relaxed))
 		answer(thread);
