@@ -5,8 +5,8 @@
   h2load, origin   ker0 198.18.0.2 ----- veth ----- ker0 198.18.0.1   peers, on the kernel's stack
                    own0 198.18.1.2 ----- veth ----- own0 (198.18.1.1) ours, on net_af_xdp
 
-What a link receives is worked on by the core of the side that receives, as a network card's interrupts
-would be: RPS for the kernel's stack, a threaded NAPI on the server core for the AF_XDP port.
+What a link receives is worked on by the core of the side that receives, as a network card's
+interrupts would be: RPS for the kernel's stack, a threaded NAPI on the server core for AF_XDP.
 198.18.0.0/15 is for benchmarks (RFC 2544). Everything is gone after `close`.
 """
 import os
@@ -67,7 +67,8 @@ class Net:
             run('ip', 'netns', 'add', space)
             run('ip', '-n', space, 'link', 'set', 'lo', 'up')
             # The machine's default may pace with timers; all systems get the same.
-            run('ip', 'netns', 'exec', space, 'sysctl', '-qw', 'net.ipv4.tcp_congestion_control=reno',
+            run('ip', 'netns', 'exec', space, 'sysctl', '-qw',
+                'net.ipv4.tcp_congestion_control=reno',
                 'net.ipv4.ip_local_port_range=1024 65535', 'net.ipv4.tcp_tw_reuse=1',
                 'net.core.somaxconn=65535', 'net.ipv4.tcp_max_syn_backlog=65535',
                 'net.ipv6.conf.all.disable_ipv6=1')
@@ -91,7 +92,7 @@ class Net:
         run('ip', 'netns', 'exec', space, 'sh', '-c', f'echo {value} > {path}')
 
     def pin_napi(self, before):
-        """Gives the AF_XDP port's NAPI, there once the port is open, a thread on the server core."""
+        """Gives the NAPI of our port, there once the port is open, a thread on the server core."""
         try:
             self._set(self.server, '/sys/class/net/own0/threaded', '1')
         except RuntimeError:
@@ -143,7 +144,7 @@ def family(pid):
 
 
 def task_ns(pids):
-    """Nanoseconds that these processes' threads ran: user and system, softirqs on top of them included."""
+    """Nanoseconds that these processes' threads ran, user and system, softirqs on top included."""
     total = 0
     for pid in pids:
         try:

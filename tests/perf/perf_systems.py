@@ -244,7 +244,8 @@ def origin(net, directory):
             file.write(os.urandom(size))
     places = ''.join(f'{kind}_temp_path {state}/{kind};\n' for kind in
                      ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
-    write(os.path.join(state, 'conf'), f'''user root; worker_processes 1; daemon off; pid {state}/pid;
+    write(os.path.join(state, 'conf'), f'''user root; worker_processes 1; daemon off;
+pid {state}/pid;
 error_log {state}/err crit;
 events {{ worker_connections 8000; }}
 http {{
