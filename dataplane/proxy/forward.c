@@ -8,24 +8,36 @@
 #include "check.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 enum { FIELDS_ADDED_MAX = 8, VALUE_BYTES_MAX = 1024 };
 
-// format writes text into the scratch arena; at is NULL when it does not fit.
-__attribute__((format(printf, 2, 3))) static struct slice format(struct arena *arena,
-								 const char *text, ...)
+// glue returns the parts, one behind the other, in the arena; at is NULL when they do not fit.
+static struct slice glue(struct arena *arena, const struct slice *parts, size_t count)
 {
-	char line[VALUE_BYTES_MAX];
-	va_list arguments;
-	va_start(arguments, text);
-	int bytes = vsnprintf(line, sizeof(line), text, arguments);
-	va_end(arguments);
-	if (bytes < 0 || (size_t)bytes >= sizeof(line))
+	size_t bytes = 0;
+	for (size_t i = 0; i < count; i++)
+		bytes += parts[i].bytes;
+	char *at = bytes <= VALUE_BYTES_MAX ? arena_alloc(arena, bytes) : NULL;
+	if (!at)
 		return (struct slice){0};
-	return arena_copy(arena, slice_of(line, (size_t)bytes));
+	char *end = at;
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].bytes)
+			memcpy(end, parts[i].at, parts[i].bytes);
+		end += parts[i].bytes;
+	}
+	return slice_of(at, bytes);
+}
+
+static struct slice number(struct arena *arena, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	return arena_copy(arena, slice_of(digits + at, sizeof(digits) - at));
 }
 
 // join returns "before, value", or value alone when before is empty.
@@ -85,9 +97,9 @@ static int add(struct http_message *out, struct slice name, struct slice value)
 	return 0;
 }
 
-static const char *version_text(uint8_t version)
+static struct slice version_text(uint8_t version)
 {
-	return version == 20 ? "2" : version == 10 ? "1.0" : "1.1";
+	return version == 20 ? SLICE("2 ") : version == 10 ? SLICE("1.0 ") : SLICE("1.1 ");
 }
 
 // add_via appends this node to the fields named via that `from` carried.
@@ -95,9 +107,9 @@ static int add_via(struct exchange *exchange, const struct http_message *from,
 		   struct http_message *out)
 {
 	struct arena *arena = &exchange->proxy->scratch;
-	struct slice own =
-		format(arena, "%s %s", version_text(from->version), exchange->proxy->node);
-	return add(out, SLICE("via"), join_all(arena, from, SLICE("via"), own));
+	const struct slice own[] = {version_text(from->version), slice_str(exchange->proxy->node)};
+	return add(out, SLICE("via"),
+		   join_all(arena, from, SLICE("via"), glue(arena, own, ARRAY_LEN(own))));
 }
 
 // add_forwarded tells who the client is: the edge knows it from the connection itself.
@@ -108,12 +120,15 @@ static int add_forwarded(struct exchange *exchange, struct http_message *out)
 	const struct addr *client = &exchange->down->tuple.remote;
 	char text[ADDR_TEXT_BYTES];
 	addr_text(client, text);
-	struct slice address = format(arena, "%s", text);
-	struct slice element = format(arena,
-				      addr_is_v4(client) ? "for=%s;host=\"%.*s\";proto=%.*s"
-							 : "for=\"[%s]\";host=\"%.*s\";proto=%.*s",
-				      text, (int)request->authority.bytes, request->authority.at,
-				      (int)request->scheme.bytes, request->scheme.at);
+	struct slice address = arena_copy(arena, slice_str(text));
+	bool is_v4 = addr_is_v4(client);
+	const struct slice parts[] = {is_v4 ? SLICE("for=") : SLICE("for=\"["),
+				      address,
+				      is_v4 ? SLICE(";host=\"") : SLICE("]\";host=\""),
+				      request->authority,
+				      SLICE("\";proto="),
+				      request->scheme};
+	struct slice element = glue(arena, parts, ARRAY_LEN(parts));
 	int error = add(out, SLICE("x-forwarded-for"),
 			join_all(arena, request, SLICE("x-forwarded-for"), address));
 	error |= add(out, SLICE("x-forwarded-proto"), request->scheme);
@@ -207,7 +222,7 @@ int forward_object(struct exchange *exchange, struct http_message *out)
 	out->status = is_304 ? 304 : stored->status;
 	out->is_chunked = false;
 	out->content_length = is_304 ? HTTP_LENGTH_NONE : cache_object_bytes(answer->object);
-	struct slice age = format(&exchange->proxy->scratch, "%" PRIu64, answer->age_s);
+	struct slice age = number(&exchange->proxy->scratch, answer->age_s);
 	if (add(out, SLICE("age"), age) != 0)
 		return ENOMEM;
 	return add_cache_status(exchange, stored, out);
