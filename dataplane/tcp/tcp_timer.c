@@ -109,15 +109,13 @@ static void (*const expire[TCP_TIMER_COUNT])(struct tcp_conn *conn) = {
 	[TCP_TIMER_OUTPUT] = expire_output,
 };
 
-static void arm(struct tcp_conn *conn)
+// arm sees to it that the entry fires at due_us or before: armed_us is never after a deadline.
+static void arm(struct tcp_conn *conn, uint64_t due_us)
 {
-	uint64_t first_us = TCP_NEVER;
-	for (unsigned timer = 0; timer < TCP_TIMER_COUNT; timer++)
-		first_us = MIN(first_us, conn->deadline_us[timer]);
-	if (first_us >= conn->armed_us)
+	if (due_us >= conn->armed_us)
 		return;
-	conn->armed_us = first_us;
-	wheel_arm(conn->tcp->wheel, &conn->timer, first_us);
+	conn->armed_us = due_us;
+	wheel_arm(conn->tcp->wheel, &conn->timer, due_us);
 }
 
 static void fire(struct wheel_timer *entry, uint64_t)
@@ -134,8 +132,11 @@ static void fire(struct wheel_timer *entry, uint64_t)
 		if (pool_get(&tcp->conns, id) != conn || conn->is_ended)
 			return;
 	}
+	uint64_t first_us = TCP_NEVER;
+	for (unsigned timer = 0; timer < TCP_TIMER_COUNT; timer++)
+		first_us = MIN(first_us, conn->deadline_us[timer]);
 	conn->armed_us = TCP_NEVER;
-	arm(conn);
+	arm(conn, first_us);
 }
 
 void tcp_timer_start(struct tcp_conn *conn)
@@ -155,7 +156,7 @@ void tcp_timer_stop(struct tcp_conn *conn)
 void tcp_timer_set(struct tcp_conn *conn, enum tcp_timer timer, uint64_t due_us)
 {
 	conn->deadline_us[timer] = due_us;
-	arm(conn);
+	arm(conn, due_us);
 }
 
 void tcp_timer_clear(struct tcp_conn *conn, enum tcp_timer timer)
