@@ -2,8 +2,7 @@
 # Bodies of every size cross edge, gateway and sidecar unchanged, over h1 and h2, IPv4 and IPv6.
 . "$(dirname "$0")/lib.sh"
 
-# shellcheck disable=SC2086 # E2E_LAB_ARGS is meant to be split
-lab_up journey ${E2E_LAB_ARGS:-}
+lab_up journey
 works "the workload's stand-in starts" start_origin 8081
 
 sizes="0 1 1000 102400 10485760"

@@ -2,7 +2,8 @@
 # What every end-to-end script starts with: a lab of its own, TAP lines, and an end that leaves
 # nothing behind. A script is `. lib.sh`, lab_up, cases, finish.
 #
-# E2E_FULL=1 asks for the long sizes and counts. MILLRACE_BUILD names the build to try.
+# E2E_FULL=1 asks for the long sizes and counts. MILLRACE_BUILD names the build to try. E2E_LAB_ARGS are
+# options for tools/lab: "--workers 2 --port af_packet".
 set -u
 E2E_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$E2E_DIR/../.." && pwd)
@@ -111,11 +112,14 @@ background() {
 	BACKGROUND+=($!)
 }
 
-# lab_up ARGS ...: a lab, or the end of the script.
+# lab_up ARGS ...: a lab, or the end of the script. E2E_LAB_ARGS's options come first: what a script asks
+# for itself goes over them.
 lab_up() {
-	local out
-	if ! out=$("$ROOT/tools/lab" up "$@" 2>&1); then
-		fail "the lab comes up: $*" "$out"
+	local out topology=$1
+	shift
+	# shellcheck disable=SC2086 # several words
+	if ! out=$("$ROOT/tools/lab" up "$topology" ${E2E_LAB_ARGS:-} "$@" 2>&1); then
+		fail "the lab comes up: $topology $*" "$out"
 		finish
 	fi
 	# shellcheck disable=SC1090 # made on the fly

@@ -2,8 +2,7 @@
 # A hundred clients with ten streams each: not one request fails.
 . "$(dirname "$0")/lib.sh"
 
-# shellcheck disable=SC2086 # E2E_LAB_ARGS is meant to be split
-lab_up journey ${E2E_LAB_ARGS:-}
+lab_up journey
 requests=10000
 [ "$E2E_FULL" = 1 ] && requests=100000
 
