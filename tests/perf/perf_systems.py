@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The systems under test: one worker each, the same certificate, TLS 1.3, no access log.
 
-A system is: name, address, works (what it can do), start(), pids(), busy_ns() (None for peers).
+A system is: name, address, works (what it can do), start(), pids(), cycles_ns() (None for peers).
 """
 import os
 import shutil
@@ -45,7 +45,7 @@ class System:
     def pids(self):
         return perf_net.family(self.process.pid)
 
-    def busy_ns(self):
+    def cycles_ns(self, which):  # noqa: ARG002
         return None
 
     def version(self):
@@ -219,16 +219,12 @@ class Millrace(System):
         perf_net.wait_for('service of millrace', is_set)
         perf_net.wait_for('NAPI thread', lambda: self.net.pin_napi(before), 5)
 
-    def busy_ns(self):
-        """The worker's own count: turns that found something to do, by the TSC."""
+    def cycles_ns(self, which):
+        """The worker's own count by the TSC: busy turns found something to do, idle ones did not."""
         if not self.socket:
             self.socket = telemetry.connect(self.path('run'))
-        cycles = telemetry.counter(*self.socket, 'worker_cycles_busy')
+        cycles = telemetry.counter(*self.socket, f'worker_cycles_{which}')
         return cycles * 1000000 // self.options.tsc_khz
-
-    def counters(self):
-        self.busy_ns()
-        return {m: telemetry.ask(*self.socket, f'/millrace/{m}') for m in ('worker', 'tcp', 'tls')}
 
 
 SYSTEMS = [Millrace, Nginx, Haproxy, H2o]
