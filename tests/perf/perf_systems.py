@@ -220,7 +220,7 @@ class Millrace(System):
         perf_net.wait_for('NAPI thread', lambda: self.net.pin_napi(before), 5)
 
     def cycles_ns(self, which):
-        """The worker's own count by the TSC: busy turns found something to do, idle ones did not."""
+        """The worker's own count by the TSC: busy turns found something to do, idle ones not."""
         if not self.socket:
             self.socket = telemetry.connect(self.path('run'))
         cycles = telemetry.counter(*self.socket, f'worker_cycles_{which}')
