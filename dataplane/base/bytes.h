@@ -113,6 +113,8 @@ static inline void bytes_put_u32(struct bytes_writer *w, uint32_t v)
 // bytes_put_u64: see bytes_put_u8.
 static inline void bytes_put_u64(struct bytes_writer *w, uint64_t v)
 {
-	bytes_put_u32(w, (uint32_t)(v >> 32));
-	bytes_put_u32(w, (uint32_t)v);
+	uint8_t big_endian[8];
+	for (unsigned i = 0; i < 8; i++)
+		big_endian[i] = (uint8_t)(v >> (56 - 8 * i));
+	bytes_put(w, big_endian, 8);
 }
