@@ -19,8 +19,9 @@ BACKGROUND=()
 end() {
 	trap - EXIT INT TERM
 	local pid
-	for pid in "${BACKGROUND[@]:-}"; do
-		[ -n "$pid" ] && kill "$pid" 2>/dev/null
+	# Only what still runs: a number of a process that ended may be somebody else's by now.
+	for pid in $(jobs -rp); do
+		kill "$pid" 2>/dev/null
 	done
 	"$ROOT/tools/lab" down
 	rm -rf "$TMP"
