@@ -6,7 +6,7 @@ lab_up journey
 works "the workload's stand-in starts" start_origin 8081
 
 sizes="0 1 1000 102400 10485760"
-[ "$E2E_FULL" = 1 ] && sizes="$sizes 1073741824"
+[ "$E2E_FULL" = 1 ] && sizes="$sizes 67108864"
 FETCH_SECONDS=200
 for size in $sizes; do
 	wanted=$(digest_of "$size")
