@@ -230,19 +230,6 @@ def why_not_e2e():
     return '' if os.path.exists('/dev/net/tun') else 'no /dev/net/tun'
 
 
-def e2e_passes(names):
-    """What each pass over the scripts is called, its environment, and the scripts it takes."""
-    # These choose ports and workers themselves, or are about something else.
-    own_way = {'clean_exit', 'exception_path', 'idle_cpu', 'operator', 'ports', 'trust_rotate',
-               'two_workers', 'vlan'}
-    # These listen or call from a node's own namespace: a tap has a kernel beside it.
-    on_taps = {'mtls_refusals', 'no_plaintext'}
-    return [('e2e', {'E2E_FULL': '1'}, names),
-            ('e2e-2w', {'E2E_LAB_ARGS': '--workers 2'}, [n for n in names if n in on_taps]),
-            ('e2e-2w', {'E2E_LAB_ARGS': '--workers 2 --port af_packet'},
-             [n for n in names if n not in own_way | on_taps])]
-
-
 def suite_e2e(_options):
     total = tap.Tally()
     reason = why_not_e2e()
@@ -251,15 +238,14 @@ def suite_e2e(_options):
     names.remove('lib')
     builds = {'MILLRACE_BUILD': os.path.join(ROOT, 'build-gcc'),
               'MILLRACE_BUILD_ASAN': os.path.join(ROOT, 'build-asan')}
-    for label, env, taken in e2e_passes(names):
-        for name in taken:
-            if reason:
-                total.skips.append(f'{label}/{name}: {reason}')
-                say(f'  {label}/{name}: skipped: {reason}')
-                continue
-            script = os.path.join(ROOT, 'tests', 'e2e', f'{name}.sh')
-            total.add(run_program(f'{label}/{name}', ['bash', script], E2E_SECONDS,
-                                  env={**builds, **env}))
+    for name in names:
+        if reason:
+            total.skips.append(f'e2e/{name}: {reason}')
+            say(f'  e2e/{name}: skipped: {reason}')
+            continue
+        script = os.path.join(ROOT, 'tests', 'e2e', f'{name}.sh')
+        total.add(run_program(f'e2e/{name}', ['bash', script], E2E_SECONDS,
+                              env={**builds, 'E2E_FULL': '1'}))
     return total
 
 
