@@ -38,7 +38,17 @@ is "others are served meanwhile" "$(FETCH_SECONDS=5 status_of /bytes/1000)" 200
 for node in $(nodes); do
 	at_most "KiB that $node's memory grew at most" $((peak[$node] - before[$node])) 24576
 done
+kill "${stalled[@]}" 2>/dev/null # where the transfers took a minute, http.body_idle_timeout ended them
+for node in $(nodes); do
+	works "$node lets go of readers that stood still" eventually 10 counter_is "$node" exchange_active 0
+done
 before_gone=$(counter edge exchange_client_gone)
+stalled=()
+for _ in 1 2 3 4; do
+	background fetch "/bytes/$count" --http1.1 --limit-rate 1 -o /dev/null 2>/dev/null
+	stalled+=($!)
+done
+works "new ones are under way" eventually 10 counter_is edge exchange_active 4
 kill "${stalled[@]}" 2>/dev/null
 works "readers that went away are noticed and counted" \
 	eventually 10 counter_exceeds edge exchange_client_gone "$before_gone"
