@@ -122,6 +122,9 @@ static void acked(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 static void reduce(struct tcp_cc *cc, uint32_t in_flight_bytes)
 {
 	uint32_t window = MIN(cc->cwnd_bytes, MAX(in_flight_bytes, cc->mss));
+	cc->undo_cwnd_bytes = cc->cwnd_bytes;
+	cc->undo_ssthresh_bytes = cc->ssthresh_bytes;
+	cc->undo_w_max_bytes = cc->w_max_bytes;
 	cc->prior_bytes = cc->cwnd_bytes;
 	if (cc->cwnd_bytes < cc->w_max_bytes) // fast convergence (4.7)
 		cc->w_max_bytes = (uint32_t)(cc->cwnd_bytes * 17ull / 20);
@@ -144,4 +147,12 @@ static void expired(struct tcp_cc *cc, uint32_t in_flight_bytes, uint64_t)
 	cc->cwnd_bytes = cc->mss; // RFC 5681 loss window
 }
 
-const struct tcp_cc_ops tcp_cc_cubic = {"cubic", start, acked, lost, expired};
+static void undo(struct tcp_cc *cc)
+{
+	cc->cwnd_bytes = MAX(cc->cwnd_bytes, cc->undo_cwnd_bytes);
+	cc->ssthresh_bytes = MAX(cc->ssthresh_bytes, cc->undo_ssthresh_bytes);
+	cc->w_max_bytes = cc->undo_w_max_bytes;
+	start(cc);
+}
+
+const struct tcp_cc_ops tcp_cc_cubic = {"cubic", start, acked, lost, expired, undo};

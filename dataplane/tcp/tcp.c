@@ -8,6 +8,8 @@
 
 #define SLICES_PER_CONN 4u // pieces in send queues, shared by all connections
 #define SLICES_MIN      4096u
+#define SENTS_PER_CONN  1u // records of what is in flight, shared likewise
+#define SENTS_MIN       16384u
 
 static bool are_sensible(const struct tcp_limits *limits)
 {
@@ -22,12 +24,16 @@ static bool are_sensible(const struct tcp_limits *limits)
 static bool take_memory(struct tcp *tcp)
 {
 	const struct tcp_limits *limits = &tcp->limits;
+	uint32_t sent_count = SENTS_MIN + SENTS_PER_CONN * limits->conn_count;
+	if (limits->sent_count)
+		sent_count = limits->sent_count;
 	uint32_t slice_count = SLICES_MIN + SLICES_PER_CONN * limits->conn_count;
 	int failed = pool_init(&tcp->conns, limits->conn_count, sizeof(struct tcp_conn));
 	failed |= pool_init(&tcp->halves, limits->half_open_count, sizeof(struct tcp_half));
 	failed |=
 		pool_init(&tcp->time_waits, limits->time_wait_count, sizeof(struct tcp_time_wait));
 	failed |= pool_init(&tcp->slices, slice_count, sizeof(struct tcp_slice));
+	failed |= pool_init(&tcp->sents, sent_count, sizeof(struct tcp_sent));
 	tcp->listenings = calloc(limits->listener_count + 1, sizeof(*tcp->listenings));
 	return !failed && tcp->listenings && tcp_table_new(tcp);
 }
@@ -36,6 +42,7 @@ static void give_memory(struct tcp *tcp)
 {
 	tcp_table_free(tcp);
 	free(tcp->listenings);
+	pool_fini(&tcp->sents);
 	pool_fini(&tcp->slices);
 	pool_fini(&tcp->time_waits);
 	pool_fini(&tcp->halves);

@@ -25,6 +25,7 @@ struct tcp_limits {
 	uint32_t half_open_count; // SYN-RECEIVED of listeners
 	uint32_t time_wait_count;
 	uint32_t listener_count;
+	uint32_t sent_count;           // records of what is in flight, shared; 0 = by conn_count
 	uint32_t send_buffer_bytes;    // queued and unacknowledged, per connection
 	uint32_t receive_buffer_bytes; // largest window we offer, per connection
 	uint32_t syn_retries;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Step 5 of RFC 9293 3.10.7.4, check the ACK field: what it acknowledges, round trip, window, loss
-// recovery (RFC 6675 at the rate of RFC 6937, RFC 6582 without SACK) and the states that wait for
-// our FIN's ACK.
+// Step 5 of RFC 9293 3.10.7.4, check the ACK field: what it acknowledges, SACK (RFC 2018, RFC
+// 2883), round trip, window, and the states that wait for our FIN's ACK. tcp_recover.c finds the
+// losses.
 #include "tcp_priv.h"
 
 // finish_handshake is the SYN-RECEIVED part.
@@ -52,69 +52,35 @@ static bool update_window(struct tcp_conn *conn, const struct tcp_segment *segme
 	return has_changed;
 }
 
-// sample takes a round trip: our own clock for a segment sent once, else the peer's echo, which
-// Karn does not forbid (RFC 7323 4).
-static void sample(struct tcp_conn *conn, const struct tcp_segment *segment)
+// sample takes a round trip once a flight (RFC 6298 3): our own clock for what was sent once, else
+// the peer's echo, which Karn does not forbid (RFC 7323 4).
+static void sample(struct tcp_conn *conn, const struct tcp_news *news)
 {
-	struct tcp *tcp = conn->tcp;
-	if (conn->is_timing && seq_at_or_before(conn->timed_end, segment->ack)) {
-		tcp_rtt_sample(&conn->rtt, (uint32_t)(tcp->now_us - conn->timed_us));
-		conn->is_timing = false;
+	const struct tcp_sent_news *sent = &news->sent;
+	if (seq_before(conn->una, conn->timed_end) || !sent->delivered_bytes)
 		return;
-	}
-	if (conn->is_timing || !conn->agreed.has_timestamps || segment->ts_echo == 0)
-		return;
-	uint32_t sample_ms = tcp_ts_now(tcp, conn->agreed.ts_offset) - segment->ts_echo;
-	if (sample_ms < TCP_RTO_MAX_US / 1000)
+	if (sent->has_once) {
+		tcp_rtt_sample(&conn->rtt, (uint32_t)(sent->now_us - sent->once_us));
+	} else if (sent->has_echo && news->acked_bytes) {
+		uint32_t sample_ms = (uint32_t)(sent->now_us / 1000) - sent->echo_ms;
+		if (sample_ms >= TCP_RTO_MAX_US / 1000)
+			return;
 		tcp_rtt_sample(&conn->rtt, MAX(sample_ms, 1u) * 1000);
-}
-
-// recover_step moves recovery on after acked_bytes were acknowledged; true when the window may
-// grow.
-static bool recover_step(struct tcp_conn *conn, uint32_t acked_bytes)
-{
-	uint32_t acked_segments = acked_bytes / conn->cc.mss;
-	if (conn->recovery == TCP_RECOVERY_NONE) {
-		conn->dup_acks = 0;
-		return true;
 	}
-	if (seq_at_or_before(conn->recover, conn->una)) {
-		bool was_rto = conn->recovery == TCP_RECOVERY_RTO;
-		tcp_ack_end_rate(conn);
-		conn->recovery = TCP_RECOVERY_NONE;
-		conn->dup_acks = 0;
-		return was_rto;
-	}
-	if (conn->recovery == TCP_RECOVERY_RTO)
-		return true;
-	conn->dup_acks -= MIN(conn->dup_acks, acked_segments);
-	if (!conn->agreed.has_sack)
-		conn->is_rexmit_due = true; // RFC 6582: partial ACK, the next hole
-	return false;
+	conn->timed_end = conn->nxt;
 }
 
 // advance takes a new cumulative acknowledgement.
-static void advance(struct tcp_conn *conn, const struct tcp_segment *segment)
+static void advance(struct tcp_conn *conn, const struct tcp_segment *segment, struct tcp_news *news)
 {
-	uint32_t in_flight = tcp_snd_in_flight(conn);
-	struct tcp_cc_ack ack = {
-		.now_us = conn->tcp->now_us,
-		.acked_bytes = seq_distance(conn->una, segment->ack),
-		.is_limited = conn->cc.cwnd_bytes < conn->cc.ssthresh_bytes
-				      ? in_flight >= conn->cc.cwnd_bytes / 2
-				      : in_flight + 2 * conn->cc.mss >= conn->cc.cwnd_bytes,
-	};
-	sample(conn, segment);
-	ack.srtt_us = conn->rtt.srtt_us;
+	news->acked_bytes = seq_distance(conn->una, segment->ack);
 	conn->una = segment->ack;
 	conn->nxt = seq_later(conn->nxt, conn->una);
-	conn->retransmitted = seq_later(conn->retransmitted, conn->una);
 	conn->retries = 0;
-	tcp_sack_acked(&conn->board, conn->una);
+	conn->is_tail_stale = true;
+	tcp_sent_acked(&conn->sent, conn->una, &news->sent);
 	tcp_snd_acked(conn);
 	tcp_timer_clear(conn, TCP_TIMER_RTO); // restarted by output (RFC 6298 5.3)
-	if (recover_step(conn, ack.acked_bytes))
-		conn->cc.ops->acked(&conn->cc, &ack);
 	bool has_room = tcp_send_room(conn->tcp, pool_id_of(&conn->tcp->conns, conn)) >= BUF_BYTES;
 	if (conn->is_room_low && has_room) {
 		conn->is_room_low = false;
@@ -122,71 +88,98 @@ static void advance(struct tcp_conn *conn, const struct tcp_segment *segment)
 	}
 }
 
-static bool take_sack(struct tcp_conn *conn, const struct tcp_segment *segment)
+// take_dsack notes what the first block says the peer received twice (RFC 2883 4): bytes below the
+// cumulative acknowledgement, or within the second block.
+static void take_dsack(struct tcp_conn *conn, const struct tcp_segment *segment,
+		       struct tcp_news *news)
 {
-	bool is_news = false;
-	if (!conn->agreed.has_sack)
-		return false;
-	struct tcp_range sent = {seq_later(conn->una, segment->ack), conn->max};
-	for (unsigned i = 0; i < segment->sack_count; i++)
-		is_news |= tcp_sack_add(&conn->board, sent, segment->sack[i]);
-	return is_news;
-}
-
-// held_bytes is what the peer holds above the cumulative acknowledgement.
-static uint32_t held_bytes(const struct tcp_conn *conn)
-{
-	return tcp_sack_held_bytes(&conn->board, (struct tcp_range){conn->una, conn->max});
-}
-
-// keep_rate is RFC 6937 3.1: while we recover, what leaves is in proportion to what arrived at the
-// peer, so that a queue that just overflowed is not met with a burst. delivered_bytes is
-// DeliveredData of this ACK; is_safe that it moved SND.UNA, so that nothing newly lost shows.
-static void keep_rate(struct tcp_conn *conn, uint32_t delivered_bytes, bool is_safe)
-{
-	if (conn->recovery != TCP_RECOVERY_FAST || !conn->agreed.has_sack)
+	struct tcp_range first = segment->sack[0];
+	struct tcp_range second = segment->sack[1];
+	struct tcp_seq oldest = seq_minus(conn->una, conn->window_max);
+	if (!seq_before(first.start, first.end) || seq_before(first.start, oldest))
 		return;
-	uint32_t pipe = tcp_snd_in_flight(conn);
-	uint32_t ssthresh = conn->cc.ssthresh_bytes;
-	conn->delivered_bytes += delivered_bytes;
-	int64_t ahead = (int64_t)conn->delivered_bytes - conn->recovered_bytes;
-	int64_t may_send = 0;
-	if (pipe > ssthresh) {
-		uint64_t share = (uint64_t)conn->delivered_bytes * ssthresh;
-		share = (share + conn->recover_bytes - 1) / conn->recover_bytes;
-		may_send = (int64_t)share - conn->recovered_bytes;
-	} else { // slow start reduction bound
-		may_send = MAX(ahead, (int64_t)delivered_bytes) + (is_safe ? conn->cc.mss : 0);
-		may_send = MIN(may_send, (int64_t)ssthresh - pipe);
+	bool is_below = seq_at_or_before(first.end, segment->ack);
+	bool is_within = segment->sack_count > 1 && seq_at_or_before(second.start, first.start) &&
+			 seq_at_or_before(first.end, second.end);
+	if (!is_below && !is_within)
+		return;
+	tcp_count(conn->tcp, COUNTER_tcp_dsacks_in);
+	news->has_dsack = true;
+	news->dsack = first;
+}
+
+// take_sack takes the SACK blocks; what lies outside of what was sent is ignored.
+static void take_sack(struct tcp_conn *conn, const struct tcp_segment *segment,
+		      struct tcp_news *news)
+{
+	if (!conn->agreed.has_sack || segment->sack_count == 0)
+		return;
+	take_dsack(conn, segment, news);
+	for (unsigned i = 0; i < segment->sack_count; i++) {
+		struct tcp_range block = segment->sack[i];
+		if (seq_before(block.start, block.end) && seq_before(conn->una, block.start) &&
+		    seq_at_or_before(block.end, conn->nxt))
+			tcp_sent_sacked(&conn->sent, block, &news->sent);
 	}
-	conn->cc.cwnd_bytes = pipe + (uint32_t)MAX(may_send, (int64_t)0);
+	if (news->sent.is_walk_over)
+		tcp_count(conn->tcp, COUNTER_tcp_sack_walk_limited);
 }
 
-void tcp_ack_end_rate(struct tcp_conn *conn)
+// is_dup tells a duplicate ACK: with SACK one that reports something new (RFC 6675 2).
+static bool is_dup(const struct tcp_conn *conn, const struct tcp_segment *segment,
+		   const struct tcp_news *news, bool has_window_changed)
 {
-	if (conn->recovery == TCP_RECOVERY_FAST && conn->agreed.has_sack)
-		conn->cc.cwnd_bytes = conn->cc.ssthresh_bytes;
-}
-
-// detect_loss enters fast recovery (RFC 6675 5 (4), RFC 6582 3.2 step 2).
-static void detect_loss(struct tcp_conn *conn)
-{
-	if (conn->recovery != TCP_RECOVERY_NONE || !seq_before(conn->una, conn->nxt))
-		return;
-	bool is_lost = conn->dup_acks >= TCP_DUP_THRESH;
+	if (news->acked_bytes || !seq_before(conn->una, conn->max))
+		return false;
 	if (conn->agreed.has_sack)
-		is_lost |= tcp_sack_is_lost(&conn->board, conn->una, conn->cc.mss);
-	if (!is_lost)
-		return;
-	tcp_count(conn->tcp, COUNTER_tcp_recoveries);
-	conn->cc.ops->lost(&conn->cc, tcp_snd_in_flight(conn), conn->tcp->now_us);
-	conn->recovery = TCP_RECOVERY_FAST;
-	conn->recover_bytes = seq_distance(conn->una, conn->nxt);
-	conn->delivered_bytes = conn->recovered_bytes = 0;
-	conn->recover = conn->max;
-	conn->retransmitted = conn->una;
-	conn->is_rexmit_due = true;
-	tcp_timer_clear(conn, TCP_TIMER_RTO);
+		return news->sent.delivered_bytes > 0;
+	return tcp_segment_length(segment) == 0 && !has_window_changed;
+}
+
+// inform tells congestion control what the ACK did.
+static void inform(struct tcp_conn *conn, const struct tcp_news *news, bool may_grow)
+{
+	struct tcp_cc *cc = &conn->cc;
+	uint32_t before = news->in_flight_bytes;
+	struct tcp_cc_ack ack = {
+		.now_us = conn->tcp->now_us,
+		.acked_bytes = news->acked_bytes,
+		.delivered_bytes = news->sent.delivered_bytes,
+		.lost_bytes = news->lost_bytes,
+		.in_flight_bytes = tcp_snd_in_flight(conn),
+		.prior_in_flight_bytes = before,
+		.srtt_us = conn->rtt.srtt_us,
+		.rtt_us = news->sent.has_rack ? conn->rack.rtt_us : 0,
+		.is_limited = cc->cwnd_bytes < cc->ssthresh_bytes
+				      ? before >= cc->cwnd_bytes / 2
+				      : before + 2 * cc->mss >= cc->cwnd_bytes,
+		.is_in_recovery = conn->recovery != TCP_RECOVERY_NONE,
+	};
+	ack.is_round_start = tcp_rate_sample(&conn->rate, &news->sent, &ack.rate);
+	if (may_grow && ack.acked_bytes)
+		cc->ops->acked(cc, &ack);
+}
+
+// take_ack is what an acceptable ACK does to the send side.
+static void take_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	struct tcp_news news = {
+		.sent.now_us = conn->tcp->now_us,
+		.sent.min_rtt_us = conn->rack.min_rtt_us,
+		.sent.has_echo = conn->agreed.has_timestamps && segment->ts_echo != 0,
+		.sent.echo_ms = segment->ts_echo - conn->agreed.ts_offset,
+		.in_flight_bytes = tcp_snd_in_flight(conn),
+		.is_bare = segment->payload_bytes == 0 && segment->sack_count == 0,
+	};
+	bool has_window_changed = update_window(conn, segment);
+	if (seq_before(conn->una, segment->ack))
+		advance(conn, segment, &news);
+	take_sack(conn, segment, &news);
+	news.is_dup = is_dup(conn, segment, &news, has_window_changed);
+	tcp_rack_delivered(&conn->rack, &news.sent);
+	sample(conn, &news);
+	inform(conn, &news, tcp_recover_input(conn, &news));
+	tcp_recover_rate(conn, &news);
 }
 
 // check_fin acts on the ACK of our FIN; false when conn ended.
@@ -220,18 +213,7 @@ bool tcp_ack_input(struct tcp_conn *conn, const struct tcp_segment *segment)
 		return false;
 	if (seq_before(segment->ack, conn->una))
 		return true; // overtaken by a later ACK: only its text may be new
-	uint32_t held_before = held_bytes(conn);
-	uint32_t acked_bytes = seq_distance(conn->una, segment->ack);
-	bool is_sack_news = take_sack(conn, segment);
-	bool has_window_changed = update_window(conn, segment);
-	if (seq_before(conn->una, segment->ack)) {
-		advance(conn, segment);
-	} else if (seq_before(conn->una, conn->max) && tcp_segment_length(segment) == 0) {
-		bool is_dup = conn->agreed.has_sack ? is_sack_news : !has_window_changed;
-		conn->dup_acks += is_dup; // RFC 5681 2
-	}
-	detect_loss(conn);
-	keep_rate(conn, acked_bytes + held_bytes(conn) - held_before, acked_bytes > 0);
+	take_ack(conn, segment);
 	tcp_conn_notify(conn, 0);
 	return check_fin(conn);
 }

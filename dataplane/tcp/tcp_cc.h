@@ -10,12 +10,27 @@
 
 struct tcp_cc;
 
+// A delivery-rate sample (draft-cheng-iccrg-delivery-rate-estimation); interval_us 0: none.
+struct tcp_rate {
+	uint32_t delivered_bytes;
+	uint32_t interval_us;
+	bool is_app_limited; // the application did not fill the path
+};
+
 // What one ACK told.
 struct tcp_cc_ack {
 	uint64_t now_us;
-	uint32_t acked_bytes; // newly acknowledged
-	uint32_t srtt_us;     // 0 = unknown
-	bool is_limited;      // the window was what held us back (RFC 9438 5.8)
+	uint32_t acked_bytes;     // newly acknowledged, cumulatively
+	uint32_t delivered_bytes; // newly, cumulatively or by SACK
+	uint32_t lost_bytes;      // newly marked lost
+	uint32_t in_flight_bytes; // after this ACK
+	uint32_t prior_in_flight_bytes;
+	uint32_t srtt_us; // 0 = unknown
+	uint32_t rtt_us;  // newest sample of this ACK; 0 = none
+	bool is_limited;  // the window was what held us back (RFC 9438 5.8)
+	bool is_in_recovery;
+	bool is_round_start; // something sent after the last round trip's end was delivered
+	struct tcp_rate rate;
 };
 
 struct tcp_cc_ops {
@@ -28,6 +43,8 @@ struct tcp_cc_ops {
 	void (*lost)(struct tcp_cc *cc, uint32_t in_flight_bytes, uint64_t now_us);
 	// expired reacts to a first retransmission timeout.
 	void (*expired)(struct tcp_cc *cc, uint32_t in_flight_bytes, uint64_t now_us);
+	// undo takes the newest reaction back: nothing had been lost.
+	void (*undo)(struct tcp_cc *cc);
 };
 
 struct tcp_cc {
@@ -43,6 +60,8 @@ struct tcp_cc {
 	uint32_t k_ms;           // time to reach w_max again
 	uint32_t grow_remainder; // bytes * cwnd not yet counted into cwnd
 	uint32_t est_remainder;
+	uint32_t undo_cwnd_bytes, undo_ssthresh_bytes,
+		undo_w_max_bytes; // before the last reduction
 };
 
 extern const struct tcp_cc_ops tcp_cc_cubic;

@@ -14,6 +14,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_tuple *tuple)
 	list_init(&conn->ready);
 	tcp_timer_start(conn);
 	tcp_rtt_init(&conn->rtt);
+	tcp_sent_init(&conn->sent, &tcp->sents);
 	tcp_table_set(tcp, tuple, (struct tcp_found){TCP_KIND_CONN, conn});
 	conn->is_in_table = true;
 	counter_set(tcp->counters, COUNTER_tcp_conns, tcp->conns.in_use);
@@ -50,6 +51,7 @@ static void leave(struct tcp_conn *conn)
 	conn->is_in_table = false;
 	tcp_timer_stop(conn);
 	tcp_snd_clear(conn);
+	tcp_sent_clear(&conn->sent);
 	uint32_t held = conn->reass.mbuf_count;
 	tcp_reass_drop_early(&conn->reass);
 	tcp->held_mbufs -= held - conn->reass.mbuf_count;

@@ -68,8 +68,8 @@ int tcp_connect_to(struct tcp *tcp, const struct tcp_connect *connect, struct po
 	conn->user = connect->user;
 	conn->iss = conn->una = tcp_initial_seq(tcp, &tuple);
 	conn->nxt = conn->max = conn->tail = seq_plus(conn->iss, 1);
-	conn->recover = conn->retransmitted = conn->nxt;
-	conn->timed_us = tcp->now_us;
+	conn->recover = conn->timed_end = conn->nxt;
+	tcp_rack_init(&conn->rack, conn->nxt);
 	conn->agreed.ts_offset = tcp_ts_offset(tcp, &tuple);
 	*id = pool_id_of(&tcp->conns, conn);
 	tcp_connect_send(conn);
@@ -134,7 +134,7 @@ void tcp_connect_input(struct tcp_conn *conn, const struct tcp_segment *segment)
 		return;
 	}
 	if (conn->retries == 0)
-		tcp_rtt_sample(&conn->rtt, (uint32_t)(tcp->now_us - conn->timed_us));
+		tcp_rtt_sample(&conn->rtt, (uint32_t)(tcp->now_us - conn->opened_us));
 	conn->una = conn->wl2 = segment->ack;
 	conn->is_ack_due = true;
 	tcp_conn_establish(conn, TCP_PENDING_OPENED);

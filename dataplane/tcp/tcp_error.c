@@ -19,9 +19,7 @@ static void reduce(struct tcp_conn *conn, uint32_t mtu)
 	tcp_count(conn->tcp, COUNTER_tcp_mtu_reduced);
 	conn->agreed.send_mss = (uint16_t)mss;
 	conn->cc.mss = tcp_conn_mss(conn);
-	conn->nxt = conn->una; // lost for its size, not for congestion: the window stays
-	conn->is_timing = false;
-	tcp_conn_notify(conn, 0);
+	tcp_recover_resend(conn);
 }
 
 void tcp_icmp_error(void *user, const struct addr *local, const struct addr *remote,

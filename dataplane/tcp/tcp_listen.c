@@ -102,7 +102,8 @@ struct tcp_conn *tcp_half_make_conn(const struct tcp_half *half)
 	conn->events = tcp->listenings[half->listener_index].listener.events;
 	conn->iss = conn->una = half->iss;
 	conn->nxt = conn->max = conn->tail = seq_plus(half->iss, 1);
-	conn->recover = conn->retransmitted = conn->nxt;
+	conn->recover = conn->timed_end = conn->nxt;
+	tcp_rack_init(&conn->rack, conn->nxt);
 	conn->irs = half->irs;
 	conn->rcv_nxt = conn->last_ack = seq_plus(half->irs, 1);
 	conn->rcv_edge = seq_plus(conn->rcv_nxt, MIN(tcp->limits.receive_buffer_bytes, 65535u));

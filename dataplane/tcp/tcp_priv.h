@@ -9,10 +9,12 @@
 #include "siphash.h"
 #include "tcp.h"
 #include "tcp_cc.h"
+#include "tcp_rack.h"
+#include "tcp_rate.h"
 #include "tcp_reass.h"
 #include "tcp_rtt.h"
-#include "tcp_sack.h"
 #include "tcp_segment.h"
+#include "tcp_sent.h"
 
 #include <rte_hash.h>
 #include <rte_mbuf.h>
@@ -43,6 +45,8 @@ enum tcp_state { TCP_STATES(X) TCP_STATE_COUNT };
 #undef X
 
 enum tcp_timer {
+	TCP_TIMER_REORDER, // RFC 8985 6.2: something may be lost by now
+	TCP_TIMER_TAIL,    // RFC 8985 7: probe for a lost tail; before RTO, which it puts off
 	TCP_TIMER_RTO,
 	TCP_TIMER_PERSIST,
 	TCP_TIMER_DELAYED_ACK,
@@ -54,8 +58,15 @@ enum tcp_timer {
 
 enum tcp_recovery {
 	TCP_RECOVERY_NONE,
-	TCP_RECOVERY_FAST, // RFC 6675, or RFC 6582 when the peer has no SACK
-	TCP_RECOVERY_RTO,  // go-back-N over what is not SACKed
+	TCP_RECOVERY_FAST, // RFC 8985, or RFC 6582 when the peer has no SACK
+	TCP_RECOVERY_RTO,  // after a timeout: slow start over what is lost
+};
+
+// F-RTO (RFC 5682): was the last timeout spurious?
+enum tcp_frto {
+	TCP_FRTO_OFF,
+	TCP_FRTO_SENT,  // the first segment was sent again
+	TCP_FRTO_FRESH, // its ACK came: new data was sent instead of what seems lost
 };
 
 // What tcp_run_ready has to tell the owner.
@@ -105,28 +116,37 @@ struct tcp_conn {
 	bool is_fin_queued;   // FIN follows the last queued byte
 	bool is_fin_received; // in order
 	bool is_room_low;     // owed a writable event
-	bool is_rexmit_due;   // send the segment at una again, whatever the window
-	bool is_timing;       // timed_end measures a round trip
+	bool is_rexmit_due;   // send the first lost segment again, whatever the window
+	bool is_tail_due;     // send a tail loss probe, whatever the window
+	bool is_tail_stale;   // TCP_TIMER_TAIL has to be set anew
+	bool has_tail;        // a tail loss probe went up to tail_end; this episode has no other
+	bool is_tail_again;   // and it was a retransmission
+	bool is_undoable;     // this recovery, or the last one, may turn out spurious
+	bool has_again;       // something was sent again in it, first at again_ms
+	uint8_t frto;         // enum tcp_frto
 	enum tcp_recovery recovery;
 	enum counter end_reason;
 
 	// send (RFC 9293 3.3.1)
 	struct tcp_seq iss;
 	struct tcp_seq una;
-	struct tcp_seq nxt;  // next to send; behind max after an RTO
-	struct tcp_seq max;  // highest ever sent
+	struct tcp_seq nxt;  // next to send
+	struct tcp_seq max;  // highest ever sent: a window probe goes beyond nxt
 	struct tcp_seq tail; // after the last queued byte; FIN's number when queued
 	struct tcp_seq wl1, wl2;
-	struct tcp_seq recover;       // recovery ends here
-	struct tcp_seq retransmitted; // HighRxt of RFC 6675
-	uint32_t recover_bytes;       // RecoverFS of RFC 6937: what was outstanding at its start
-	uint32_t delivered_bytes;     // prr_delivered: reached the peer since
-	uint32_t recovered_bytes;     // prr_out: sent since
-	struct tcp_seq timed_end;
-	uint64_t timed_us;
-	uint64_t sent_us;    // last time data left
-	uint32_t window;     // SND.WND in bytes
-	uint32_t window_max; // largest the peer ever offered
+	struct tcp_seq recover;     // recovery ends here
+	struct tcp_seq undo_start;  // and began here
+	struct tcp_seq again_start; // of what was sent again first in it
+	struct tcp_seq tail_end;    // TLP.end_seq
+	struct tcp_seq timed_end;   // of the round trip that is measured next
+	uint32_t again_ms;          // low 32 bits of now_us / 1000
+	uint32_t undo_count;        // segments sent again, less those the peer had twice
+	uint32_t recover_bytes;     // RecoverFS of RFC 6937: what was outstanding at its start
+	uint32_t delivered_bytes;   // prr_delivered: reached the peer since
+	uint32_t recovered_bytes;   // prr_out: sent since
+	uint64_t sent_us;           // last time data left
+	uint32_t window;            // SND.WND in bytes
+	uint32_t window_max;        // largest the peer ever offered
 	uint32_t dup_acks;
 	uint32_t retries; // expiries in a row
 	struct tcp_slice *send_first;
@@ -149,7 +169,9 @@ struct tcp_conn {
 	struct tcp_agreed agreed;
 	struct tcp_rtt rtt;
 	struct tcp_cc cc;
-	struct tcp_scoreboard board;
+	struct tcp_sent_queue sent;
+	struct tcp_rack rack;
+	struct tcp_rate_clock rate;
 
 	const struct tcp_events *events;
 	void *user;
@@ -209,6 +231,7 @@ struct tcp {
 	struct pool halves;
 	struct pool time_waits;
 	struct pool slices;
+	struct pool sents;
 	struct rte_hash *table;
 	struct tcp_listening *listenings; // limits.listener_count
 	uint32_t listening_count;
@@ -375,10 +398,6 @@ void tcp_icmp_error(void *user, const struct addr *local, const struct addr *rem
 // tcp_ack_input is step 5 of RFC 9293 3.10.7.4. False when the segment must be dropped.
 bool tcp_ack_input(struct tcp_conn *conn, const struct tcp_segment *segment);
 
-// tcp_ack_end_rate ends the pacing of RFC 6937: the window is what the loss left of it. Call it
-// before recovery changes.
-void tcp_ack_end_rate(struct tcp_conn *conn);
-
 // tcp_rcv_text is step 7: it takes mbuf, trimmed to the window, payload only.
 void tcp_rcv_text(struct tcp_conn *conn, const struct tcp_segment *segment, struct rte_mbuf *mbuf);
 
@@ -399,10 +418,13 @@ void tcp_challenge(struct tcp_conn *conn);
 // What to send next.
 struct tcp_pick {
 	struct tcp_seq seq;
-	uint32_t bytes; // payload
+	uint32_t bytes;          // payload
+	uint32_t segment_bytes;  // of a full segment
+	struct tcp_sent *record; // of what is sent again, NULL for new data
 	bool is_fin;
 	bool is_again; // a retransmission
 	bool is_probe; // beyond the window: does not move SND.NXT
+	bool is_tail;  // a tail loss probe
 };
 
 // tcp_snd_queue appends a piece, taking its reference; false when the slab is full.
@@ -417,7 +439,7 @@ void tcp_snd_clear(struct tcp_conn *conn);
 // tcp_snd_find returns the piece that holds seq.
 struct tcp_slice *tcp_snd_find(struct tcp_conn *conn, struct tcp_seq seq);
 
-// tcp_snd_in_flight is what we think is in the network, in bytes.
+// tcp_snd_in_flight is what we think is in the network, in bytes (pipe of RFC 6675).
 uint32_t tcp_snd_in_flight(const struct tcp_conn *conn);
 
 // How much one packet may carry: burst_bytes is more than segment_bytes where TSO cuts it.
@@ -426,14 +448,63 @@ struct tcp_room {
 	uint32_t burst_bytes;   // a multiple of it
 };
 
+// tcp_snd_cut sets how much of pick->record from pick->seq on is sent: max_bytes of payload at
+// most, with FIN when it left before.
+void tcp_snd_cut(const struct tcp_conn *conn, struct tcp_pick *pick, uint32_t max_bytes);
+
 // tcp_snd_next picks the next segment that recovery and windows allow; false for none.
 bool tcp_snd_next(struct tcp_conn *conn, const struct tcp_room *room, struct tcp_pick *pick);
 
 // tcp_snd_sent notes that pick left.
 void tcp_snd_sent(struct tcp_conn *conn, const struct tcp_pick *pick);
 
-// tcp_snd_has_more is true when something waits to be sent that is not in flight.
+// tcp_snd_has_more is true when something waits to be sent for the first time.
 bool tcp_snd_has_more(const struct tcp_conn *conn);
+
+// -- tcp_recover.c: loss recovery
+
+// What an ACK told the connection.
+struct tcp_news {
+	struct tcp_sent_news sent;
+	struct tcp_range dsack;   // when has_dsack: what the peer received twice (RFC 2883)
+	uint32_t acked_bytes;     // cumulatively
+	uint32_t lost_bytes;      // newly marked
+	uint32_t in_flight_bytes; // before the ACK
+	bool has_dsack;
+	bool is_bare; // neither payload nor SACK blocks
+	bool is_dup;  // a duplicate ACK (RFC 5681 2), with SACK one that reports something new
+};
+
+// tcp_recover_input finds what news, of an ACK that is taken over already, says is lost, or was
+// not, and begins and ends recovery. Returns true when the window may grow.
+bool tcp_recover_input(struct tcp_conn *conn, struct tcp_news *news);
+
+// tcp_recover_rate is RFC 6937: while we recover, what leaves is in proportion to what arrived.
+void tcp_recover_rate(struct tcp_conn *conn, const struct tcp_news *news);
+
+// tcp_recover_reorder looks for losses when the reordering window is over.
+void tcp_recover_reorder(struct tcp_conn *conn);
+
+// tcp_recover_expired begins recovery after a retransmission timeout.
+void tcp_recover_expired(struct tcp_conn *conn);
+
+// tcp_recover_resend counts everything in flight as lost without a word to congestion control: the
+// path did not take it for its size.
+void tcp_recover_resend(struct tcp_conn *conn);
+
+// -- tcp_tail.c: tail loss probes (RFC 8985 7)
+
+// tcp_tail_update arms or disarms the probe's timer; tcp_tail_expired asks for the probe.
+void tcp_tail_update(struct tcp_conn *conn);
+void tcp_tail_expired(struct tcp_conn *conn);
+
+// tcp_tail_pick picks the probe; false when there is no longer any need for it.
+bool tcp_tail_pick(struct tcp_conn *conn, uint32_t segment_bytes, struct tcp_pick *pick);
+
+// tcp_tail_sent notes that the probe left; tcp_tail_acked ends its episode when news says so, true
+// when it repaired a loss.
+void tcp_tail_sent(struct tcp_conn *conn, const struct tcp_pick *pick);
+bool tcp_tail_acked(struct tcp_conn *conn, const struct tcp_news *news);
 
 // -- tcp_output.c: segments to packets
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The send queue and what may leave now: windows, recovery (RFC 6675 NextSeg), sender SWS avoidance
-// (RFC 9293 3.8.6.2.1). No Nagle: the layers above write whole records.
+// The send queue and what may leave now: what is lost, then new data, within the windows and with
+// sender SWS avoidance (RFC 9293 3.8.6.2.1). No Nagle: the layers above write whole records.
 #include "tcp_priv.h"
 
 bool tcp_snd_queue(struct tcp_conn *conn, struct buf *buf, uint32_t offset, uint32_t bytes)
@@ -66,34 +66,15 @@ struct tcp_slice *tcp_snd_find(struct tcp_conn *conn, struct tcp_seq seq)
 
 uint32_t tcp_snd_in_flight(const struct tcp_conn *conn)
 {
-	struct tcp_range sent = {conn->una, conn->nxt};
-	uint32_t sent_bytes = seq_distance(conn->una, conn->nxt);
-	if (!conn->agreed.has_sack)
-		return sent_bytes - MIN(sent_bytes, conn->dup_acks * conn->cc.mss);
-	if (conn->recovery == TCP_RECOVERY_FAST)
-		return tcp_sack_pipe_bytes(&conn->board, sent, conn->retransmitted, conn->cc.mss);
-	return sent_bytes - tcp_sack_held_bytes(&conn->board, sent);
+	uint32_t flying_bytes = conn->sent.flying_bytes;
+	if (conn->agreed.has_sack)
+		return flying_bytes;
+	return flying_bytes - MIN(flying_bytes, conn->dup_acks * conn->cc.mss);
 }
 
 bool tcp_snd_has_more(const struct tcp_conn *conn)
 {
 	return seq_before(conn->nxt, seq_plus(conn->tail, conn->is_fin_queued));
-}
-
-// pick_again retransmits one segment at seq.
-static void pick_again(const struct tcp_conn *conn, struct tcp_seq seq, const struct tcp_room *room,
-		       struct tcp_pick *pick)
-{
-	uint32_t queued = seq_before(seq, conn->tail) ? seq_distance(seq, conn->tail) : 0;
-	uint32_t sent = seq_distance(seq, conn->max);
-	uint32_t bytes = MIN(MIN(room->segment_bytes, queued), sent);
-	bytes = tcp_sack_room(&conn->board, seq, bytes);
-	*pick = (struct tcp_pick){
-		.seq = seq,
-		.bytes = bytes,
-		.is_fin = conn->is_fin_queued && bytes == queued,
-		.is_again = true,
-	};
 }
 
 // fit cuts want bytes at seq to congestion window and the peer's window; 0: not now.
@@ -111,61 +92,114 @@ static uint32_t fit(const struct tcp_conn *conn, struct tcp_seq seq, uint32_t wa
 		window_room < MIN(want, segment_bytes) && window_room < conn->window_max / 2;
 	if (is_silly)
 		return 0;
-	return MIN(MIN(want, cwnd_room), window_room);
+	uint32_t bytes = MIN(MIN(want, cwnd_room), window_room);
+	if (bytes > segment_bytes && bytes < want)
+		bytes -= bytes % segment_bytes;
+	return bytes;
 }
 
-// pick_next takes what follows SND.NXT: new bytes, or after an RTO old ones the peer misses.
-static bool pick_next(const struct tcp_conn *conn, const struct tcp_room *room,
+void tcp_snd_cut(const struct tcp_conn *conn, struct tcp_pick *pick, uint32_t max_bytes)
+{
+	uint32_t length = seq_distance(pick->seq, pick->record->range.end);
+	uint32_t queued =
+		seq_before(pick->seq, conn->tail) ? seq_distance(pick->seq, conn->tail) : 0;
+	pick->bytes = MIN(MIN(queued, length), max_bytes);
+	pick->is_fin = pick->bytes == queued && pick->bytes < length;
+}
+
+// pick_lost takes what was found lost first; is_due: one segment of it whatever the windows.
+static bool pick_lost(const struct tcp_conn *conn, const struct tcp_room *room, bool is_due,
 		      struct tcp_pick *pick)
 {
-	struct tcp_seq seq = tcp_sack_skip(&conn->board, conn->nxt);
-	if (!seq_before(seq, seq_plus(conn->tail, conn->is_fin_queued)))
+	struct tcp_sent *record = tcp_sent_first_lost(&conn->sent);
+	if (!record)
+		return false;
+	*pick = (struct tcp_pick){
+		.seq = record->range.start,
+		.record = record,
+		.segment_bytes = room->segment_bytes,
+		.is_again = true,
+	};
+	tcp_snd_cut(conn, pick, is_due ? room->segment_bytes : room->burst_bytes);
+	if (is_due || pick->bytes == 0)
+		return true;
+	uint32_t bytes = fit(conn, pick->seq, pick->bytes, room->segment_bytes);
+	tcp_snd_cut(conn, pick, bytes);
+	return bytes > 0;
+}
+
+// pick_next takes what follows SND.NXT, when there is a record to remember it by.
+static bool pick_next(struct tcp_conn *conn, const struct tcp_room *room, struct tcp_pick *pick)
+{
+	struct tcp_seq seq = conn->nxt;
+	if (!tcp_snd_has_more(conn))
 		return false;
 	uint32_t queued = seq_distance(seq, conn->tail);
 	uint32_t bytes = MIN(queued, room->burst_bytes);
-	bytes = tcp_sack_room(&conn->board, seq, bytes);
 	if (bytes > 0)
 		bytes = fit(conn, seq, bytes, room->segment_bytes);
 	if (bytes == 0 && queued > 0)
 		return false;
-	if (bytes > room->segment_bytes && bytes < queued)
-		bytes -= bytes % room->segment_bytes;
+	if (!tcp_sent_has_room(&conn->sent)) {
+		tcp_count(conn->tcp, COUNTER_tcp_sent_records_full);
+		tcp_timer_set(conn, TCP_TIMER_OUTPUT, conn->tcp->now_us + WHEEL_TICK_US);
+		return false;
+	}
 	*pick = (struct tcp_pick){
 		.seq = seq,
 		.bytes = bytes,
+		.segment_bytes = room->segment_bytes,
 		.is_fin = conn->is_fin_queued && bytes == queued,
-		.is_again = seq_before(seq, conn->max),
+		.is_again = seq_before(seq, conn->max), // a probe went there
 	};
 	return true;
 }
 
-// pick_recovery is NextSeg (RFC 6675 4): lost holes, then new data, then holes not lost yet.
-static bool pick_recovery(const struct tcp_conn *conn, const struct tcp_room *room,
-			  struct tcp_pick *pick)
-{
-	if (conn->cc.cwnd_bytes < tcp_snd_in_flight(conn) + conn->cc.mss)
-		return false;
-	struct tcp_seq hole;
-	struct tcp_seq from = seq_later(conn->retransmitted, conn->una);
-	bool has_hole =
-		tcp_sack_next_hole(&conn->board, from, &hole) && seq_before(hole, conn->nxt);
-	bool is_lost = has_hole && tcp_sack_is_lost(&conn->board, hole, conn->cc.mss);
-	if (!is_lost && pick_next(conn, room, pick))
-		return true;
-	if (has_hole)
-		pick_again(conn, hole, room, pick);
-	return has_hole;
-}
-
 bool tcp_snd_next(struct tcp_conn *conn, const struct tcp_room *room, struct tcp_pick *pick)
 {
-	if (conn->is_rexmit_due && seq_before(conn->una, conn->nxt)) {
-		pick_again(conn, conn->una, room, pick);
+	if (conn->is_rexmit_due && pick_lost(conn, room, true, pick))
 		return true;
-	}
-	if (conn->recovery == TCP_RECOVERY_FAST && conn->agreed.has_sack)
-		return pick_recovery(conn, room, pick);
+	conn->is_rexmit_due = false;
+	if (conn->is_tail_due && tcp_tail_pick(conn, room->segment_bytes, pick))
+		return true;
+	if (conn->frto != TCP_FRTO_FRESH && tcp_sent_first_lost(&conn->sent))
+		return pick_lost(conn, room, false, pick);
 	return pick_next(conn, room, pick);
+}
+
+// note_again counts what is sent again in an episode, so that it can turn out to have been in vain.
+static void note_again(struct tcp_conn *conn, const struct tcp_pick *pick)
+{
+	uint32_t bytes = pick->bytes;
+	conn->retransmits++;
+	tcp_count(conn->tcp, COUNTER_tcp_retransmits);
+	if (conn->recovery == TCP_RECOVERY_NONE)
+		return;
+	if (!conn->has_again) {
+		conn->again_ms = (uint32_t)(conn->tcp->now_us / 1000);
+		conn->again_start = pick->seq;
+	}
+	conn->has_again = true;
+	conn->undo_count += MAX((bytes + conn->cc.mss - 1) / conn->cc.mss, 1u);
+}
+
+// note_record makes a record of what left.
+static void note_record(struct tcp_conn *conn, const struct tcp_pick *pick)
+{
+	uint32_t length = pick->bytes + pick->is_fin;
+	struct tcp_sent fresh = {
+		.range = {pick->seq, seq_plus(pick->seq, length)},
+		.segment_bytes = (uint16_t)pick->segment_bytes,
+		.is_again = pick->is_again,
+	};
+	bool is_exact;
+	tcp_rate_stamp(&conn->rate, &fresh, conn->tcp->now_us, conn->sent.flying_bytes);
+	if (pick->record)
+		is_exact = tcp_sent_again(&conn->sent, pick->record, length, &fresh);
+	else
+		is_exact = tcp_sent_add(&conn->sent, &fresh);
+	if (!is_exact)
+		tcp_count(conn->tcp, COUNTER_tcp_sent_records_merged);
 }
 
 void tcp_snd_sent(struct tcp_conn *conn, const struct tcp_pick *pick)
@@ -174,24 +208,21 @@ void tcp_snd_sent(struct tcp_conn *conn, const struct tcp_pick *pick)
 	struct tcp_seq end = seq_plus(pick->seq, pick->bytes + pick->is_fin);
 	uint32_t fresh =
 		seq_before(conn->max, end) ? seq_distance(conn->max, end) - pick->is_fin : 0;
-	conn->is_rexmit_due = false;
 	conn->sent_us = tcp->now_us;
-	if (conn->recovery == TCP_RECOVERY_FAST && pick->is_again)
-		conn->retransmitted = seq_later(conn->retransmitted, end);
 	if (conn->recovery == TCP_RECOVERY_FAST)
 		conn->recovered_bytes += pick->bytes;
-	if (!pick->is_probe)
+	if (!pick->is_probe) {
+		note_record(conn, pick);
 		conn->nxt = seq_later(conn->nxt, end);
+		conn->is_tail_stale |= !pick->record;
+	}
 	conn->max = seq_later(conn->max, end);
 	conn->bytes_sent += fresh;
 	counter_add(tcp->counters, COUNTER_tcp_bytes_out, fresh);
-	if (pick->is_again) {
-		conn->is_timing = false;
-		conn->retransmits++;
-		tcp_count(tcp, COUNTER_tcp_retransmits);
-	} else if (!conn->is_timing && !pick->is_probe) {
-		conn->is_timing = true;
-		conn->timed_end = end;
-		conn->timed_us = tcp->now_us;
-	}
+	if (pick->record)
+		conn->is_rexmit_due = false;
+	if (pick->is_again)
+		note_again(conn, pick);
+	if (pick->is_tail)
+		tcp_tail_sent(conn, pick);
 }

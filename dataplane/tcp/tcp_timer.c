@@ -24,29 +24,17 @@ static void resend_syn(struct tcp_conn *conn)
 	tcp_connect_send(conn);
 }
 
-// expire_rto is RFC 6298 5.4 to 5.6: start again behind the last ACK, over what the peer misses.
+// expire_rto is RFC 6298 5.4 to 5.6: back to slow start, over what is lost.
 static void expire_rto(struct tcp_conn *conn)
 {
 	if (conn->state < TCP_ESTABLISHED) {
 		resend_syn(conn);
 		return;
 	}
-	uint32_t in_flight = tcp_snd_in_flight(conn);
 	if (give_up(conn, conn->tcp->limits.retries, COUNTER_tcp_timed_out))
 		return;
 	tcp_count(conn->tcp, COUNTER_tcp_rto_expiries);
-	tcp_ack_end_rate(conn);
-	if (conn->recovery != TCP_RECOVERY_RTO)
-		conn->cc.ops->expired(&conn->cc, in_flight, conn->tcp->now_us);
-	else
-		conn->cc.cwnd_bytes = conn->cc.mss;
-	if (conn->retries > 1) // the peer may have dropped what it had SACKed (RFC 2018 8)
-		tcp_sack_clear(&conn->board);
-	conn->recovery = TCP_RECOVERY_RTO;
-	conn->recover = conn->max;
-	conn->nxt = conn->retransmitted = conn->una;
-	conn->dup_acks = 0;
-	conn->is_timing = conn->is_rexmit_due = false;
+	tcp_recover_expired(conn);
 	tcp_rtt_back_off(&conn->rtt);
 	tcp_conn_notify(conn, 0);
 }
@@ -101,6 +89,8 @@ static void expire_output(struct tcp_conn *conn)
 }
 
 static void (*const expire[TCP_TIMER_COUNT])(struct tcp_conn *conn) = {
+	[TCP_TIMER_REORDER] = tcp_recover_reorder,
+	[TCP_TIMER_TAIL] = tcp_tail_expired,
 	[TCP_TIMER_RTO] = expire_rto,
 	[TCP_TIMER_PERSIST] = expire_persist,
 	[TCP_TIMER_DELAYED_ACK] = expire_delayed_ack,
@@ -171,9 +161,11 @@ void tcp_timer_update(struct tcp_conn *conn)
 		tcp_timer_clear(conn, TCP_TIMER_PERSIST);
 		if (!tcp_timer_is_set(conn, TCP_TIMER_RTO))
 			tcp_timer_set(conn, TCP_TIMER_RTO, due_us);
+		tcp_tail_update(conn);
 		return;
 	}
 	tcp_timer_clear(conn, TCP_TIMER_RTO);
+	tcp_timer_clear(conn, TCP_TIMER_TAIL);
 	if (!tcp_snd_has_more(conn))
 		tcp_timer_clear(conn, TCP_TIMER_PERSIST);
 	else if (!tcp_timer_is_set(conn, TCP_TIMER_PERSIST))

@@ -17,7 +17,10 @@ static void ack_round(struct tcp_cc *cc, uint64_t now_us, uint32_t rtt_us)
 {
 	uint32_t window = cc->cwnd_bytes;
 	for (uint32_t acked = 0; acked < window; acked += MSS) {
-		struct tcp_cc_ack ack = {now_us, MSS, rtt_us, true};
+		struct tcp_cc_ack ack = {.now_us = now_us,
+					 .acked_bytes = MSS,
+					 .srtt_us = rtt_us,
+					 .is_limited = true};
 		cc->ops->acked(cc, &ack);
 	}
 }
@@ -40,7 +43,8 @@ static void slow_start_doubles_a_round(void)
 static void an_ack_counts_for_two_segments_at_most_in_slow_start(void)
 {
 	struct tcp_cc cc = begun();
-	struct tcp_cc_ack ack = {1000, 100 * MSS, 1000, true};
+	struct tcp_cc_ack ack = {
+		.now_us = 1000, .acked_bytes = 100 * MSS, .srtt_us = 1000, .is_limited = true};
 	cc.ops->acked(&cc, &ack);
 	CU_ASSERT_EQUAL(cc.cwnd_bytes, 12 * MSS);
 }
@@ -48,7 +52,8 @@ static void an_ack_counts_for_two_segments_at_most_in_slow_start(void)
 static void a_window_that_is_not_used_does_not_grow(void)
 {
 	struct tcp_cc cc = begun();
-	struct tcp_cc_ack ack = {1000, MSS, 1000, false};
+	struct tcp_cc_ack ack = {
+		.now_us = 1000, .acked_bytes = MSS, .srtt_us = 1000, .is_limited = false};
 	cc.ops->acked(&cc, &ack);
 	CU_ASSERT_EQUAL(cc.cwnd_bytes, 10 * MSS);
 }
@@ -111,7 +116,10 @@ static void extreme_times_and_windows_do_not_overflow(void)
 	cc.cwnd_bytes = 1u << 30;
 	cc.ops->lost(&cc, 1u << 30, 1);
 	for (uint64_t now_us = 1; now_us < UINT64_MAX / 4; now_us *= 3) {
-		struct tcp_cc_ack ack = {now_us, 65000, 60000000, true};
+		struct tcp_cc_ack ack = {.now_us = now_us,
+					 .acked_bytes = 65000,
+					 .srtt_us = 60000000,
+					 .is_limited = true};
 		cc.ops->acked(&cc, &ack);
 		CU_ASSERT(cc.cwnd_bytes <= 1u << 30);
 		CU_ASSERT(cc.cwnd_bytes >= 65000);
