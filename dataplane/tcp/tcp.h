@@ -87,11 +87,35 @@ struct tcp_connect {
 struct tcp_info {
 	struct tcp_tuple tuple;
 	const char *state; // name
-	uint32_t srtt_us, rto_us, cwnd_bytes, ssthresh_bytes;
+	const char *cc;    // congestion control's name; "" before a handshake agreed on it
+	bool is_passive;   // the peer opened it
+	bool is_orphan;    // its owner is gone, what it left is still delivered
+	uint32_t srtt_us, rttvar_us, rto_us, cwnd_bytes, ssthresh_bytes;
 	uint32_t mss, send_window, receive_window;
-	uint32_t queued_bytes, unacked_bytes;
+	uint32_t queued_bytes, unacked_bytes;  // to send: not yet sent; sent, not acknowledged
+	uint32_t unread_bytes, early_segments; // received: in order, and out of order
 	uint64_t bytes_sent, bytes_received, retransmits;
 	uint64_t opened_us;
+};
+
+// Which flows tcp_flow_at tells of: all that these agree with.
+struct tcp_filter {
+	struct prefix host; // of either end; bits 0 = any
+	uint16_t port;      // of either end; 0 = any
+	const char *state;  // name as in tcp_info; NULL = any
+};
+
+// A slab, as tcp_slab_at tells of it.
+struct tcp_slab {
+	const char *name;
+	uint32_t in_use, capacity;
+	uint64_t bytes; // of the whole slab, taken at start
+};
+
+// What is left of a worker's budgets.
+struct tcp_budgets {
+	uint32_t held_mbufs, held_mbufs_max; // by receive queues
+	uint32_t challenge_acks, resets;     // this second
 };
 
 // What a worker gives its TCP. Everything behind a pointer is borrowed for tcp's life.
@@ -158,10 +182,20 @@ void tcp_set_user(struct tcp *tcp, struct pool_id conn, void *user);
 // tcp_tuple_of fills the connection's addresses; false for a dead handle.
 bool tcp_tuple_of(const struct tcp *tcp, struct pool_id conn, struct tcp_tuple *tuple);
 
-// tcp_info_of fills what an operator asks; false for a dead handle. tcp_info_at walks by index:
-// false when nothing lives there; indexes end at limits.conn_count.
+// tcp_info_of fills what an operator asks; false for a dead handle.
 bool tcp_info_of(const struct tcp *tcp, struct pool_id conn, struct tcp_info *info);
-bool tcp_info_at(const struct tcp *tcp, uint32_t index, struct tcp_info *info);
+
+// tcp_flow_slots is how many places flows may have: connections, half-open ones and TIME-WAIT
+// entries. tcp_flow_at tells of the one at slot; false when nothing lives there or filter leaves it
+// out. A flow keeps its slot for its life in one of the three.
+uint32_t tcp_flow_slots(const struct tcp *tcp);
+bool tcp_flow_at(const struct tcp *tcp, uint32_t slot, const struct tcp_filter *filter,
+		 struct tcp_info *info);
+
+// tcp_slab_at tells of slab index (0, 1, ...); false behind the last. tcp_budgets_of tells what is
+// left.
+bool tcp_slab_at(const struct tcp *tcp, uint32_t index, struct tcp_slab *slab);
+struct tcp_budgets tcp_budgets_of(const struct tcp *tcp);
 
 // tcp_set_time tells the time; call at the start of each loop, before anything else of tcp or net.
 void tcp_set_time(struct tcp *tcp, uint64_t now_us);

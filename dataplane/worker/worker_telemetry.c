@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Telemetry commands; see worker_telemetry.h. They run on DPDK's telemetry thread: counters are
 // read where they are (one writer, whole words), everything else is asked of the worker.
-#include "worker_telemetry.h"
+#include "worker_telemetry_priv.h"
 
 #include "check.h"
 
@@ -13,9 +13,7 @@
 #include <rte_mempool.h>
 #include <rte_telemetry.h>
 
-#define ASK_TIMEOUT_US 200000u
-#define CONNS_MAX      100u // of one answer
-#define JOURNAL_MAX    100u
+#define JOURNAL_MAX 100u // lines of one answer
 
 // The one mutable static of the data plane: what DPDK's argument-less callbacks answer about.
 static struct {
@@ -28,27 +26,22 @@ static uint64_t read_counter(const struct worker *worker, unsigned counter)
 	return __atomic_load_n(&worker->counters.value[counter], __ATOMIC_RELAXED);
 }
 
-// Which workers an answer is about: [first, end).
-struct range {
-	uint32_t first;
-	uint32_t end;
-};
-
-// parse_range reads "", NULL or "N". False when there is no worker N.
-static bool parse_range(const struct telemetry *telemetry, const char *params, struct range *range)
+bool telemetry_range(const struct telemetry *telemetry, const char *params,
+		     struct telemetry_range *range)
 {
-	*range = (struct range){0, telemetry->worker_count};
+	*range = (struct telemetry_range){0, telemetry->worker_count};
 	if (!params || !*params)
 		return true;
 	char *end;
 	unsigned long index = strtoul(params, &end, 10);
 	if (end == params || (*end && *end != ',') || index >= telemetry->worker_count)
 		return false;
-	*range = (struct range){(uint32_t)index, (uint32_t)index + 1};
+	*range = (struct telemetry_range){(uint32_t)index, (uint32_t)index + 1};
 	return true;
 }
 
-static uint64_t sum(const struct telemetry *telemetry, struct range range, unsigned counter)
+uint64_t telemetry_sum(const struct telemetry *telemetry, struct telemetry_range range,
+		       unsigned counter)
 {
 	uint64_t total = 0;
 	for (uint32_t i = range.first; i < range.end; i++)
@@ -60,38 +53,32 @@ static int answer_module(const struct telemetry *telemetry, const char *cmd, con
 			 struct rte_tel_data *data)
 {
 	const char *module = strrchr(cmd, '/') + 1;
-	struct range range;
-	if (!parse_range(telemetry, params, &range))
+	struct telemetry_range range;
+	if (!telemetry_range(telemetry, params, &range))
 		return -EINVAL;
 	rte_tel_data_start_dict(data);
 	for (unsigned i = 0; i < COUNTER_COUNT; i++)
 		if (strcmp(counter_info[i].module, module) == 0)
 			rte_tel_data_add_dict_u64(data, counter_info[i].name,
-						  sum(telemetry, range, i));
+						  telemetry_sum(telemetry, range, i));
 	return 0;
 }
 
 static int answer_counters(const struct telemetry *telemetry, const char *, const char *params,
 			   struct rte_tel_data *data)
 {
-	struct range range;
+	struct telemetry_range range;
 	struct rte_tel_data *module = NULL;
-	if (!parse_range(telemetry, params, &range))
+	if (!telemetry_range(telemetry, params, &range))
 		return -EINVAL;
 	rte_tel_data_start_dict(data);
 	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
 		if (i == 0 || strcmp(counter_info[i].module, counter_info[i - 1].module) != 0) {
-			module = rte_tel_data_alloc();
+			module = telemetry_row(data, counter_info[i].module);
 			if (!module)
 				return -ENOMEM;
-			rte_tel_data_start_dict(module);
-			if (rte_tel_data_add_dict_container(data, counter_info[i].module, module,
-							    0) != 0) {
-				rte_tel_data_free(module);
-				return -ENOSPC;
-			}
 		}
-		uint64_t value = sum(telemetry, range, i);
+		uint64_t value = telemetry_sum(telemetry, range, i);
 		if (value)
 			rte_tel_data_add_dict_u64(module, counter_info[i].name, value);
 	}
@@ -101,13 +88,13 @@ static int answer_counters(const struct telemetry *telemetry, const char *, cons
 static int answer_reasons(const struct telemetry *telemetry, const char *, const char *params,
 			  struct rte_tel_data *data)
 {
-	struct range range;
-	if (!parse_range(telemetry, params, &range))
+	struct telemetry_range range;
+	if (!telemetry_range(telemetry, params, &range))
 		return -EINVAL;
 	rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
 	for (unsigned i = 0; i < COUNTER_COUNT; i++) {
 		char line[RTE_TEL_MAX_STRING_LEN];
-		uint64_t value = sum(telemetry, range, i);
+		uint64_t value = telemetry_sum(telemetry, range, i);
 		if (counter_info[i].kind != COUNTER_KIND_REASON || value == 0)
 			continue;
 		snprintf(line, sizeof(line), "%s.%s %llu: %s", counter_info[i].module,
@@ -139,13 +126,9 @@ static int answer_node(const struct telemetry *telemetry, const char *, const ch
 	return 0;
 }
 
-// add_row makes a dictionary called index inside data (DPDK knows no arrays of them); NULL when
-// memory is short.
-static struct rte_tel_data *add_row(struct rte_tel_data *data, uint32_t index)
+struct rte_tel_data *telemetry_row(struct rte_tel_data *data, const char *name)
 {
-	char name[16];
 	struct rte_tel_data *row = rte_tel_data_alloc();
-	snprintf(name, sizeof(name), "%u", index);
 	if (!row)
 		return NULL;
 	rte_tel_data_start_dict(row);
@@ -155,11 +138,19 @@ static struct rte_tel_data *add_row(struct rte_tel_data *data, uint32_t index)
 	return NULL;
 }
 
+// add_row makes row number index.
+static struct rte_tel_data *add_row(struct rte_tel_data *data, uint32_t index)
+{
+	char name[16];
+	snprintf(name, sizeof(name), "%u", index);
+	return telemetry_row(data, name);
+}
+
 static int answer_workers(const struct telemetry *telemetry, const char *, const char *params,
 			  struct rte_tel_data *data)
 {
-	struct range range;
-	if (!parse_range(telemetry, params, &range))
+	struct telemetry_range range;
+	if (!telemetry_range(telemetry, params, &range))
 		return -EINVAL;
 	rte_tel_data_start_dict(data);
 	for (uint32_t i = range.first; i < range.end; i++) {
@@ -207,84 +198,46 @@ static int answer_ports(const struct telemetry *telemetry, const char *, const c
 
 // Lines that a worker writes about itself.
 struct lines {
-	char (*line)[RTE_TEL_MAX_STRING_LEN];
+	char line[JOURNAL_MAX][RTE_TEL_MAX_STRING_LEN];
 	uint32_t count;
-	uint32_t most;
-	uint32_t from;
 };
 
-static void list_conns(struct worker *worker, void *user)
-{
-	struct lines *lines = user;
-	struct tcp_info info;
-	for (uint32_t i = lines->from; i < worker->conf->tcp.connections; i++) {
-		char local[ADDR_TEXT_BYTES], remote[ADDR_TEXT_BYTES];
-		if (lines->count == lines->most)
-			return;
-		if (!tcp_info_at(worker->tcp, i, &info))
-			continue;
-		struct endpoint_addr ends[2] = {{info.tuple.local, info.tuple.local_port, 0},
-						{info.tuple.remote, info.tuple.remote_port, 0}};
-		snprintf(lines->line[lines->count++], RTE_TEL_MAX_STRING_LEN,
-			 "%u %s %s %s rtt %u cwnd %u q %u+%u retx %llu", i, info.state,
-			 endpoint_addr_text(&ends[0], local), endpoint_addr_text(&ends[1], remote),
-			 info.srtt_us, info.cwnd_bytes, info.queued_bytes, info.unacked_bytes,
-			 (unsigned long long)info.retransmits);
-	}
-}
-
-static void list_journal(struct worker *worker, void *user)
+static bool list_journal(struct worker *worker, void *user)
 {
 	struct lines *lines = user;
 	const struct journal *journal = &worker->journal;
-	uint64_t kept = MIN(journal->written, (uint64_t)lines->most);
+	uint64_t kept = MIN(journal->written, (uint64_t)JOURNAL_MAX);
 	for (uint64_t i = journal->written - kept; i < journal->written; i++) {
 		const struct journal_entry *entry = &journal->entries[i % JOURNAL_ENTRIES];
 		snprintf(lines->line[lines->count++], RTE_TEL_MAX_STRING_LEN, "%llu %s %llu %llu",
 			 (unsigned long long)entry->at_us, entry->what,
 			 (unsigned long long)entry->a, (unsigned long long)entry->b);
 	}
-}
-
-// ask_lines has one worker write lines and returns them as an array.
-static int ask_lines(const struct telemetry *telemetry, const char *params,
-		     struct rte_tel_data *data, void (*run)(struct worker *worker, void *user),
-		     uint32_t most)
-{
-	struct range range;
-	if (!parse_range(telemetry, params, &range))
-		return -EINVAL;
-	const char *comma = params ? strchr(params, ',') : NULL;
-	struct lines lines = {.most = most,
-			      .from = comma ? (uint32_t)strtoul(comma + 1, NULL, 10) : 0};
-	lines.line = calloc(most, sizeof(*lines.line));
-	if (!lines.line)
-		return -ENOMEM;
-	struct worker_query query = {.run = run, .user = &lines};
-	bool is_done = worker_thread_ask(&telemetry->threads[range.first], &query, ASK_TIMEOUT_US);
-	rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
-	for (uint32_t i = 0; i < lines.count; i++)
-		rte_tel_data_add_array_string(data, lines.line[i]);
-	free(lines.line);
-	return is_done ? 0 : -ETIMEDOUT;
-}
-
-static int answer_conns(const struct telemetry *telemetry, const char *, const char *params,
-			struct rte_tel_data *data)
-{
-	return ask_lines(telemetry, params, data, list_conns, CONNS_MAX);
+	return true;
 }
 
 static int answer_journal(const struct telemetry *telemetry, const char *, const char *params,
 			  struct rte_tel_data *data)
 {
-	return ask_lines(telemetry, params, data, list_journal, JOURNAL_MAX);
+	struct telemetry_range range;
+	if (!telemetry_range(telemetry, params, &range))
+		return -EINVAL;
+	struct lines *lines = calloc(1, sizeof(*lines));
+	if (!lines)
+		return -ENOMEM;
+	struct worker_query query = {.run = list_journal, .user = lines};
+	bool is_done =
+		worker_thread_ask(&telemetry->threads[range.first], &query, TELEMETRY_TIMEOUT_US);
+	rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
+	for (uint32_t i = 0; i < lines->count; i++)
+		rte_tel_data_add_array_string(data, lines->line[i]);
+	free(lines);
+	return is_done ? 0 : -ETIMEDOUT;
 }
 
-static const struct command {
+static const struct {
 	const char *name;
-	int (*answer)(const struct telemetry *telemetry, const char *cmd, const char *params,
-		      struct rte_tel_data *data);
+	telemetry_answer *answer;
 	const char *help;
 } commands[] = {
 	{"/millrace/node", answer_node, "Who this node is. No parameters"},
@@ -293,7 +246,14 @@ static const struct command {
 	{"/millrace/reasons", answer_reasons, "Reasons that are not 0. Parameter: worker"},
 	{"/millrace/workers", answer_workers, "A line a worker. Parameter: worker"},
 	{"/millrace/ports", answer_ports, "A line a port. No parameters"},
-	{"/millrace/conns", answer_conns, "TCP connections. Parameters: worker, first index"},
+	{"/millrace/tcp/events", telemetry_events, "What TCP did. Parameter: worker"},
+	{"/millrace/tcp/reasons", telemetry_events,
+	 "What TCP refused, and ends. Parameter: worker"},
+	{"/millrace/tcp/summary", telemetry_summary,
+	 "Flows by state, slabs, budgets. Parameter: worker"},
+	{"/millrace/tcp/flows", telemetry_flows,
+	 "TCP flows, 16 at once. Parameters: "
+	 "worker=N,from=SLOT,host=ADDR[/BITS],port=N,state=NAME"},
 	{"/millrace/journal", answer_journal, "Last events. Parameter: worker"},
 };
 

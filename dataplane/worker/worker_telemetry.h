@@ -8,7 +8,12 @@
 //   /millrace/reasons           every reason that is not 0, with its text
 //   /millrace/workers           by worker: loops, cycles, sleeps
 //   /millrace/ports             by port: device, MAC, what it can do
-//   /millrace/conns[,N[,FROM]]  TCP connections of worker N, from index FROM
+//   /millrace/tcp/events[,N]    TCP's counters of what happened: recovery, opening, closing ...
+//   /millrace/tcp/reasons[,N]   TCP's counters of what was refused, dropped, ended, and why
+//   /millrace/tcp/summary[,N]   flows by state, bytes they hold, slabs, budgets
+//   /millrace/tcp/flows[,KEY=VALUE ...]  a page of flows of one worker (worker=N), from a slot on
+//                               (from=SLOT; the answer's "next" is where to go on), that agree with
+//                               host=ADDR[/BITS], port=N and state=NAME
 //   /millrace/journal[,N]       last events of worker N
 #pragma once
 

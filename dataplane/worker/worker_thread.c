@@ -41,6 +41,7 @@ int worker_thread_init(struct worker_thread *thread, struct worker *worker,
 	thread->devices = devices;
 	atomic_init(&thread->is_stopping, false);
 	atomic_init(&thread->query, NULL);
+	thread->running = NULL;
 	uint32_t count = watch_ports(thread, fds);
 	int error = idle_init(&thread->idle, fds, count,
 			      worker->conf->dataplane.idle == CONF_IDLE_POLL, &worker->counters);
@@ -110,16 +111,26 @@ static void sleep_on(struct worker_thread *thread)
 	set_asleep(worker, false);
 }
 
-static void answer(struct worker_thread *thread)
+// answer runs a piece of the question that was asked, if any; true while there is more of it.
+static bool answer(struct worker_thread *thread)
 {
-	// acquire: the question's fields were written before it was asked.
-	struct worker_query *query =
-		atomic_exchange_explicit(&thread->query, NULL, memory_order_acquire);
+	if (!thread->running) {
+		if (!atomic_load_explicit(&thread->query, memory_order_relaxed))
+			return false;
+		// acquire: the question's fields were written before it was asked.
+		thread->running =
+			atomic_exchange_explicit(&thread->query, NULL, memory_order_acquire);
+	}
+	struct worker_query *query = thread->running;
 	if (!query)
-		return;
-	query->run(thread->worker, query->user);
+		return false;
+	if (!query->run(thread->worker, query->user) &&
+	    !atomic_load_explicit(&query->is_cancelled, memory_order_relaxed))
+		return true;
+	thread->running = NULL;
 	// release: the answer is complete for whoever sees this.
 	atomic_store_explicit(&query->is_done, true, memory_order_release);
+	return false;
 }
 
 static void turn(struct worker_thread *thread, uint64_t *cycles)
@@ -130,8 +141,7 @@ static void turn(struct worker_thread *thread, uint64_t *cycles)
 	uint64_t end = rte_rdtsc();
 	count_turn(worker, is_busy, end - *cycles);
 	*cycles = end;
-	if (atomic_load_explicit(&thread->query, memory_order_relaxed))
-		answer(thread);
+	is_busy |= answer(thread);
 	if (is_busy) {
 		idle_reset(&thread->idle);
 	} else if (idle_should_sleep(&thread->idle, now_us)) {
@@ -166,6 +176,7 @@ bool worker_thread_ask(struct worker_thread *thread, struct worker_query *query,
 		       uint64_t timeout_us)
 {
 	struct worker_query *none = NULL;
+	atomic_store_explicit(&query->is_cancelled, false, memory_order_relaxed);
 	atomic_store_explicit(&query->is_done, false, memory_order_relaxed);
 	// release: the worker sees the whole question.
 	if (!atomic_compare_exchange_strong_explicit(&thread->query, &none, query,
@@ -175,12 +186,14 @@ bool worker_thread_ask(struct worker_thread *thread, struct worker_query *query,
 	uint64_t deadline_us = clock_us(CLOCK_MONOTONIC) + timeout_us;
 	while (!atomic_load_explicit(&query->is_done, memory_order_acquire)) {
 		struct worker_query *mine = query;
-		if (clock_us(CLOCK_MONOTONIC) > deadline_us &&
-		    atomic_compare_exchange_strong_explicit(&thread->query, &mine, NULL,
-							    memory_order_relaxed,
-							    memory_order_relaxed))
+		bool is_late = clock_us(CLOCK_MONOTONIC) > deadline_us;
+		if (is_late && atomic_compare_exchange_strong_explicit(&thread->query, &mine, NULL,
+								       memory_order_relaxed,
+								       memory_order_relaxed))
 			return false;
-		// Past the deadline but taken: the worker is in it now.
+		// Taken: the worker ends it after the piece that it is in now.
+		if (is_late)
+			atomic_store_explicit(&query->is_cancelled, true, memory_order_relaxed);
 		usleep(50);
 	}
 	return true;

@@ -6,11 +6,13 @@
 #include "worker.h"
 #include "worker_idle.h"
 
-// A question: run is called by the worker between two loops.
+// A question. The worker calls run between two turns, again and again until it returns true: each
+// call is a bounded piece, so that no question stalls packets.
 struct worker_query {
-	void (*run)(struct worker *worker, void *user);
+	bool (*run)(struct worker *worker, void *user);
 	void *user;
-	_Atomic bool is_done; // W: worker
+	_Atomic bool is_cancelled; // W: asker; run is not called again
+	_Atomic bool is_done;      // W: worker
 };
 
 struct worker_thread {
@@ -19,6 +21,7 @@ struct worker_thread {
 	struct idle idle;
 	_Atomic bool is_stopping;             // W: main thread
 	_Atomic(struct worker_query *) query; // W: asker sets, worker clears
+	struct worker_query *running;         // the worker's: taken, not yet answered
 };
 
 // worker_thread_init prepares the thread of a worker whose ports are queues of devices (borrowed).
@@ -39,8 +42,8 @@ void worker_thread_stop(struct worker_thread *thread);
 // worker_thread_wake wakes the thread when it sleeps.
 void worker_thread_wake(struct worker_thread *thread);
 
-// worker_thread_ask runs query in the worker and waits for it, at most timeout_us. False: it was
-// not run and will not be, because another question is being asked or the worker did not come to
-// it.
+// worker_thread_ask runs query in the worker and waits for it, at most timeout_us; past that, what
+// was answered until then stands. False: it was not run and will not be, because another question
+// is being asked or the worker did not come to it.
 bool worker_thread_ask(struct worker_thread *thread, struct worker_query *query,
 		       uint64_t timeout_us);

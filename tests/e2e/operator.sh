@@ -95,7 +95,7 @@ json edge top --count 1
 is "an idle worker sleeps" "$(value 'd["workers"][0]["asleep_percent"] > 80')" True
 matches "top for people" "$(millrace edge top --count 1)" "busy_percent"
 for words in "service list" "location list" "node list" "routes" "why api.example" counters \
-	"counters /millrace/conns" "counters /millrace/channel,0"; do
+	flows "counters /millrace/tcp/summary" "counters /millrace/tcp/reasons" "counters /millrace/channel,0"; do
 	# shellcheck disable=SC2086 # words are several
 	json edge $words
 	is "--json $words" "$(value 'isinstance(d, (dict, list))')" True
@@ -110,6 +110,35 @@ else
 	skip "DPDK's own client reads /millrace" "dpdk-telemetry.py is not installed"
 fi
 
+# flows and summaries of TCP.
+background on client curl -s --no-buffer --limit-rate 20k --cacert "$LAB_CA" \
+	--connect-to "$FETCH_HOST:443:$LAB_VIP:443" -o /dev/null "https://$FETCH_HOST/bytes/400000"
+download=$!
+flow_of_client() {
+	json edge flows --port 443 --state established
+	[ "$(value 'any(f["bytes_out"] > 5000 and f["unacked"] + f["queued"] >= 0 for f in d)')" = True ]
+}
+works "flows lists the client's connection" eventually 10 flow_of_client
+is "with all that ss -ti tells" "$(value 'all(d[0][k] > 0 for k in ("rtt_us", "rto_us", "cwnd", "mss",
+	"send_window", "receive_window", "bytes_in")) and d[0]["cc"] != "" and d[0]["role"]')" downstream
+peer=$(value 'd[0]["remote"].rsplit(":", 1)[0]')
+json edge flows --host "$peer/32"
+is "--host keeps what has that end" \
+	"$(value "len(d) > 0 and all(f['remote'].startswith('$peer:') for f in d)")" True
+json edge flows --host 203.0.113.77
+is "and nothing else" "$(value 'd')" "[]"
+json edge flows --state time-wait
+is "--state keeps that state" "$(value 'all(f["state"] == "TIME-WAIT" for f in d)')" True
+json edge flows --sort bytes_out --limit 3
+is "--sort is by size, --limit cuts" \
+	"$(value 'len(d) <= 3 and d == sorted(d, key=lambda f: -f["bytes_out"])')" True
+matches "flows for people" "$(millrace edge flows --port 443 --state established)" \
+	"^ESTABLISHED +downstream .*:443 -> $peer:[0-9]+"
+json edge counters /millrace/tcp/summary
+is "the summary counts the same" \
+	"$(value 'd["states"]["ESTABLISHED"] > 0 and d["slab_in_use"]["conns"] <= d["slab_capacity"]["conns"]')" True
+kill "$download"
+
 # Errors and their cures.
 refuses "an address without port" '192.0.2.1:8080 or' gateway service set api --to 10.0.0.1
 refuses "a host that another service has" "served by 'api'" gateway service set b \
@@ -120,6 +149,7 @@ refuses "a token from a node that is no CA" "identity.ca = true" edge node token
 	--location par
 refuses "a purge without URL" "purge URL, or purge --all" edge purge
 refuses "a command that is none" "millrace --help" edge serve
+refuses "a host that is none" "millrace counters /" edge flows --host nowhere
 refuses "telemetry that is none" "millrace counters /" edge counters /millrace/none
 
 # One instance out of service.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // millrace: the operator's tool. Commands go to control; counters and top read the data plane
 // itself.
+#include "millrace_flows.h"
 #include "millrace_plane.h"
 #include "millrace_show.h"
 #include "millrace_socket.h"
@@ -10,12 +11,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-static int print_json(const json_t *data)
-{
-	json_dumpf(data, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-	return putchar('\n') < 0;
-}
 
 // read_plane asks the data plane about itself; NULL: told.
 static json_t *read_plane(const char *run_dir)
@@ -31,7 +26,7 @@ static int show_reply(const struct millrace_args *args, const json_t *reply)
 {
 	bool is_done = json_is_true(json_object_get(reply, "ok"));
 	if (args->is_json) {
-		print_json(reply);
+		millrace_show_json(reply);
 	} else if (is_done) {
 		millrace_show(args->name, json_object_get(reply, "data"));
 	} else {
@@ -58,7 +53,7 @@ static int run_status(const struct millrace_args *args, const char *run_dir)
 	if (args->is_json) {
 		json_t *both = json_pack("{s:b, s:O?, s:O?}", "ok", status == 0, "data",
 					 json_object_get(reply, "data"), "dataplane", plane);
-		print_json(both);
+		millrace_show_json(both);
 		json_decref(both);
 	} else {
 		if (reply && show_reply(args, reply) != 0)
@@ -76,7 +71,7 @@ static int run_counters(const struct millrace_args *args, const char *run_dir)
 	int fd = millrace_telemetry_open(run_dir);
 	json_t *now = fd < 0 ? NULL : millrace_telemetry_ask(fd, args->argument);
 	if (now && args->is_json)
-		print_json(now);
+		millrace_show_json(now);
 	else if (now)
 		millrace_show_changes(now, NULL, 1);
 	bool is_done = now != NULL;
@@ -120,7 +115,7 @@ static void show_look(const struct millrace_args *args, const struct look *now,
 		json_object_set(rates, "traffic", json_object_get(now->plane, "traffic"));
 		json_object_set(rates, "reasons", json_object_get(now->plane, "reasons"));
 		json_object_set(rates, "counters", now->counters);
-		print_json(rates);
+		millrace_show_json(rates);
 	} else {
 		printf("%s", isatty(STDOUT_FILENO) ? "\033[H\033[2J" : "");
 		millrace_show("top", rates);
@@ -164,6 +159,8 @@ int main(int argc, char **argv)
 		status = 1;
 	else if (strcmp(args.name, "counters") == 0)
 		status = run_counters(&args, run_dir);
+	else if (strcmp(args.name, "flows") == 0)
+		status = millrace_flows(&args, run_dir);
 	else if (strcmp(args.name, "status") == 0)
 		status = run_status(&args, run_dir);
 	else if (strcmp(args.name, "top") == 0)

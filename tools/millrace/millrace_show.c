@@ -11,6 +11,12 @@
 #define CELL_BYTES 512u
 #define COLUMN_MAX 16u
 
+void millrace_show_json(const json_t *data)
+{
+	json_dumpf(data, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+	putchar('\n');
+}
+
 // cell writes a value as one cell of a table.
 static void cell(char out[CELL_BYTES], const char *name, const json_t *value)
 {

@@ -4,6 +4,9 @@
 
 #include <jansson.h>
 
+// millrace_show_json prints data as JSON.
+void millrace_show_json(const json_t *data);
+
 // millrace_show prints a reply's data: lists of objects as tables, the rest as "name  value".
 void millrace_show(const char *command, const json_t *data);
 

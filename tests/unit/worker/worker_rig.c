@@ -52,7 +52,7 @@ static void load_conf(struct worker_rig *rig, const char *role)
 		 "[\"198.51.100.1/24\"]; } ); };\n"
 		 "listen = ( { port = 443; protocol = \"https\"; }, { port = 8443; protocol = "
 		 "\"mesh\"; } );\n"
-		 "tcp = { connections = 64; half_open = 16; time_wait = 16; };\n"
+		 "tcp = { connections = 64; half_open = 1024; time_wait = 16; };\n"
 		 "http = { connections = 16; exchanges = 32; };\n"
 		 "upstream = { connections = 16; };\n"
 		 "route = { services = 64; endpoints = 64; routes = 64; presences = 64; absent = "
