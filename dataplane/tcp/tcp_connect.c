@@ -113,7 +113,8 @@ void tcp_connect_input(struct tcp_conn *conn, const struct tcp_segment *segment)
 	bool has_ack = segment->flags & TCP_ACK;
 	if (has_ack && !seq_equal(segment->ack, conn->nxt)) { // first: check the ACK bit
 		tcp_count(tcp, COUNTER_tcp_bad_ack);
-		tcp_output_reset(tcp, &conn->tuple, segment);
+		if (!(segment->flags & TCP_RST))
+			tcp_output_reset(tcp, &conn->tuple, segment);
 		return;
 	}
 	if (segment->flags & TCP_RST) { // second: RST counts only with an ACK of our SYN

@@ -71,9 +71,21 @@ static bool may_go_on(const struct tcp_conn *conn, const struct tcp_segment *seg
 	       (segment->flags & (TCP_ACK | TCP_RST | TCP_SYN)) == TCP_ACK;
 }
 
-// check_sequence is step 1; it also cuts what lies beyond the window.
+// cut_syn makes the SYN-ACK of a simultaneous open (3.5) the ACK that it is: its SYN was taken
+// already, when it came without ACK.
+static void cut_syn(const struct tcp_conn *conn, struct tcp_segment *segment)
+{
+	if (conn->state != TCP_SYN_RECEIVED || !seq_equal(segment->seq, conn->irs) ||
+	    (segment->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != (TCP_SYN | TCP_ACK))
+		return;
+	segment->flags &= (uint8_t)~TCP_SYN;
+	segment->seq = conn->rcv_nxt;
+}
+
+// check_sequence is step 1; it also cuts what lies outside of the window.
 static bool check_sequence(struct tcp_conn *conn, struct tcp_segment *segment)
 {
+	cut_syn(conn, segment);
 	if (!is_acceptable(conn, segment)) {
 		bool is_old = seq_before(segment->seq, conn->rcv_nxt);
 		tcp_count(conn->tcp, is_old ? COUNTER_tcp_duplicates : COUNTER_tcp_out_of_window);

@@ -114,6 +114,12 @@ bool tcp_rcv_fin(struct tcp_conn *conn, const struct tcp_segment *segment)
 	}
 }
 
+// window_max is the largest window that the field can say: without scaling less than the buffer.
+static uint32_t window_max(const struct tcp_conn *conn)
+{
+	return MIN(conn->tcp->limits.receive_buffer_bytes, 65535u << conn->agreed.receive_scale);
+}
+
 // new_edge is where our window may end: as far as there is room, never back, and only in steps that
 // are worth a packet.
 static struct tcp_seq new_edge(const struct tcp_conn *conn)
@@ -121,7 +127,7 @@ static struct tcp_seq new_edge(const struct tcp_conn *conn)
 	const struct tcp *tcp = conn->tcp;
 	uint32_t buffer = tcp->limits.receive_buffer_bytes;
 	uint32_t queued = MIN(conn->reass.queued_bytes, buffer);
-	struct tcp_seq edge = seq_plus(conn->rcv_nxt, buffer - queued);
+	struct tcp_seq edge = seq_plus(conn->rcv_nxt, MIN(buffer - queued, window_max(conn)));
 	bool is_memory_low = tcp->held_mbufs >= tcp->held_mbufs_max / 4 * 3;
 	if (is_memory_low && is_modest(conn))
 		edge = seq_plus(conn->rcv_nxt, MIN(buffer - queued, 4u * tcp_conn_mss(conn)));
@@ -148,7 +154,7 @@ void tcp_rcv_consumed(struct tcp_conn *conn)
 {
 	if (conn->is_ended || conn->is_fin_received)
 		return;
-	uint32_t buffer = conn->tcp->limits.receive_buffer_bytes;
+	uint32_t buffer = window_max(conn);
 	uint32_t mss = tcp_conn_mss(conn);
 	struct tcp_seq edge = new_edge(conn);
 	uint32_t growth = seq_distance(conn->rcv_edge, edge);
