@@ -53,13 +53,15 @@ static bool update_window(struct tcp_conn *conn, const struct tcp_segment *segme
 }
 
 // sample takes a round trip once a flight (RFC 6298 3): our own clock for what was sent once, else
-// the peer's echo, which Karn does not forbid (RFC 7323 4).
+// the peer's echo, which Karn does not forbid (RFC 7323 4). After a timeout the first will do: it
+// ends the back-off.
 static void sample(struct tcp_conn *conn, const struct tcp_news *news)
 {
 	const struct tcp_sent_news *sent = &news->sent;
-	if (seq_before(conn->una, conn->timed_end) || !sent->delivered_bytes)
+	bool is_due = seq_at_or_before(conn->timed_end, conn->una) || conn->rtt.backoff > 0;
+	if (!is_due || !sent->delivered_bytes)
 		return;
-	if (sent->has_once) {
+	if (sent->has_once && !sent->has_again) {
 		tcp_rtt_sample(&conn->rtt, (uint32_t)(sent->now_us - sent->once_us));
 	} else if (sent->has_echo && news->acked_bytes) {
 		uint32_t sample_ms = (uint32_t)(sent->now_us / 1000) - sent->echo_ms;

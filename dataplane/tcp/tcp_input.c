@@ -89,6 +89,11 @@ static bool check_sequence(struct tcp_conn *conn, struct tcp_segment *segment)
 	if (!is_acceptable(conn, segment)) {
 		bool is_old = seq_before(segment->seq, conn->rcv_nxt);
 		tcp_count(conn->tcp, is_old ? COUNTER_tcp_duplicates : COUNTER_tcp_out_of_window);
+		if (is_old)
+			tcp_reass_note_twice(
+				&conn->reass, segment->seq,
+				seq_earlier(seq_plus(segment->seq, segment->payload_bytes),
+					    conn->rcv_nxt));
 		refuse(conn, segment);
 		segment->payload_bytes = 0;
 		segment->flags &= (uint8_t)~TCP_FIN;

@@ -105,6 +105,14 @@ static void transmit(struct tcp *tcp, const struct tcp_tuple *tuple, struct rte_
 		tcp_count(tcp, COUNTER_tcp_not_routed);
 }
 
+// sack_blocks writes the SACK blocks that the next segment carries; returns how many.
+static uint32_t sack_blocks(const struct tcp_conn *conn, struct tcp_range *out)
+{
+	if (!conn->agreed.has_sack || (!conn->reass.early_count && !conn->reass.has_twice))
+		return 0;
+	return tcp_reass_blocks(&conn->reass, out, conn->agreed.has_timestamps ? 3 : 4);
+}
+
 // fill_header sets what every segment of a connection carries; sending it acknowledges.
 static void fill_header(struct tcp_conn *conn, struct tcp_segment *segment)
 {
@@ -116,9 +124,10 @@ static void fill_header(struct tcp_conn *conn, struct tcp_segment *segment)
 	segment->has_timestamps = conn->agreed.has_timestamps;
 	segment->ts_value = tcp_ts_now(tcp, conn->agreed.ts_offset);
 	segment->ts_echo = conn->agreed.ts_recent;
-	if (conn->agreed.has_sack && conn->reass.early_count)
-		segment->sack_count = (uint8_t)tcp_reass_blocks(
-			&conn->reass, segment->sack, conn->agreed.has_timestamps ? 3 : 4);
+	segment->sack_count = (uint8_t)sack_blocks(conn, segment->sack);
+	if (segment->sack_count && conn->reass.has_twice)
+		tcp_count(tcp, COUNTER_tcp_dsacks_out);
+	conn->reass.has_twice = false;
 	conn->last_ack = conn->rcv_nxt;
 	conn->is_ack_due = false;
 	conn->ack_segments = 0;
@@ -130,10 +139,9 @@ static struct tcp_room room_now(const struct tcp_conn *conn)
 {
 	uint32_t segment_bytes = tcp_conn_mss(conn);
 	struct tcp_range blocks[TCP_SACK_BLOCKS];
-	if (conn->agreed.has_sack && conn->reass.early_count) {
-		uint32_t max = conn->agreed.has_timestamps ? 3 : 4;
-		segment_bytes -= 4 + 8 * tcp_reass_blocks(&conn->reass, blocks, max);
-	}
+	uint32_t count = sack_blocks(conn, blocks);
+	if (count)
+		segment_bytes -= 4 + 8 * count;
 	struct tcp_room room = {segment_bytes, segment_bytes};
 	if (net_can_segment(conn->tcp->net, &conn->tuple.remote))
 		room.burst_bytes = MAX(TSO_BYTES_MAX / segment_bytes, 1u) * segment_bytes;

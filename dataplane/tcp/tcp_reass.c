@@ -145,6 +145,30 @@ static void link_after(struct tcp_reass *reass, struct rte_mbuf *previous, struc
 	reass->mbuf_count += mbuf->nb_segs;
 }
 
+void tcp_reass_note_twice(struct tcp_reass *reass, struct tcp_seq seq, struct tcp_seq end)
+{
+	if (!seq_before(seq, end))
+		return;
+	reass->has_twice = true;
+	reass->twice = (struct tcp_range){seq, end};
+}
+
+// note_early notes what of a segment is held early already: by previous, the last early packet that
+// starts before it, or by the one after that.
+static void note_early(struct tcp_reass *reass, struct tcp_range segment, struct rte_mbuf *previous,
+		       struct rte_mbuf *next)
+{
+	struct rte_mbuf *holder = next;
+	if (previous && seq_before(segment.start, range_of(previous).end))
+		holder = previous;
+	if (!holder || !seq_before(range_of(holder).start, segment.end))
+		return;
+	struct tcp_range held = range_of(holder);
+	tcp_reass_note_twice(reass, seq_later(held.start, segment.start),
+			     seq_earlier(held.end, segment.end));
+	reass->recent = held.start; // the block around it follows (RFC 2883 4.2.1)
+}
+
 enum tcp_reass_result tcp_reass_add(struct tcp_reass *reass, struct tcp_seq *next,
 				    struct tcp_seq seq, struct rte_mbuf *mbuf)
 {
@@ -152,6 +176,8 @@ enum tcp_reass_result tcp_reass_add(struct tcp_reass *reass, struct tcp_seq *nex
 	struct tcp_seq start = seq_later(seq, *next);
 	struct rte_mbuf *previous = previous_of(reass, start);
 	struct rte_mbuf *after = previous ? early_of(previous)->next : reass->early_first;
+	tcp_reass_note_twice(reass, seq, seq_earlier(*next, end));
+	note_early(reass, (struct tcp_range){start, end}, previous, after);
 	if (previous)
 		start = seq_later(start, range_of(previous).end);
 	if (after)
@@ -222,16 +248,18 @@ static struct tcp_range block_at(struct rte_mbuf **mbuf)
 uint32_t tcp_reass_blocks(const struct tcp_reass *reass, struct tcp_range *out, uint32_t max)
 {
 	uint32_t count = 0;
-	if (max == 0)
-		return 0;
-	for (struct rte_mbuf *at = reass->early_first; at && count == 0;) {
+	if (reass->has_twice && max > 0)
+		out[count++] = reass->twice;
+	uint32_t first = count;
+	for (struct rte_mbuf *at = reass->early_first; at && count == first && count < max;) {
 		struct tcp_range block = block_at(&at);
 		if (seq_within(reass->recent, block))
 			out[count++] = block;
 	}
+	uint32_t newest = count; // that block is out already
 	for (struct rte_mbuf *at = reass->early_first; at && count < max;) {
 		struct tcp_range block = block_at(&at);
-		if (count == 0 || !seq_equal(block.start, out[0].start))
+		if (newest == first || !seq_equal(block.start, out[first].start))
 			out[count++] = block;
 	}
 	return count;

@@ -23,7 +23,9 @@ struct tcp_reass {
 	uint32_t queued_bytes; // in order, not yet consumed
 	uint32_t mbuf_count;   // pinned by both lists
 	uint32_t early_count;
-	struct tcp_seq recent; // where the last early segment went: the first SACK block
+	struct tcp_seq recent;  // where the last early segment went: the first SACK block
+	struct tcp_range twice; // when has_twice: bytes that came again, not yet told (RFC 2883)
+	bool has_twice;
 };
 
 enum tcp_reass_result {
@@ -44,8 +46,12 @@ struct slice tcp_reass_peek(const struct tcp_reass *reass);
 // tcp_reass_consume drops the first bytes (<= queued_bytes) bytes.
 void tcp_reass_consume(struct tcp_reass *reass, uint32_t bytes);
 
-// tcp_reass_blocks writes at most max SACK blocks of what is held early, the newest first
-// (RFC 2018 4); returns how many.
+// tcp_reass_note_twice remembers the first bytes of a segment from seq on that had been received
+// before, up to end, to be told in the next ACK; nothing when there are none.
+void tcp_reass_note_twice(struct tcp_reass *reass, struct tcp_seq seq, struct tcp_seq end);
+
+// tcp_reass_blocks writes at most max SACK blocks: what came twice (RFC 2883 4), then what is held
+// early, the newest first (RFC 2018 4); returns how many.
 uint32_t tcp_reass_blocks(const struct tcp_reass *reass, struct tcp_range *out, uint32_t max);
 
 // tcp_reass_drop_early frees the segments that came too early; tcp_reass_clear frees everything.

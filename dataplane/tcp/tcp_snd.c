@@ -132,8 +132,11 @@ static bool pick_lost(const struct tcp_conn *conn, const struct tcp_room *room, 
 static bool pick_next(struct tcp_conn *conn, const struct tcp_room *room, struct tcp_pick *pick)
 {
 	struct tcp_seq seq = conn->nxt;
-	if (!tcp_snd_has_more(conn))
+	if (!tcp_snd_has_more(conn)) {
+		if (tcp_snd_in_flight(conn) < conn->cc.cwnd_bytes)
+			tcp_rate_limit(&conn->rate, conn->sent.flying_bytes);
 		return false;
+	}
 	uint32_t queued = seq_distance(seq, conn->tail);
 	uint32_t bytes = MIN(queued, room->burst_bytes);
 	if (bytes > 0)

@@ -2,151 +2,42 @@
 // Loss recovery in directed scenarios: chosen segments of the client, or ACKs of the server, are
 // lost, and how it is repaired is read from counters. A scenario says which RFC it shows.
 #include "check.h"
-#include "tcp_world.h"
+#include "tcp_lane.h"
 #include "unit.h"
-
-#include <rte_mbuf.h>
-
-#include <string.h>
-
-#define MSS       1448u // payload of a full segment on these links
-#define DROPS_MAX 8u
-
-// A link that loses what a scenario says. Segments of the client count from 1, retransmissions too.
-struct lane {
-	struct tcp_world *world;
-	uint32_t data_count;      // data segments that the client sent
-	uint32_t drop[DROPS_MAX]; // of these, the ones that are lost
-	uint32_t again_to_drop;   // times that the segment at again_seq is lost
-	struct tcp_seq again_seq; // sequence number of the drop[0]th segment
-	uint32_t ack_percent;     // of the server's segments, how many are lost
-	uint32_t ack_count;
-	bool is_mute;              // the server's segments are lost, all of them
-	struct tcp_segment newest; // of the client
-};
-
-static bool is_dropped(struct lane *lane, const struct tcp_segment *segment)
-{
-	lane->data_count++;
-	if (lane->again_to_drop && lane->data_count > lane->drop[0] &&
-	    seq_equal(segment->seq, lane->again_seq)) {
-		lane->again_to_drop--;
-		return true;
-	}
-	for (unsigned i = 0; i < DROPS_MAX; i++) {
-		if (lane->drop[i] != lane->data_count)
-			continue;
-		if (i == 0)
-			lane->again_seq = segment->seq;
-		return true;
-	}
-	return false;
-}
-
-static bool tamper(void *user, const struct port *port, uint8_t *frame, uint32_t bytes)
-{
-	struct lane *lane = user;
-	struct tcp_segment segment;
-	if (frame[12] != 0x08 || frame[13] != 0x00 || frame[23] != 6 ||
-	    !tcp_segment_parse(frame + 34, bytes - 34, &segment))
-		return true;
-	uint32_t payload = bytes - 34 - segment.header_bytes;
-	if (port->mac[5] == 2) {
-		lane->ack_count++;
-		return !lane->is_mute && lane->ack_count * 37 % 100 >= lane->ack_percent;
-	}
-	if (port->mac[5] != 1)
-		return true;
-	segment.payload_bytes = payload;
-	lane->newest = segment;
-	return payload == 0 || !is_dropped(lane, &segment);
-}
-
-// answer forges an ACK of the server: everything before ack, and count blocks of segments numbered
-// from base, each {first, after last}.
-static void answer(struct lane *lane, struct tcp_seq ack, struct tcp_seq base,
-		   const uint32_t (*blocks)[2], uint32_t block_count)
-{
-	struct tcp_segment segment = {
-		.flags = TCP_ACK,
-		.source_port = TCP_WORLD_PORT,
-		.destination_port = lane->newest.source_port,
-		.seq = lane->newest.ack,
-		.ack = ack,
-		.window = 4000,
-		.has_timestamps = true,
-		.ts_value = lane->newest.ts_echo,
-		.ts_echo = lane->newest.ts_value,
-		.sack_count = (uint8_t)block_count,
-	};
-	for (uint32_t i = 0; i < block_count; i++)
-		segment.sack[i] = (struct tcp_range){seq_plus(base, blocks[i][0] * MSS),
-						     seq_plus(base, blocks[i][1] * MSS)};
-	uint8_t header[TCP_HEADER_MAX_BYTES];
-	tcp_segment_write(&segment, header);
-	struct tcp_world *world = lane->world;
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(world->hosts[2].memory->mbufs);
-	memcpy(rte_pktmbuf_append(mbuf, segment.header_bytes), header, segment.header_bytes);
-	struct net_tx tx = {.local = sim_host_addr(2, false),
-			    .remote = sim_host_addr(1, false),
-			    .protocol = NET_PROTOCOL_TCP,
-			    .l4_header_bytes = segment.header_bytes};
-	CHECK(net_output(world->hosts[2].net, mbuf, &tx) == 0);
-	tcp_world_run_ms(world, 11);
-}
-
-// lane_open connects client and server over a lane without losses yet.
-static struct tcp_world *lane_open(struct lane *lane, struct tcp_limits limits)
-{
-	struct tcp_world *world = tcp_world_begin(limits);
-	*lane = (struct lane){.world = world};
-	world->config.tamper = tamper;
-	world->config.user = lane;
-	sim_link_configure(world->link, &world->config);
-	CHECK(tcp_world_dial(world, TCP_WORLD_PORT) == 0);
-	tcp_world_run_ms(world, 200);
-	answer(lane, lane->newest.seq, lane->newest.seq, NULL, 0); // the forger finds the client
-	return world;
-}
-
-static uint64_t count(const struct tcp_world *world, enum counter counter)
-{
-	return tcp_world_count(world, 0, counter);
-}
 
 // RFC 8985 7: the last two segments of a flight are lost, nothing comes after them.
 static void a_lost_tail_is_probed_for_before_the_timeout(void)
 {
-	struct lane lane;
+	struct lane lane = {0};
 	struct tcp_world *world = lane_open(&lane, sim_limits());
 	lane.drop[0] = 9;
 	lane.drop[1] = 10;
-	CU_ASSERT_EQUAL(tcp_world_send(&world->client, 10 * MSS), 10 * MSS);
+	CU_ASSERT_EQUAL(tcp_world_send(&world->client, 10 * LANE_MSS), 10 * LANE_MSS);
 	tcp_world_run_ms(world, 180); // the RTO is 200 ms at least
-	CU_ASSERT_EQUAL(world->server.read, 10 * MSS);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_rto_expiries), 0);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_tail_probes), 1);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_retransmits), 2);
+	CU_ASSERT_EQUAL(world->server.read, 10 * LANE_MSS);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_rto_expiries), 0);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_tail_probes), 1);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_retransmits), 2);
 	tcp_world_end(world);
 }
 
 // RFC 8985 7.4.2: the last segment alone is lost; the probe repairs it, the window shrinks.
 static void a_probe_that_repairs_a_loss_shrinks_the_window(void)
 {
-	struct lane lane;
+	struct lane lane = {0};
 	struct tcp_info before, after;
 	struct tcp_world *world = lane_open(&lane, sim_limits());
 	lane.drop[0] = 10;
 	CHECK(tcp_info_of(world->hosts[0].tcp, world->client.conn, &before));
-	tcp_world_send(&world->client, 10 * MSS);
+	tcp_world_send(&world->client, 10 * LANE_MSS);
 	tcp_world_run_ms(world, 500);
-	tcp_world_send(&world->client, 10 * MSS); // its ACK tells: beyond the probe, no D-SACK
+	tcp_world_send(&world->client, 10 * LANE_MSS); // its ACK tells: beyond the probe, no D-SACK
 	tcp_world_run_ms(world, 500);
 	CHECK(tcp_info_of(world->hosts[0].tcp, world->client.conn, &after));
-	CU_ASSERT_EQUAL(world->server.read, 20 * MSS);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_tail_probes), 1);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_tail_repairs), 1);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_rto_expiries), 0);
+	CU_ASSERT_EQUAL(world->server.read, 20 * LANE_MSS);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_tail_probes), 1);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_tail_repairs), 1);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_rto_expiries), 0);
 	CU_ASSERT(after.ssthresh_bytes < before.ssthresh_bytes);
 	tcp_world_end(world);
 }
@@ -154,24 +45,24 @@ static void a_probe_that_repairs_a_loss_shrinks_the_window(void)
 // RFC 8985 6.2: a retransmission is lost too; what left after it tells.
 static void a_lost_retransmission_is_found_before_the_timeout(void)
 {
-	struct lane lane;
+	struct lane lane = {0};
 	struct tcp_world *world = lane_open(&lane, sim_limits());
 	lane.drop[0] = 3;
 	lane.again_to_drop = 1;
-	CU_ASSERT_EQUAL(tcp_world_send(&world->client, 44 * MSS), 44 * MSS);
+	CU_ASSERT_EQUAL(tcp_world_send(&world->client, 44 * LANE_MSS), 44 * LANE_MSS);
 	tcp_world_run_ms(world, 1000);
-	CU_ASSERT_EQUAL(world->server.read, 44 * MSS);
+	CU_ASSERT_EQUAL(world->server.read, 44 * LANE_MSS);
 	CU_ASSERT_EQUAL(lane.again_to_drop, 0);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_lost_retransmits), 1);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_recoveries), 1);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_rto_expiries), 0);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_lost_retransmits), 1);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_recoveries), 1);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_rto_expiries), 0);
 	tcp_world_end(world);
 }
 
 // Half of the ACKs are lost: cumulative acknowledgement and SACK make up for it.
 static void lost_acks_cost_nothing(void)
 {
-	struct lane lane;
+	struct lane lane = {0};
 	struct tcp_world *world = lane_open(&lane, sim_limits());
 	lane.ack_percent = 50;
 	world->config.bytes_per_s = 1250000; // segments arrive one by one and are answered so
@@ -183,8 +74,8 @@ static void lost_acks_cost_nothing(void)
 	}
 	tcp_world_run_ms(world, 1000);
 	CU_ASSERT_EQUAL(world->server.read, sent);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_rto_expiries), 0);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_recoveries), 0);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_rto_expiries), 0);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_recoveries), 0);
 	tcp_world_end(world);
 }
 
@@ -192,24 +83,24 @@ static void lost_acks_cost_nothing(void)
 static void a_peer_that_reneges_gets_the_bytes_again(void)
 {
 	static const uint32_t held[1][2] = {{3, 6}};
-	struct lane lane;
+	struct lane lane = {0};
 	struct tcp_world *world = lane_open(&lane, sim_limits());
 	lane.is_mute = true;
 	struct tcp_seq base = lane.newest.seq;
-	tcp_world_send(&world->client, 10 * MSS);
+	tcp_world_send(&world->client, 10 * LANE_MSS);
 	tcp_world_run_ms(world, 15);
-	answer(&lane, base, base, held, 1);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_recoveries), 1);
-	answer(&lane, seq_plus(base, 3 * MSS), base, NULL, 0);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_reneged), 0); // its next ACK may still come
-	uint64_t before = count(world, COUNTER_tcp_retransmits);
+	lane_answer(&lane, base, base, held, 1);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_recoveries), 1);
+	lane_answer(&lane, seq_plus(base, 3 * LANE_MSS), base, NULL, 0);
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_reneged), 0); // its next ACK may still come
+	uint64_t before = lane_count(&lane, COUNTER_tcp_retransmits);
 	tcp_world_run_ms(world, 250);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_reneged), 1);
-	CU_ASSERT(count(world, COUNTER_tcp_retransmits) > before);
-	CU_ASSERT(seq_equal(lane.newest.seq, seq_plus(base, 3 * MSS)));
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_reneged), 1);
+	CU_ASSERT(lane_count(&lane, COUNTER_tcp_retransmits) > before);
+	CU_ASSERT(seq_equal(lane.newest.seq, seq_plus(base, 3 * LANE_MSS)));
 	lane.is_mute = false;
 	tcp_world_run_ms(world, 1000);
-	CU_ASSERT_EQUAL(world->server.read, 10 * MSS);
+	CU_ASSERT_EQUAL(world->server.read, 10 * LANE_MSS);
 	tcp_world_end(world);
 }
 
@@ -218,7 +109,7 @@ static void a_sack_storm_is_cut_short(void)
 {
 	struct tcp_limits limits = sim_limits();
 	limits.send_buffer_bytes = limits.receive_buffer_bytes = 1u << 20;
-	struct lane lane;
+	struct lane lane = {0};
 	struct tcp_world *world = lane_open(&lane, limits);
 	size_t sent = 0;
 	world->config.bytes_per_s = 50000000; // segments arrive apart: an ACK each
@@ -235,22 +126,23 @@ static void a_sack_storm_is_cut_short(void)
 	tcp_world_run_ms(world, 5);
 	struct tcp_info info;
 	CHECK(tcp_info_of(world->hosts[0].tcp, world->client.conn, &info));
-	uint32_t segments = info.unacked_bytes / MSS;
+	uint32_t segments = info.unacked_bytes / LANE_MSS;
 	CU_ASSERT(segments > 560);
 	struct tcp_seq base =
 		seq_minus(seq_plus(lane.newest.seq, lane.newest.payload_bytes), info.unacked_bytes);
 	for (uint32_t i = 1; i + 6 < segments; i += 6) {
 		const uint32_t blocks[3][2] = {{i, i + 1}, {i + 2, i + 3}, {i + 4, i + 5}};
-		answer(&lane, base, base, blocks, 3);
+		lane_answer(&lane, base, base, blocks, 3);
 	}
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_sack_walk_limited), 0); // one beside the other
+	CU_ASSERT_EQUAL(lane_count(&lane, COUNTER_tcp_sack_walk_limited),
+			0); // one beside the other
 	for (uint32_t i = 0; i < 4; i++) {
 		uint32_t middle = segments / 2 + 2 * i;
 		const uint32_t blocks[3][2] = {
 			{1, 2}, {middle, middle + 1}, {segments - 2, segments - 1}};
-		answer(&lane, base, base, blocks, 3);
+		lane_answer(&lane, base, base, blocks, 3);
 	}
-	CU_ASSERT(count(world, COUNTER_tcp_sack_walk_limited) >= 1);
+	CU_ASSERT(lane_count(&lane, COUNTER_tcp_sack_walk_limited) >= 1);
 	lane.is_mute = false;
 	tcp_world_run_ms(world, 5000);
 	CU_ASSERT_EQUAL(world->server.read, sent);
@@ -270,10 +162,11 @@ static void without_a_record_nothing_leaves_until_one_is_free(void)
 	tcp_world_run_ms(world, 1);
 	tcp_world_send(&first, 1000);
 	tcp_world_run_ms(world, 1);
-	CU_ASSERT_EQUAL(count(world, COUNTER_tcp_sent_records_merged), 1); // its record grew
+	CU_ASSERT_EQUAL(tcp_world_count(world, 0, COUNTER_tcp_sent_records_merged),
+			1); // its record grew
 	tcp_world_send(&world->client, 1000);
 	tcp_world_run_ms(world, 5);
-	CU_ASSERT(count(world, COUNTER_tcp_sent_records_full) >= 1);
+	CU_ASSERT(tcp_world_count(world, 0, COUNTER_tcp_sent_records_full) >= 1);
 	tcp_world_cut(world, false);
 	tcp_world_run_ms(world, 2000);
 	CU_ASSERT_EQUAL(world->server.read, 3000);

@@ -17,7 +17,7 @@
 #define PORT       4433u
 #define HEAD_BYTES 4u // a client's first bytes: the number of its plan
 #define STEPS_MAX  4000000u
-#define STALLED_US 3000000000ull // of virtual time
+#define STALLED_US 30000000000ull // of virtual time: a lost third is a matter of minutes
 #define WRITE_MAX  16384u
 
 enum behaviour {
@@ -465,16 +465,16 @@ static void open_run(struct run *run, const struct options *options, uint64_t se
 	link.user = run;
 	run->link = sim_link_new(&link, &run->now_us, random_key(random));
 	for (unsigned h = 0; h < 2; h++) {
-		struct sim_host_config host = {
-			.number = h + 1,
-			.memory = memories[h],
-			.link = run->link,
-			.limits = sim_limits(),
-			.seed = random_key(random),
-			.now_us = run->now_us,
-		};
-		host.limits.time_wait_ms = 240000; // longer than any back-off of a last FIN
+		struct sim_host_config host = {.number = h + 1,
+					       .memory = memories[h],
+					       .link = run->link,
+					       .limits = sim_limits(),
+					       .seed = random_key(random),
+					       .now_us = run->now_us};
+		host.limits.time_wait_ms = link.loss > 1000 ? 1500000 : 240000; // for a last FIN
+		host.limits.keepalive_probes = 30;
 		host.limits.receive_buffer_bytes = 4096u << random_below(random, 7);
+		host.limits.sent_count = seed % 7 ? 0 : 1 + (uint32_t)(seed / 7 % 40);
 		host.limits.send_buffer_bytes = 20000u << random_below(random, 4);
 		if ((run->has_cookies = seed % 5 == 0))
 			host.limits.half_open_count = (uint32_t)(seed / 5 % 3);
