@@ -35,7 +35,10 @@ static void take_memory(struct host_stack *stack)
 	stack->mbufs = port_pool_new("mbufs", conf->dataplane.mbufs, private_bytes,
 				     worker_eal_has_af_xdp(conf));
 	// Devices in software read it by its address.
-	void *memory = aligned_alloc(64, RTE_ALIGN(buf_pool_bytes(large, small), 64));
+	size_t bytes = RTE_ALIGN(buf_pool_bytes(large, small), 64);
+	void *memory = aligned_alloc(64, bytes);
+	if (memory)
+		memset(memory, 0, bytes); // resident now, so that what grows later is a leak
 	if (!stack->mbufs || !memory ||
 	    buf_pool_init(&stack->bufs, memory, (uint64_t)(uintptr_t)memory, large, small) != 0)
 		fail("memory is short");

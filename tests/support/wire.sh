@@ -6,11 +6,11 @@
 #   eth0 10.9.0.1 ──── left0 [wire_relay] right0 ─────────────────────── eth0 10.9.0.2
 #        fd09::1                └── or tap0, which is tcp_host's 10.9.0.3   fd09::2
 #
-# FAR is the far end: ours or right. Every program writes to $TMP/NAME.out and ends by itself.
+# FAR is the far end: ours, right, or both (behind a bridge, see bridge_up). Every program writes to $TMP/NAME.out and ends by itself.
 SUPPORT=$MILLRACE_BUILD/tests/support
 LEFT4=10.9.0.1 LEFT6=fd09::1
 declare -A FAR4=([right]=10.9.0.2 [ours]=10.9.0.3) FAR6=([right]=fd09::2 [ours]=fd09::3)
-declare -A FAR_DEVICE=([right]=right0 [ours]=tap0)
+declare -A FAR_DEVICE=([right]=right0 [ours]=tap0 [both]=middle)
 declare -A PIDS=()
 
 # wire_up makes the namespaces. Kernels keep no memory of paths from one connection to the next.
@@ -47,10 +47,35 @@ host_conf() {
 			hugepages = "never"; memory = "${HOST_MEMORY:-256MiB}"; mbufs = ${HOST_MBUFS:-16384};
 			ports = ( { name = "tap0"; device = "net_tap0,iface=tap0"; mtu = ${HOST_MTU:-1500};
 				addresses = [ "${FAR4[ours]}/24", "${FAR6[ours]}/64" ]; } );
+			routes = ( { to = "0.0.0.0/0"; via = "${FAR4[right]}"; },
+				{ to = "::/0"; via = "${FAR6[right]}"; } );
 		};
 		tcp = { $([ $# = 0 ] || printf '%s; ' "$@") };
 		listen = ( { port = 7000; protocol = "mesh"; } );
 	EOF_CONF
+}
+
+# bridge_up: left0, right0 and, once tcp_host runs, tap0 (bridge_tap) meet in a bridge without relay; with
+# an argument left0 stays outside, and its relay reaches the bridge through the interface `middle`.
+bridge_up() {
+	local port
+	on wire ip link add bridge0 type bridge mcast_snooping 0
+	on wire ip link set bridge0 up
+	on wire ip link set right0 master bridge0
+	if [ $# = 0 ]; then
+		on wire ip link set left0 master bridge0
+		return
+	fi
+	on wire ip link add middle type veth peer name middle0
+	for port in middle middle0; do
+		on wire ethtool -K $port tx off tso off gso off gro off >/dev/null 2>&1
+		on wire ip link set $port up
+	done
+	on wire ip link set middle0 master bridge0
+}
+bridge_tap() {
+	# The kernel's side bears the device's own address, which may not be the host's.
+	on wire ip link set tap0 master bridge0 && on wire ip link set tap0 up
 }
 
 # start NAME HOST PROGRAM ARGS ...: in the background, until it says "ready".
