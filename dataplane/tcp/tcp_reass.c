@@ -5,22 +5,11 @@
 #include "check.h"
 #include "net.h"
 
-// Kept in the private area of an early packet's first mbuf, over net's struct packet.
-struct early {
-	struct rte_mbuf *next;
-	struct tcp_seq seq;
-	uint32_t bytes;
-};
-static_assert(sizeof(struct early) <= sizeof(struct packet));
-
-static struct early *early_of(struct rte_mbuf *mbuf)
-{
-	return rte_mbuf_to_priv(mbuf);
-}
+static_assert(sizeof(struct tcp_early) <= sizeof(struct packet));
 
 static struct tcp_range range_of(struct rte_mbuf *mbuf)
 {
-	struct early *early = early_of(mbuf);
+	struct tcp_early *early = tcp_early_of(mbuf);
 	return (struct tcp_range){early->seq, seq_plus(early->seq, early->bytes)};
 }
 
@@ -102,7 +91,7 @@ static void append(struct tcp_reass *reass, struct rte_mbuf *mbuf)
 static struct rte_mbuf *pop_early(struct tcp_reass *reass)
 {
 	struct rte_mbuf *mbuf = reass->early_first;
-	reass->early_first = early_of(mbuf)->next;
+	reass->early_first = tcp_early_of(mbuf)->next;
 	if (!reass->early_first)
 		reass->early_last = NULL;
 	reass->early_count--;
@@ -113,7 +102,7 @@ static struct rte_mbuf *pop_early(struct tcp_reass *reass)
 // drain moves early packets that *next reached to the in-order chain. They do not overlap.
 static void drain(struct tcp_reass *reass, struct tcp_seq *next)
 {
-	while (reass->early_first && seq_equal(early_of(reass->early_first)->seq, *next)) {
+	while (reass->early_first && seq_equal(tcp_early_of(reass->early_first)->seq, *next)) {
 		struct rte_mbuf *mbuf = pop_early(reass);
 		*next = seq_plus(*next, mbuf->pkt_len);
 		append(reass, mbuf);
@@ -123,21 +112,21 @@ static void drain(struct tcp_reass *reass, struct tcp_seq *next)
 // previous_of finds the last early packet that starts at or before seq, NULL for none.
 static struct rte_mbuf *previous_of(const struct tcp_reass *reass, struct tcp_seq seq)
 {
-	if (reass->early_last && seq_at_or_before(early_of(reass->early_last)->seq, seq))
+	if (reass->early_last && seq_at_or_before(tcp_early_of(reass->early_last)->seq, seq))
 		return reass->early_last;
 	struct rte_mbuf *previous = NULL;
 	struct rte_mbuf *at = reass->early_first;
-	while (at && seq_at_or_before(early_of(at)->seq, seq)) {
+	while (at && seq_at_or_before(tcp_early_of(at)->seq, seq)) {
 		previous = at;
-		at = early_of(at)->next;
+		at = tcp_early_of(at)->next;
 	}
 	return previous;
 }
 
 static void link_after(struct tcp_reass *reass, struct rte_mbuf *previous, struct rte_mbuf *mbuf)
 {
-	struct rte_mbuf **link = previous ? &early_of(previous)->next : &reass->early_first;
-	early_of(mbuf)->next = *link;
+	struct rte_mbuf **link = previous ? &tcp_early_of(previous)->next : &reass->early_first;
+	tcp_early_of(mbuf)->next = *link;
 	*link = mbuf;
 	if (reass->early_last == previous)
 		reass->early_last = mbuf;
@@ -175,13 +164,13 @@ enum tcp_reass_result tcp_reass_add(struct tcp_reass *reass, struct tcp_seq *nex
 	struct tcp_seq end = seq_plus(seq, mbuf->pkt_len);
 	struct tcp_seq start = seq_later(seq, *next);
 	struct rte_mbuf *previous = previous_of(reass, start);
-	struct rte_mbuf *after = previous ? early_of(previous)->next : reass->early_first;
+	struct rte_mbuf *after = previous ? tcp_early_of(previous)->next : reass->early_first;
 	tcp_reass_note_twice(reass, seq, seq_earlier(*next, end));
 	note_early(reass, (struct tcp_range){start, end}, previous, after);
 	if (previous)
 		start = seq_later(start, range_of(previous).end);
 	if (after)
-		end = seq_earlier(end, early_of(after)->seq);
+		end = seq_earlier(end, tcp_early_of(after)->seq);
 	if (!seq_before(start, end)) {
 		rte_pktmbuf_free(mbuf);
 		return TCP_REASS_DUPLICATE;
@@ -199,7 +188,7 @@ enum tcp_reass_result tcp_reass_add(struct tcp_reass *reass, struct tcp_seq *nex
 		drain(reass, next);
 		return TCP_REASS_IN_ORDER;
 	}
-	*early_of(mbuf) = (struct early){.seq = start, .bytes = mbuf->pkt_len};
+	*tcp_early_of(mbuf) = (struct tcp_early){.seq = start, .bytes = mbuf->pkt_len};
 	link_after(reass, previous, mbuf);
 	reass->recent = start;
 	return TCP_REASS_EARLY;
@@ -237,10 +226,10 @@ void tcp_reass_consume(struct tcp_reass *reass, uint32_t bytes)
 static struct tcp_range block_at(struct rte_mbuf **mbuf)
 {
 	struct tcp_range block = range_of(*mbuf);
-	*mbuf = early_of(*mbuf)->next;
-	while (*mbuf && seq_equal(early_of(*mbuf)->seq, block.end)) {
+	*mbuf = tcp_early_of(*mbuf)->next;
+	while (*mbuf && seq_equal(tcp_early_of(*mbuf)->seq, block.end)) {
 		block.end = range_of(*mbuf).end;
-		*mbuf = early_of(*mbuf)->next;
+		*mbuf = tcp_early_of(*mbuf)->next;
 	}
 	return block;
 }

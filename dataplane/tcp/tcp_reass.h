@@ -28,6 +28,19 @@ struct tcp_reass {
 	bool has_twice;
 };
 
+// Kept in the private area of an early packet's first mbuf, over net's struct packet.
+struct tcp_early {
+	struct rte_mbuf *next; // the following early packet's first mbuf
+	struct tcp_seq seq;
+	uint32_t bytes;
+};
+
+// tcp_early_of is where an early packet's place in the list is kept.
+static inline struct tcp_early *tcp_early_of(struct rte_mbuf *mbuf)
+{
+	return rte_mbuf_to_priv(mbuf);
+}
+
 enum tcp_reass_result {
 	TCP_REASS_IN_ORDER,  // *next moved
 	TCP_REASS_EARLY,     // kept for later

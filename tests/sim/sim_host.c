@@ -102,14 +102,31 @@ void sim_host_open(struct sim_host *host, const struct sim_host_config *config)
 	};
 	host->tcp = tcp_new(&tcp);
 	CHECK(host->tcp);
+	host->invariants = tcp_invariants_new(host->tcp);
+	host->broken = config->broken;
+	host->user = config->user;
 	net_set_time(host->net, config->now_us);
 	tcp_set_time(host->tcp, config->now_us);
 }
 
 void sim_host_close(struct sim_host *host)
 {
+	tcp_invariants_free(host->invariants);
 	tcp_free(host->tcp);
 	net_free(host->net);
+}
+
+// look tells when tcp broke one of its rules.
+static void look(struct sim_host *host)
+{
+	const char *rule = tcp_invariants_broken(host->invariants);
+	if (!rule)
+		return;
+	if (!host->broken) {
+		fprintf(stderr, "host %d: %s\n", host->port->mac[5], rule);
+		abort();
+	}
+	host->broken(host->user, rule);
 }
 
 void sim_host_step(struct sim_host *host, uint64_t now_us, uint32_t budget)
@@ -120,9 +137,12 @@ void sim_host_step(struct sim_host *host, uint64_t now_us, uint32_t budget)
 	uint16_t count = host->port->ops->rx(host->port, mbufs, PORT_BURST);
 	if (count)
 		net_input(host->net, 0, mbufs, count);
+	look(host);
 	wheel_advance(&host->wheel, now_us, UINT32_MAX);
+	look(host);
 	tcp_run_ready(host->tcp, budget);
 	net_flush(host->net);
+	look(host);
 }
 
 uint64_t sim_host_next_us(const struct sim_host *host, uint64_t now_us)

@@ -9,6 +9,7 @@
 #include "random.h"
 #include "sim_link.h"
 #include "tcp.h"
+#include "tcp_invariants.h"
 #include "wheel.h"
 
 // What lives as long as the process: packet and record buffers of one host.
@@ -26,6 +27,9 @@ struct sim_host {
 	struct port *port; // the link's
 	struct net *net;
 	struct tcp *tcp;
+	struct tcp_invariants *invariants;
+	void (*broken)(void *user, const char *rule);
+	void *user; // for broken
 };
 
 struct sim_host_config {
@@ -38,7 +42,10 @@ struct sim_host_config {
 	// exception takes what is not the host's, as net_config's does; NULL: there is no such
 	// path.
 	void (*exception)(void *user, uint32_t port_index, struct rte_mbuf *mbuf);
-	void *user; // for exception
+	// broken hears which invariant of tcp does not hold (tcp_invariants.h); NULL: abort with
+	// it.
+	void (*broken)(void *user, const char *rule);
+	void *user; // for both
 };
 
 // sim_start initialises DPDK without hugepages, devices or files; call once. Aborts when it fails.
@@ -63,7 +70,8 @@ void sim_host_close(struct sim_host *host);
 // sim_host_addr is the address of host number.
 struct addr sim_host_addr(uint32_t number, bool is_v6);
 
-// sim_host_step runs one loop: receive, timers, events with this budget, transmit.
+// sim_host_step runs one loop: receive, timers, events with this budget, transmit; tcp's invariants
+// are looked at after each.
 void sim_host_step(struct sim_host *host, uint64_t now_us, uint32_t budget);
 
 // sim_host_next_us is when the host wants to run again: now when something is ready.

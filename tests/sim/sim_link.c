@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "random.h"
+#include "sim_frame.h"
 
 #include <rte_mbuf.h>
 
@@ -25,6 +26,7 @@ struct sim_port {
 	struct sim_link *link;
 	struct sim_port *wire; // itself, or whose transmitter and receiver it shares
 	bool is_receiving;
+	bool is_bad; // in a burst of losses
 	struct rte_mempool *mbufs;
 	struct frame *heap; // on their way to this port, earliest at 0
 	uint32_t count;
@@ -134,10 +136,20 @@ static void deliver(struct sim_link *link, struct sim_port *to, struct frame fra
 	push(to, (struct frame){when(link, to, start_us), link->order++, frame.bytes, copy});
 }
 
+// is_lost draws whether a frame vanishes: alone, or with its neighbours.
+static bool is_lost(struct sim_link *link, struct sim_port *to)
+{
+	const struct sim_link_config *config = &link->config;
+	if (happens(link, to->is_bad ? config->turns_good : config->turns_bad))
+		to->is_bad = !to->is_bad;
+	bool is_burst = to->is_bad && happens(link, config->bad_loss);
+	return happens(link, config->loss) || is_burst;
+}
+
 static void impair(struct sim_link *link, struct sim_port *to, struct frame frame,
 		   uint64_t start_us)
 {
-	if (happens(link, link->config.loss)) {
+	if (is_lost(link, to)) {
 		link->totals.lost++;
 		return;
 	}
@@ -164,6 +176,18 @@ static bool pace(struct sim_link *link, struct sim_port *from, uint32_t bytes, u
 	return true;
 }
 
+// refuse drops a frame that exceeds the MTU, and says so to its sender where routers do.
+static void refuse(struct sim_link *link, struct sim_port *from, const struct frame *frame)
+{
+	uint8_t answer[SIM_FRAME_TOO_BIG_BYTES];
+	link->totals.too_long++;
+	if (!link->config.tells_too_big)
+		return;
+	uint32_t bytes = sim_frame_too_big(frame->data, frame->bytes, link->config.mtu, answer);
+	if (bytes)
+		impair(link, from, (struct frame){.bytes = bytes, .data = answer}, *link->now_us);
+}
+
 static void transmit(struct sim_port *from, const struct rte_mbuf *mbuf)
 {
 	struct sim_link *link = from->link;
@@ -171,14 +195,15 @@ static void transmit(struct sim_port *from, const struct rte_mbuf *mbuf)
 	struct frame frame = {.bytes = mbuf->pkt_len, .data = data};
 	uint64_t start_us;
 	link->totals.sent++;
-	if (frame.bytes > link->config.mtu + 18u || frame.bytes > sizeof(data)) {
-		link->totals.too_long++;
-		return;
-	}
+	CHECK(frame.bytes <= sizeof(data));
 	const uint8_t *read = rte_pktmbuf_read(mbuf, 0, frame.bytes, data);
 	CHECK(read);
 	if (read != data)
 		memcpy(data, read, frame.bytes);
+	if (frame.bytes > link->config.mtu + (link->config.vlan ? 18u : 14u)) {
+		refuse(link, from, &frame);
+		return;
+	}
 	const struct sim_link_config *config = &link->config;
 	if (config->tamper && !config->tamper(config->user, &from->port, data, frame.bytes)) {
 		link->totals.tampered_out++;

@@ -32,8 +32,12 @@
 struct sim_link;
 
 struct sim_link_config {
-	uint32_t loss;       // chance that a frame vanishes
-	uint32_t reorder;    // chance that a frame is held back by up to reorder_us
+	uint32_t loss;    // chance that a frame vanishes
+	uint32_t reorder; // chance that a frame is held back by up to reorder_us
+	// Losses in bursts (Gilbert and Elliott), besides loss: a receiver's path turns bad with
+	// one chance a frame and good again with another; while it is bad, bad_loss is the chance
+	// of each frame to vanish.
+	uint32_t turns_bad, turns_good, bad_loss;
 	uint32_t duplicate;  // chance that a frame comes twice
 	uint32_t corrupt;    // chance that one bit of an IP frame flips
 	uint32_t latency_us; // one way
@@ -43,6 +47,7 @@ struct sim_link_config {
 	uint32_t queue_bytes; // waiting for bytes_per_s; beyond it frames are dropped
 	uint16_t mtu;         // largest IP packet: longer frames vanish
 	uint16_t vlan;        // told to the ports; the segment itself does not look at tags
+	bool tells_too_big; // what exceeds mtu is answered as by a router (ICMP), not lost silently
 	uint8_t split; // 1: received frames come as two mbufs, cut at random behind the headers
 	// tamper may change a frame that port sent, or drop it by returning false; NULL: leave it.
 	bool (*tamper)(void *user, const struct port *port, uint8_t *frame, uint32_t bytes);

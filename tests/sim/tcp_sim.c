@@ -7,6 +7,7 @@
 // Chances are percents with at most two decimals; without --loss it goes round 0, 1, 5 and 10 %
 // with reordering and duplication. A failing seed is printed with its options; exit code 1.
 #include "check.h"
+#include "sim_frame.h"
 #include "sim_host.h"
 
 #include <getopt.h>
@@ -80,6 +81,14 @@ static void fail(struct run *run, const struct plan *plan, const char *why)
 		return;
 	run->failure = why;
 	run->failed_plan = (uint32_t)(plan - run->plans);
+}
+
+static void on_broken(void *user, const char *rule)
+{
+	struct run *run = user;
+	if (!run->failure)
+		fprintf(stderr, "  %s\n", rule);
+	fail(run, run->plans, "an invariant of tcp does not hold");
 }
 
 static uint8_t byte_at(const struct side *sender, uint64_t offset)
@@ -384,42 +393,11 @@ static void simulate(struct run *run)
 	}
 }
 
-static uint32_t word_at(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
-
-// strip blanks options of these kinds in a SYN, as an old peer or a middlebox would, and mends the
-// checksum (RFC 1624 equation 3).
-static void strip(uint8_t *tcp, const bool *is_unwanted)
-{
-	uint32_t header_bytes = (tcp[12] >> 4) * 4u;
-	uint32_t sum = ~word_at(tcp + 16) & 0xffff;
-	uint8_t before[60];
-	memcpy(before, tcp, header_bytes);
-	for (uint32_t at = 20; at < header_bytes && tcp[at] != 0;) {
-		uint32_t bytes = tcp[at] == 1 ? 1 : tcp[at + 1];
-		if (is_unwanted[tcp[at]])
-			memset(tcp + at, 1, bytes);
-		at += bytes;
-	}
-	for (uint32_t at = 20; at < header_bytes; at += 2)
-		sum += (~word_at(before + at) & 0xffff) + word_at(tcp + at);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = ~((sum & 0xffff) + (sum >> 16));
-	tcp[16] = (uint8_t)(sum >> 8);
-	tcp[17] = (uint8_t)sum;
-}
-
 // tamper takes from SYNs the options that this run goes without.
-static bool tamper(void *user, const struct port *, uint8_t *frame, uint32_t)
+static bool tamper(void *user, const struct port *, uint8_t *frame, uint32_t bytes)
 {
 	const struct run *run = user;
-	bool is_v4 = frame[12] == 0x08 && frame[13] == 0x00 && frame[23] == 6;
-	bool is_v6 = frame[12] == 0x86 && frame[20] == 6;
-	uint8_t *tcp = frame + (is_v4 ? 34 : 54);
-	if ((is_v4 || is_v6) && tcp[13] & 0x02)
-		strip(tcp, run->is_unwanted);
+	sim_frame_strip(frame, bytes, run->is_unwanted);
 	return true;
 }
 
@@ -470,7 +448,9 @@ static void open_run(struct run *run, const struct options *options, uint64_t se
 					       .link = run->link,
 					       .limits = sim_limits(),
 					       .seed = random_key(random),
-					       .now_us = run->now_us};
+					       .now_us = run->now_us,
+					       .broken = on_broken,
+					       .user = run};
 		host.limits.time_wait_ms = link.loss > 1000 ? 1500000 : 240000; // for a last FIN
 		host.limits.keepalive_probes = 30;
 		host.limits.receive_buffer_bytes = 4096u << random_below(random, 7);
