@@ -46,7 +46,8 @@ static int init(struct net *net, const struct net_config *config)
 		net->ports[i].link_local = make_link_local(config->ports[i]->mac);
 	}
 	net_owner_init(net);
-	if (net_nexthop_init(net) != 0 || net_neigh_init(net) != 0)
+	net->label_key = random_key(config->random);
+	if (net_nexthop_init(net) != 0 || net_neigh_init(net) != 0 || net_frag_init(net) != 0)
 		return -1;
 	wheel_timer_init(&net->announce, announce);
 	if (config->worker_index == 0)
@@ -72,6 +73,7 @@ void net_free(struct net *net)
 		return;
 	wheel_disarm(net->config.wheel, &net->announce);
 	net_neigh_fini(net);
+	net_frag_fini(net);
 	for (uint32_t i = 0; net->ports && i < net->config.port_count; i++)
 		rte_pktmbuf_free_bulk(net->ports[i].tx, net->ports[i].tx_count);
 	net_nexthop_fini(net);
@@ -122,14 +124,14 @@ void net_input_handed(struct net *net, struct rte_mbuf *mbuf)
 				  .is_handed = true};
 	counter_inc(net->config.counters, COUNTER_net_handed_in);
 	uint32_t l4 = mbuf->packet_type & RTE_PTYPE_L4_MASK;
-	if (l4 == RTE_PTYPE_L4_ICMP) {
-		if (addr_is_v4(&packet->source))
-			net_icmp4_input(net, &frame);
-		else
-			net_icmp6_input(net, &frame);
-	} else if (l4 == 0) {
+	bool is_v4 = addr_is_v4(&packet->source);
+	if (l4 == RTE_PTYPE_L4_ICMP)
+		(is_v4 ? net_icmp4_input : net_icmp6_input)(net, &frame);
+	else if (l4 == RTE_PTYPE_L4_FRAG)
+		(is_v4 ? net_ip4_input : net_ip6_input)(net, &frame);
+	else if (l4 == 0)
 		net_arp_input(net, &frame);
-	} else {
+	else {
 		frame.protocol = l4 == RTE_PTYPE_L4_TCP ? NET_PROTOCOL_TCP : NET_PROTOCOL_UDP;
 		net_l4_deliver(net, &frame);
 	}

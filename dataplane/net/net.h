@@ -64,8 +64,12 @@ struct net_tx {
 
 struct net_limits {
 	uint32_t neighbour_count;
-	uint32_t neighbour_queue; // packets that wait for one neighbour's address
-	uint32_t icmp_per_second; // errors and echo replies generated
+	uint32_t neighbour_queue;        // packets that wait for one neighbour's address
+	uint32_t icmp_per_second;        // errors and echo replies generated
+	uint32_t fragment_datagrams;     // put together at once; 0: fragments are dropped
+	uint32_t fragments_per_datagram; // more drop the datagram
+	uint32_t fragments;              // mbufs held by all, at most 1/8 of the pool
+	uint32_t fragment_time_ms;       // how long the rest may take
 };
 
 struct net_address {

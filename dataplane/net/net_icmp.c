@@ -57,10 +57,23 @@ void net_icmp_echo(struct net *net, struct net_frame *frame, uint8_t reply_type)
 	CHECK(rte_pktmbuf_adj(mbuf, packet->l4_offset));
 	write_reply(mbuf, &tx, reply_type);
 	counter_inc(net->config.counters, COUNTER_net_echo_replies);
-	net_ip_send(net, &hop, mbuf, &tx);
+	net_fragment(net, &hop, mbuf, &tx);
 }
 
-static void send_quote(struct net *net, const struct net_frame *frame)
+// may_answer is false for what errors are never sent about.
+static bool may_answer(const struct net_frame *frame, enum net_icmp_kind kind)
+{
+	const struct packet *packet = packet_of(frame->mbuf);
+	if (kind == NET_ICMP_NONE || net_frame_is_group(frame) || addr_is_zero(&packet->source))
+		return false;
+	if (!addr_is_v4(&packet->source))
+		return packet->destination.bytes[0] != 0xff && !net_ip6_is_error(frame);
+	return frame->protocol != NET_PROTOCOL_ICMP4 ||
+	       *net_frame_at(frame, packet->l4_offset) == NET_ICMP4_ECHO;
+}
+
+void net_icmp_error(struct net *net, const struct net_frame *frame, enum net_icmp_kind kind,
+		    uint32_t pointer)
 {
 	const struct packet *packet = packet_of(frame->mbuf);
 	bool is_v4 = addr_is_v4(&packet->source);
@@ -68,9 +81,11 @@ static void send_quote(struct net *net, const struct net_frame *frame)
 			    .remote = packet->source,
 			    .protocol = is_v4 ? NET_PROTOCOL_ICMP4 : NET_PROTOCOL_ICMP6};
 	struct net_nexthop hop;
-	if (!net_nexthop_find(net, &tx.local, &tx.remote, &hop))
+	if (!may_answer(frame, kind) || !net_icmp_may_answer(net) ||
+	    !net_nexthop_find(net, &tx.local, &tx.remote, &hop))
 		return;
-	struct rte_mbuf *quote = is_v4 ? net_icmp4_quote(net, frame) : net_icmp6_quote(net, frame);
+	struct rte_mbuf *quote = is_v4 ? net_icmp4_quote(net, frame, kind)
+				       : net_icmp6_quote(net, frame, kind, pointer);
 	if (!quote)
 		return;
 	counter_inc(net->config.counters, COUNTER_net_icmp_errors_out);
@@ -79,10 +94,12 @@ static void send_quote(struct net *net, const struct net_frame *frame)
 
 void net_icmp_refuse(struct net *net, struct net_frame *frame)
 {
-	// A TCP segment deserves a reset, which is TCP's to send; and groups are never answered.
-	if (frame->protocol != NET_PROTOCOL_TCP && !net_frame_is_group(frame) &&
-	    net_icmp_may_answer(net))
-		send_quote(net, frame);
+	bool is_udp = frame->protocol == NET_PROTOCOL_UDP;
+	// A TCP segment deserves a reset, which is TCP's to send; behind "no next header" is
+	// nothing.
+	if (frame->protocol != NET_PROTOCOL_TCP && frame->protocol != NET_PROTOCOL_NONE6)
+		net_icmp_error(net, frame, is_udp ? NET_ICMP_PORT : NET_ICMP_PROTOCOL,
+			       (uint32_t)frame->next_at - frame->l3_offset);
 	net_drop(net, frame->mbuf, COUNTER_drop_ip_protocol);
 }
 

@@ -10,12 +10,12 @@
 #define ICMP_BYTES         8u
 #define TYPE_ECHO_REPLY    0u
 #define TYPE_UNREACHABLE   3u
-#define TYPE_ECHO          8u
 #define TYPE_TIME_EXCEEDED 11u
 #define TYPE_PARAMETER     12u
 #define CODE_PROTOCOL      2u
 #define CODE_PORT          3u
 #define CODE_TOO_BIG       4u
+#define CODE_REASSEMBLY    1u
 #define QUOTE_BYTES_MAX    548u // RFC 1812 4.3.2.3: 576 with both headers
 #define UNKNOWN_MTU        576u // an old router that does not tell (RFC 1191 5)
 
@@ -70,7 +70,7 @@ void net_icmp4_input(struct net *net, struct net_frame *frame)
 		return;
 	}
 	uint8_t type = net_frame_at(frame, packet->l4_offset)[0];
-	if (type == TYPE_ECHO)
+	if (type == NET_ICMP4_ECHO)
 		net_icmp_echo(net, frame, TYPE_ECHO_REPLY);
 	else if (type == TYPE_UNREACHABLE || type == TYPE_TIME_EXCEEDED || type == TYPE_PARAMETER)
 		take_error(net, frame);
@@ -78,7 +78,8 @@ void net_icmp4_input(struct net *net, struct net_frame *frame)
 		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_icmp_ignored);
 }
 
-struct rte_mbuf *net_icmp4_quote(struct net *net, const struct net_frame *frame)
+struct rte_mbuf *net_icmp4_quote(struct net *net, const struct net_frame *frame,
+				 enum net_icmp_kind kind)
 {
 	struct rte_mbuf *mbuf = net_alloc(net);
 	uint32_t bytes = MIN(rte_pktmbuf_data_len(frame->mbuf) - (uint32_t)frame->l3_offset,
@@ -88,7 +89,11 @@ struct rte_mbuf *net_icmp4_quote(struct net *net, const struct net_frame *frame)
 	uint8_t *at = net_append(mbuf, ICMP_BYTES + bytes);
 	memset(at, 0, ICMP_BYTES);
 	at[0] = TYPE_UNREACHABLE;
-	at[1] = frame->protocol == NET_PROTOCOL_UDP ? CODE_PORT : CODE_PROTOCOL;
+	at[1] = kind == NET_ICMP_PORT ? CODE_PORT : CODE_PROTOCOL;
+	if (kind == NET_ICMP_REASSEMBLY) {
+		at[0] = TYPE_TIME_EXCEEDED;
+		at[1] = CODE_REASSEMBLY;
+	}
 	memcpy(at + ICMP_BYTES, net_frame_at(frame, frame->l3_offset), bytes);
 	uint16_t sum = net_cksum_header(at, ICMP_BYTES + bytes);
 	memcpy(at + 2, &sum, 2);

@@ -17,9 +17,19 @@
 #define TYPE_ECHO_REPLY    129u
 #define TYPE_ND_SOLICIT    135u
 #define TYPE_ND_ADVERTISE  136u
-#define CODE_PORT          4u
 #define CODE_NEXT_HEADER   1u
 #define QUOTE_BYTES_MAX    1192u // RFC 4443 2.4 c: the error fits 1280
+
+static const struct {
+	uint8_t type, code;
+} answers[] = {
+	[NET_ICMP_PORT] = {TYPE_UNREACHABLE, 4},
+	[NET_ICMP_PROTOCOL] = {TYPE_PARAMETER, CODE_NEXT_HEADER},
+	[NET_ICMP_REASSEMBLY] = {TYPE_TIME_EXCEEDED, 1},
+	[NET_ICMP_FIELD] = {TYPE_PARAMETER, 0},
+	[NET_ICMP_OPTION] = {TYPE_PARAMETER, 2},
+	[NET_ICMP_CHAIN] = {TYPE_PARAMETER, 3},
+};
 
 // read_quote finds the packet of ours that an error quotes. We send no extension headers.
 static bool read_quote(const struct net *net, const struct net_frame *frame,
@@ -49,7 +59,7 @@ static void take_error(struct net *net, struct net_frame *frame)
 	}
 	if (at[0] == TYPE_TOO_BIG)
 		error.mtu = MAX(net_get32(at + 4), 1u);
-	error.is_hard = (at[0] == TYPE_UNREACHABLE && at[1] == CODE_PORT) ||
+	error.is_hard = (at[0] == TYPE_UNREACHABLE && at[1] == answers[NET_ICMP_PORT].code) ||
 			(at[0] == TYPE_PARAMETER && at[1] == CODE_NEXT_HEADER);
 	net_icmp_report(net, frame, &error);
 }
@@ -72,7 +82,10 @@ void net_icmp6_input(struct net *net, struct net_frame *frame)
 		return;
 	}
 	uint8_t type = net_frame_at(frame, packet->l4_offset)[0];
-	if (type == TYPE_ND_SOLICIT || type == TYPE_ND_ADVERTISE)
+	bool is_nd = type == TYPE_ND_SOLICIT || type == TYPE_ND_ADVERTISE;
+	if (is_nd && frame->was_fragment) // RFC 6980
+		net_drop(net, frame->mbuf, COUNTER_drop_nd_malformed);
+	else if (is_nd)
 		net_nd_input(net, frame);
 	else if (addr_is_zero(&packet->source))
 		net_drop(net, frame->mbuf, COUNTER_drop_ip_source);
@@ -84,7 +97,8 @@ void net_icmp6_input(struct net *net, struct net_frame *frame)
 		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_icmp_ignored);
 }
 
-struct rte_mbuf *net_icmp6_quote(struct net *net, const struct net_frame *frame)
+struct rte_mbuf *net_icmp6_quote(struct net *net, const struct net_frame *frame,
+				 enum net_icmp_kind kind, uint32_t pointer)
 {
 	const struct packet *packet = packet_of(frame->mbuf);
 	struct rte_mbuf *mbuf = net_alloc(net);
@@ -93,13 +107,12 @@ struct rte_mbuf *net_icmp6_quote(struct net *net, const struct net_frame *frame)
 	if (!mbuf)
 		return NULL;
 	uint32_t bytes = ICMP_BYTES + quoted;
-	bool is_udp = frame->protocol == NET_PROTOCOL_UDP;
 	uint8_t *at = net_append(mbuf, bytes);
 	memset(at, 0, ICMP_BYTES);
-	at[0] = is_udp ? TYPE_UNREACHABLE : TYPE_PARAMETER;
-	at[1] = is_udp ? CODE_PORT : CODE_NEXT_HEADER;
-	if (!is_udp)
-		net_put32(at + 4, 6); // where the next header is named when there is no extension
+	at[0] = answers[kind].type;
+	at[1] = answers[kind].code;
+	if (at[0] == TYPE_PARAMETER)
+		net_put32(at + 4, pointer);
 	memcpy(at + ICMP_BYTES, net_frame_at(frame, frame->l3_offset), quoted);
 	uint16_t pseudo =
 		net_cksum_pseudo(&packet->destination, &packet->source, NET_PROTOCOL_ICMP6, bytes);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// IPv4 in and out (RFC 791, RFC 1122 3.2, RFC 1812 4.2.2 for the checks). Fragments are dropped for
-// now: both ends of TCP discover the path's MTU, and we set DF.
+// IPv4 in and out (RFC 791, RFC 1122 3.2, RFC 1812 4.2.2 for the checks).
 #include "net_cksum.h"
 #include "net_priv.h"
 
@@ -11,6 +10,8 @@
 
 #define OPTION_LOOSE_ROUTE  131u
 #define OPTION_STRICT_ROUTE 137u
+#define MORE_FRAGMENTS      0x2000u
+#define FRAGMENT_OFFSET     0x1fffu
 
 // are_options_sane walks the options: inside their bounds, and no source routing.
 static bool are_options_sane(const uint8_t *at, size_t bytes)
@@ -93,6 +94,21 @@ static void read_header(const struct net_frame *frame, struct packet *packet)
 	packet->is_checksum_good = 0;
 }
 
+static void take_fragment(struct net *net, struct net_frame *frame)
+{
+	const struct packet *packet = packet_of(frame->mbuf);
+	const uint8_t *header = net_frame_at(frame, frame->l3_offset);
+	uint16_t word = net_get16(header + 6);
+	uint32_t have = rte_pktmbuf_data_len(frame->mbuf) - packet->l4_offset;
+	struct net_fragment part = {.id = net_get16(header + 4),
+				    .offset = (uint16_t)((word & FRAGMENT_OFFSET) * 8),
+				    .is_more = word & MORE_FRAGMENTS,
+				    .protocol = header[9]};
+	part.is_chain_whole = net_is_header_whole(header[9], net_frame_at(frame, packet->l4_offset),
+						  MIN(have, (uint32_t)packet->l4_bytes));
+	net_frag_input(net, frame, &part);
+}
+
 void net_ip4_input(struct net *net, struct net_frame *frame)
 {
 	struct rte_mbuf *mbuf = frame->mbuf;
@@ -111,8 +127,8 @@ void net_ip4_input(struct net *net, struct net_frame *frame)
 		return;
 	}
 	const uint8_t *header = net_frame_at(frame, frame->l3_offset);
-	if (net_get16(header + 6) & 0x3fff) {
-		net_drop(net, mbuf, COUNTER_drop_ip4_fragment);
+	if (net_get16(header + 6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET)) {
+		take_fragment(net, frame);
 		return;
 	}
 	net_trim(mbuf, rte_pktmbuf_pkt_len(mbuf) - packet->l4_offset - packet->l4_bytes);
@@ -147,6 +163,21 @@ static void push(const struct port *port, struct rte_mbuf *mbuf, const struct ne
 	}
 }
 
+// label_of is the flow label of a transport packet: a keyed hash of what names its connection (RFC
+// 6437 3), the same for all of its packets.
+static uint32_t label_of(const struct net *net, const struct rte_mbuf *mbuf,
+			 const struct net_tx *tx)
+{
+	uint8_t name[37];
+	if (tx->protocol != NET_PROTOCOL_TCP && tx->protocol != NET_PROTOCOL_UDP)
+		return 0;
+	memcpy(name, tx->local.bytes, 16);
+	memcpy(name + 16, tx->remote.bytes, 16);
+	memcpy(name + 32, rte_pktmbuf_mtod(mbuf, const uint8_t *), 4);
+	name[36] = tx->protocol;
+	return (uint32_t)siphash(&net->label_key, name, sizeof(name)) & 0xfffff;
+}
+
 int net_ip_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
 		const struct net_tx *tx)
 {
@@ -155,8 +186,10 @@ int net_ip_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf 
 		push(port, mbuf, tx);
 		mbuf->l3_len = NET_IP4_BYTES;
 	} else {
+		uint32_t label = label_of(net, mbuf, tx);
 		net_ip6_push(mbuf, &tx->local, &tx->remote, tx->protocol, NET_TTL);
-		rte_pktmbuf_mtod(mbuf, uint8_t *)[1] = (uint8_t)(tx->ecn << 4);
+		net_put32(rte_pktmbuf_mtod(mbuf, uint8_t *),
+			  0x60000000u | (uint32_t)tx->ecn << 20 | label);
 		mbuf->l3_len = NET_IP6_BYTES;
 	}
 	if (rte_pktmbuf_pkt_len(mbuf) > port->mtu && !(mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG)) {

@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// IPv6 in and out (RFC 8200). Extension headers are walked within bounds: at most EXTENSIONS_MAX,
-// inside the first segment. Fragments and routing headers with segments left are dropped.
+// IPv6 in and out (RFC 8200); the extension headers are net_ip6_ext's.
 #include "net_priv.h"
 
 #include "check.h"
 
 #include <string.h>
-
-#define EXTENSIONS_MAX      4u
-#define NEXT_HOP_BY_HOP     0u
-#define NEXT_ROUTING        43u
-#define NEXT_FRAGMENT       44u
-#define NEXT_AUTHENTICATION 51u
-#define NEXT_DESTINATION    60u
 
 static bool is_unspecified(const struct addr *a)
 {
@@ -24,71 +16,6 @@ static bool is_loopback(const struct addr *a)
 {
 	static const struct addr one = {.bytes = {[15] = 1}};
 	return addr_equal(a, &one);
-}
-
-static bool is_extension(uint8_t next)
-{
-	return next == NEXT_HOP_BY_HOP || next == NEXT_ROUTING || next == NEXT_FRAGMENT ||
-	       next == NEXT_AUTHENTICATION || next == NEXT_DESTINATION;
-}
-
-// are_options_skippable walks hop-by-hop or destination options: an option that we do not know is
-// skipped only when its two highest bits say so (RFC 8200 4.2).
-static bool are_options_skippable(const uint8_t *at, size_t bytes)
-{
-	while (bytes > 0) {
-		size_t option_bytes = 1;
-		if (at[0] != 0) {
-			if (bytes < 2 || (at[0] & 0xc0) != 0)
-				return false;
-			option_bytes = 2u + at[1];
-		}
-		if (option_bytes > bytes)
-			return false;
-		at += option_bytes;
-		bytes -= option_bytes;
-	}
-	return true;
-}
-
-// check_extension returns why one extension header is refused, or COUNTER_COUNT and its size. have
-// bytes (>= 8) are at at.
-static enum counter check_extension(uint8_t type, const uint8_t *at, uint32_t have, uint32_t *bytes)
-{
-	if (type == NEXT_FRAGMENT)
-		return COUNTER_drop_ip6_fragment;
-	*bytes = type == NEXT_AUTHENTICATION ? (at[1] + 2u) * 4 : (at[1] + 1u) * 8;
-	if (*bytes > have || *bytes < 8)
-		return COUNTER_drop_ip6_extension;
-	if (type == NEXT_ROUTING && at[3] != 0)
-		return COUNTER_drop_ip6_extension;
-	if ((type == NEXT_HOP_BY_HOP || type == NEXT_DESTINATION) &&
-	    !are_options_skippable(at + 2, *bytes - 2))
-		return COUNTER_drop_ip6_extension;
-	return COUNTER_COUNT;
-}
-
-// skip_extensions moves packet's transport behind the extension headers and finds the protocol.
-static enum counter skip_extensions(struct net_frame *frame, struct packet *packet)
-{
-	uint8_t next = net_frame_at(frame, frame->l3_offset)[6];
-	for (uint32_t count = 0; is_extension(next); count++) {
-		uint32_t bytes = 0;
-		uint32_t have = rte_pktmbuf_data_len(frame->mbuf) - packet->l4_offset;
-		have = MIN(have, (uint32_t)packet->l4_bytes);
-		if (have < 8 || count == EXTENSIONS_MAX || (next == NEXT_HOP_BY_HOP && count > 0))
-			return COUNTER_drop_ip6_extension;
-		const uint8_t *at = net_frame_at(frame, packet->l4_offset);
-		enum counter reason = check_extension(next, at, have, &bytes);
-		if (reason != COUNTER_COUNT)
-			return reason;
-		next = at[0];
-		packet->l4_offset = (uint16_t)(packet->l4_offset + bytes);
-		packet->l4_bytes = (uint16_t)(packet->l4_bytes - bytes);
-		frame->has_extensions = true;
-	}
-	frame->protocol = next;
-	return COUNTER_COUNT;
 }
 
 static enum counter check_addresses(const struct net *net, const struct packet *packet)
@@ -165,13 +92,18 @@ void net_ip6_input(struct net *net, struct net_frame *frame)
 		net_drop(net, frame->mbuf, COUNTER_drop_ip_destination);
 		return;
 	}
-	reason = skip_extensions(frame, packet);
-	if (reason != COUNTER_COUNT)
-		net_drop(net, frame->mbuf, reason);
-	else if (is_group && frame->protocol != NET_PROTOCOL_ICMP6)
+	struct net_ip6_walk walk;
+	net_ip6_walk(frame, &walk);
+	if (walk.reason != COUNTER_COUNT) {
+		net_icmp_error(net, frame, walk.answer, walk.pointer);
+		net_drop(net, frame->mbuf, walk.reason);
+	} else if (is_group && (walk.is_fragment || frame->protocol != NET_PROTOCOL_ICMP6)) {
 		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_ip_not_ours);
-	else
+	} else if (walk.is_fragment) {
+		net_frag_input(net, frame, &walk.fragment);
+	} else {
 		dispatch(net, frame);
+	}
 }
 
 void net_ip6_push(struct rte_mbuf *mbuf, const struct addr *source, const struct addr *destination,

@@ -27,7 +27,8 @@ static uint32_t owner_of(const struct net *net, const struct net_frame *frame)
 	const uint8_t *ports = net_frame_at(frame, packet->l4_offset);
 	if (net->config.worker_count <= 1 || frame->is_handed)
 		return net->config.worker_index;
-	if (net->ports[frame->port_index].port->is_flow_steered && !frame->has_extensions)
+	if (net->ports[frame->port_index].port->is_flow_steered && !frame->has_extensions &&
+	    !frame->was_fragment)
 		return net->config.worker_index;
 	return net_owner(net, &packet->destination, net_get16(ports + 2), &packet->source,
 			 net_get16(ports));
@@ -75,6 +76,15 @@ void net_l4_input(struct net *net, struct net_frame *frame)
 	}
 	packet->is_checksum_good = 1;
 	hand_or_deliver(net, frame);
+}
+
+bool net_is_header_whole(uint8_t protocol, const uint8_t *at, uint32_t bytes)
+{
+	if (protocol == NET_PROTOCOL_TCP)
+		return bytes >= 20 && bytes >= (at[12] >> 4) * 4u;
+	bool is_known = protocol == NET_PROTOCOL_UDP || protocol == NET_PROTOCOL_ICMP4 ||
+			protocol == NET_PROTOCOL_ICMP6;
+	return bytes >= (is_known ? 8 : 1);
 }
 
 void net_trim(struct rte_mbuf *mbuf, uint32_t bytes)

@@ -69,8 +69,7 @@ int net_output(struct net *net, struct rte_mbuf *mbuf, const struct net_tx *tx)
 	return net_transport_send(net, &hop, mbuf, tx);
 }
 
-// copy_bytes copies bytes bytes from offset of a chain; they must lie within it.
-static void copy_bytes(const struct rte_mbuf *from, uint32_t offset, uint32_t bytes, uint8_t *to)
+void net_copy_bytes(const struct rte_mbuf *from, uint32_t offset, uint32_t bytes, uint8_t *to)
 {
 	while (offset >= from->data_len) {
 		offset -= from->data_len;
@@ -93,7 +92,7 @@ struct rte_mbuf *net_linearise(struct net *net, struct rte_mbuf *mbuf)
 		flat = NULL;
 	}
 	if (flat) {
-		copy_bytes(mbuf, 0, bytes, net_append(flat, bytes));
+		net_copy_bytes(mbuf, 0, bytes, net_append(flat, bytes));
 		flat->ol_flags |= mbuf->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK;
 		flat->tx_offload = mbuf->tx_offload;
 		counter_inc(net->config.counters, COUNTER_net_linearised);
@@ -120,9 +119,8 @@ static bool attach_part(struct net *net, struct rte_mbuf *to, struct rte_mbuf *s
 	return true;
 }
 
-// attach_bytes appends references to bytes bytes from offset of the chain from.
-static bool attach_bytes(struct net *net, struct rte_mbuf *to, struct rte_mbuf *from,
-			 uint32_t offset, uint32_t bytes)
+bool net_attach_bytes(struct net *net, struct rte_mbuf *to, struct rte_mbuf *from, uint32_t offset,
+		      uint32_t bytes)
 {
 	while (offset >= from->data_len) {
 		offset -= from->data_len;
@@ -157,8 +155,8 @@ static struct rte_mbuf *make_segment(struct net *net, const struct port *port,
 	if (offset > 0)
 		header[13] &= 0x7f; // CWR belongs to the first
 	if (!port->can_scatter_tx && rte_pktmbuf_tailroom(segment) >= bytes) {
-		copy_bytes(whole, at, bytes, net_append(segment, bytes));
-	} else if (!attach_bytes(net, segment, whole, at, bytes)) {
+		net_copy_bytes(whole, at, bytes, net_append(segment, bytes));
+	} else if (!net_attach_bytes(net, segment, whole, at, bytes)) {
 		rte_pktmbuf_free(segment);
 		return NULL;
 	}

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "list.h"
 #include "net.h"
+#include "net_frag.h"
 
 #include <rte_ether.h>
 
@@ -21,6 +22,8 @@
 #define NET_ETHER_IP6      0x86ddu
 #define NET_PROTOCOL_ICMP4 1u
 #define NET_PROTOCOL_ICMP6 58u
+#define NET_PROTOCOL_NONE6 59u
+#define NET_ICMP4_ECHO     8u
 
 static_assert(NET_HEADROOM >= NET_IP6_BYTES + 18, "headroom holds IP and tagged Ethernet");
 
@@ -89,6 +92,8 @@ struct net {
 	struct net_upper upper_tcp; // input is NULL until registered
 	struct net_upper upper_udp;
 	struct net_neigh_table neigh;
+	struct net_frag_table frags;
+	struct siphash_key label_key; // of flow labels
 	uint64_t now_us;
 	uint64_t icmp_credit_us;   // token bucket: time up to which answers are paid
 	uint16_t toeplitz[2][256]; // of the high and the low byte of a folded tuple
@@ -104,6 +109,8 @@ struct net_frame {
 	bool is_handed;      // came from another worker: never hand it on
 	uint8_t protocol;    // of IP, once known
 	bool has_extensions; // of IPv6: a NIC may not have hashed the ports
+	bool was_fragment;   // put together, or an atomic fragment: the same, and no use to ND
+	uint16_t next_at;    // IPv6: offset of the byte that names the protocol
 };
 
 // net_drop frees mbuf and counts why.
@@ -155,18 +162,60 @@ void net_nd_announce(struct net *net, const struct net_address *address);
 void net_ip4_input(struct net *net, struct net_frame *frame);
 void net_ip6_input(struct net *net, struct net_frame *frame);
 
+// What an error of ours says.
+enum net_icmp_kind {
+	NET_ICMP_NONE,
+	NET_ICMP_PORT,       // nobody at this port
+	NET_ICMP_PROTOCOL,   // nobody for this protocol; IPv6: it is named at pointer
+	NET_ICMP_REASSEMBLY, // the rest of the fragments did not come
+	NET_ICMP_FIELD,      // IPv6: wrong field at pointer
+	NET_ICMP_OPTION,     // IPv6: unknown option at pointer
+	NET_ICMP_CHAIN,      // IPv6: first fragment without all headers (RFC 7112)
+};
+
+// What the walk over IPv6's extension headers found.
+struct net_ip6_walk {
+	enum counter reason;       // COUNTER_COUNT: nothing wrong
+	enum net_icmp_kind answer; // what the sender is told about reason
+	uint32_t pointer;          // for the answer
+	bool is_fragment;          // the walk stopped behind a fragment header
+	struct net_fragment fragment;
+};
+
+// net_ip6_walk moves packet_of's transport behind the extension headers and sets frame->protocol.
+void net_ip6_walk(struct net_frame *frame, struct net_ip6_walk *walk);
+
+// net_ip6_is_error is true when nothing may be answered to the packet in frame for what it is: an
+// ICMPv6 error, a later fragment, or unknown.
+bool net_ip6_is_error(const struct net_frame *frame);
+
+// net_frag_input takes a fragment to us with packet_of filled in, and gives the whole packet to
+// net_ip4_input or net_ip6_input when it was the last one missing.
+void net_frag_input(struct net *net, struct net_frame *frame, const struct net_fragment *part);
+
+// net_frag_init takes memory; 0 or ENOMEM. net_frag_fini gives it back.
+int net_frag_init(struct net *net);
+void net_frag_fini(struct net *net);
+
 // net_icmp4_input and net_icmp6_input take an ICMP message to us; packet_of is filled in.
 void net_icmp4_input(struct net *net, struct net_frame *frame);
 void net_icmp6_input(struct net *net, struct net_frame *frame);
+
+// net_icmp_error sends an error about the packet in frame, which it borrows, within the rate limit;
+// nothing about errors, groups and later fragments (RFC 1122 3.2.2, RFC 4443 2.4 e).
+void net_icmp_error(struct net *net, const struct net_frame *frame, enum net_icmp_kind kind,
+		    uint32_t pointer);
 
 // net_icmp_refuse answers the packet in frame with "port unreachable" (UDP) or "protocol
 // unreachable" within the rate limit, and takes it, counted as ip_protocol.
 void net_icmp_refuse(struct net *net, struct net_frame *frame);
 
 // net_icmp4_quote and net_icmp6_quote return an error message about the packet in frame, which they
-// borrow, or NULL.
-struct rte_mbuf *net_icmp4_quote(struct net *net, const struct net_frame *frame);
-struct rte_mbuf *net_icmp6_quote(struct net *net, const struct net_frame *frame);
+// borrow, or NULL without an mbuf.
+struct rte_mbuf *net_icmp4_quote(struct net *net, const struct net_frame *frame,
+				 enum net_icmp_kind kind);
+struct rte_mbuf *net_icmp6_quote(struct net *net, const struct net_frame *frame,
+				 enum net_icmp_kind kind, uint32_t pointer);
 
 // What an ICMP error says about a packet that we sent.
 struct net_icmp_error {
@@ -196,6 +245,10 @@ void net_l4_input(struct net *net, struct net_frame *frame);
 // net_l4_deliver gives a verified packet to its upper protocol.
 void net_l4_deliver(struct net *net, struct net_frame *frame);
 
+// net_is_header_whole is true when the bytes bytes at at hold all of the transport header that
+// begins there.
+bool net_is_header_whole(uint8_t protocol, const uint8_t *at, uint32_t bytes);
+
 // net_trim cuts mbuf to bytes bytes from its end (Ethernet padding), over segments.
 void net_trim(struct rte_mbuf *mbuf, uint32_t bytes);
 
@@ -207,6 +260,17 @@ int net_ip_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf 
 // net_ip6_push puts an IPv6 header before mbuf's bytes.
 void net_ip6_push(struct rte_mbuf *mbuf, const struct addr *source, const struct addr *destination,
 		  uint8_t protocol, uint8_t hop_limit);
+
+// net_fragment sends mbuf (payload of IP, headroom before it) in as many fragments as the port's
+// MTU asks for; takes mbuf. Returns 0 or ENOBUFS. For echo replies: transports never need it.
+int net_fragment(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
+		 const struct net_tx *tx);
+
+// net_attach_bytes appends references to bytes bytes from offset of the chain from; false, counted,
+// without mbufs. net_copy_bytes copies them.
+bool net_attach_bytes(struct net *net, struct rte_mbuf *to, struct rte_mbuf *from, uint32_t offset,
+		      uint32_t bytes);
+void net_copy_bytes(const struct rte_mbuf *from, uint32_t offset, uint32_t bytes, uint8_t *to);
 
 // net_segment cuts mbuf's payload by tx->segment_bytes in software and sends every segment; takes
 // mbuf. Returns 0 or ENOBUFS.

@@ -11,6 +11,10 @@ struct net_limits worker_limits_net(const struct conf *conf)
 		.neighbour_count = conf->dataplane.neighbours,
 		.neighbour_queue = conf->dataplane.neighbour_queue,
 		.icmp_per_second = conf->dataplane.icmp_per_second,
+		.fragment_datagrams = conf->dataplane.fragment_datagrams,
+		.fragments_per_datagram = conf->dataplane.fragments_per_datagram,
+		.fragments = conf->dataplane.fragments,
+		.fragment_time_ms = (uint32_t)conf->dataplane.fragment_time_ms,
 	};
 }
 

@@ -77,7 +77,13 @@ void sim_host_open(struct sim_host *host, const struct sim_host_config *config)
 	wheel_init(&host->wheel, config->now_us);
 	host->port = sim_link_attach(config->link, mac, config->memory->mbufs);
 	struct net_config net = {
-		.limits = {.neighbour_count = 16, .neighbour_queue = 16, .icmp_per_second = 100},
+		.limits = {.neighbour_count = 16,
+			   .neighbour_queue = 16,
+			   .icmp_per_second = 100,
+			   .fragment_datagrams = 16,
+			   .fragments_per_datagram = 16,
+			   .fragments = 64,
+			   .fragment_time_ms = 5000},
 		.ports = &host->port,
 		.port_count = 1,
 		.addresses = addresses,

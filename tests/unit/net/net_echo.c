@@ -99,7 +99,13 @@ static void open_nets(struct station *station)
 		wheel_init(&station->wheels[i], clock_us());
 		station->ports[i] = port_ethdev_port(station->device, i);
 		struct net_config config = {
-			.limits = {64, 4, 10000},
+			.limits = {.neighbour_count = 64,
+				   .neighbour_queue = 16,
+				   .icmp_per_second = 10000,
+				   .fragment_datagrams = 16,
+				   .fragments_per_datagram = 64,
+				   .fragments = 64,
+				   .fragment_time_ms = 5000},
 			.ports = &station->ports[i],
 			.port_count = 1,
 			.addresses = station->addresses,

@@ -83,20 +83,25 @@ static void fill_config(struct fake *fake)
 	CHECK(prefix_parse("::/0", &routes[1].prefix) == 0);
 	routes[0].gateway = fake_addr("192.0.2.254");
 	routes[1].gateway = fake_addr("2001:db8::fe");
-	fake->config = (struct net_config){
-		.limits = {.neighbour_count = 8, .neighbour_queue = 3, .icmp_per_second = 1000},
-		.ports = fake->port_list,
-		.port_count = 2,
-		.addresses = addresses,
-		.address_count = 3,
-		.routes = routes,
-		.route_count = 2,
-		.worker_count = 1,
-		.mbufs = pool,
-		.wheel = &fake->wheel,
-		.random = &fake->random,
-		.counters = &fake->counters,
-		.user = fake};
+	fake->config = (struct net_config){.limits = {.neighbour_count = 8,
+						      .neighbour_queue = 3,
+						      .icmp_per_second = 1000,
+						      .fragment_datagrams = 8,
+						      .fragments_per_datagram = 5,
+						      .fragments = 32,
+						      .fragment_time_ms = 30000},
+					   .ports = fake->port_list,
+					   .port_count = 2,
+					   .addresses = addresses,
+					   .address_count = 3,
+					   .routes = routes,
+					   .route_count = 2,
+					   .worker_count = 1,
+					   .mbufs = pool,
+					   .wheel = &fake->wheel,
+					   .random = &fake->random,
+					   .counters = &fake->counters,
+					   .user = fake};
 }
 
 void fake_start(struct fake *fake)

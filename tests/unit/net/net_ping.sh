@@ -78,11 +78,16 @@ end() { # waits for the station's counters
 is_clean() { [ "$code" = 0 ] && has '^mbufs_lost 0$'; }
 has() { grep -qE "$1" "$work/log" || { cat "$work/log"; return 1; }; }
 
-four_pings() { # NAME
+all_pings() { # NAME
 	check "$1: IPv4 is pinged" pings 198.51.100.1
 	check "$1: IPv6 is pinged" pings 2001:db8:1::1
 	check "$1: packets of 1500 bytes pass" pings -s 1472 198.51.100.1
 	check "$1: IPv6 packets of 1500 bytes pass" pings -s 1452 2001:db8:1::1
+	# the kernel puts IPv4 fragments together for net_af_packet, and cuts the result to its frame
+	case $1 in af_packet*) ;; *)
+		check "$1: fragments are put together and sent" pings -s 4000 198.51.100.1 ;;
+	esac
+	check "$1: IPv6 fragments are put together and sent" pings -s 4000 2001:db8:1::1
 }
 
 inside ip link set lo up
@@ -90,15 +95,15 @@ echo "TAP version 13"
 
 start 5 1 net_tap0,iface=mr0 -
 give_addresses mr0
-four_pings "tap"
+all_pings "tap"
 end
-check "tap: echoes were counted" has '^net_echo_replies [8-9][0-9]$'
+check "tap: echoes were counted" has '^net_echo_replies 1[12][0-9]$'
 check "tap: there is a descriptor to sleep on" has '^wait_fd_0 1$'
 check "tap: no mbuf is lost" is_clean
 
 start 5 2 net_tap0,iface=mr0 -
 give_addresses mr0
-four_pings "tap, two workers"
+all_pings "tap, two workers"
 end
 check "tap, two workers: each has its queue" has '^shared 0$'
 check "tap, two workers: no mbuf is lost" is_clean
@@ -133,7 +138,7 @@ for kind in af_packet af_xdp; do
 		continue
 	fi
 	give_addresses mrv0
-	four_pings "$kind, one queue, two workers"
+	all_pings "$kind, one queue, two workers"
 	end
 	check "$kind: the queue is shared" has '^shared 1$'
 	# net_af_xdp keeps its fill ring's mbufs when it closes.
