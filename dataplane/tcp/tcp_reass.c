@@ -134,6 +134,17 @@ static void link_after(struct tcp_reass *reass, struct rte_mbuf *previous, struc
 	reass->mbuf_count += mbuf->nb_segs;
 }
 
+// note_recent puts seq first among the newest; a run that grew there, next to seq, is told by it.
+static void note_recent(struct tcp_reass *reass, struct tcp_seq seq, const struct tcp_seq *grown)
+{
+	unsigned at = 0;
+	while (at + 1 < TCP_REASS_RECENT && !seq_equal(reass->recent[at], seq) &&
+	       !(grown && seq_equal(reass->recent[at], *grown)))
+		at++;
+	memmove(&reass->recent[1], &reass->recent[0], at * sizeof(reass->recent[0]));
+	reass->recent[0] = seq;
+}
+
 void tcp_reass_note_twice(struct tcp_reass *reass, struct tcp_seq seq, struct tcp_seq end)
 {
 	if (!seq_before(seq, end))
@@ -155,7 +166,54 @@ static void note_early(struct tcp_reass *reass, struct tcp_range segment, struct
 	struct tcp_range held = range_of(holder);
 	tcp_reass_note_twice(reass, seq_later(held.start, segment.start),
 			     seq_earlier(held.end, segment.end));
-	reass->recent = held.start; // the block around it follows (RFC 2883 4.2.1)
+	note_recent(reass, held.start, NULL); // the block around it follows (RFC 2883 4.2.1)
+}
+
+// overwrite copies the bytes of from over those of to at offset, where there are enough.
+static void overwrite(struct rte_mbuf *to, uint32_t offset, struct rte_mbuf *from)
+{
+	for (; from; from = from->next) {
+		for (uint32_t done = 0; done < from->data_len;) {
+			uint32_t room = offset < to->data_len ? to->data_len - offset : 0;
+			uint32_t part = MIN(from->data_len - done, room);
+			memcpy(rte_pktmbuf_mtod_offset(to, uint8_t *, offset),
+			       rte_pktmbuf_mtod_offset(from, const uint8_t *, done), part);
+			done += part;
+			offset += part;
+			if (part == room) {
+				offset -= to->data_len;
+				to = to->next;
+			}
+		}
+	}
+}
+
+static bool is_writable(const struct rte_mbuf *mbuf)
+{
+	for (; mbuf; mbuf = mbuf->next)
+		if (!RTE_MBUF_DIRECT(mbuf) || rte_mbuf_refcnt_read(mbuf) != 1)
+			return false;
+	return true;
+}
+
+// absorb takes the early packets behind previous that mbuf, the bytes of segment, covers: one
+// packet for many, in which their bytes, which came first, stay.
+static void absorb(struct tcp_reass *reass, struct rte_mbuf *previous, struct tcp_range segment,
+		   struct rte_mbuf *mbuf)
+{
+	struct rte_mbuf **link = previous ? &tcp_early_of(previous)->next : &reass->early_first;
+	if (!is_writable(mbuf))
+		return;
+	while (*link && seq_at_or_before(range_of(*link).end, segment.end)) {
+		struct rte_mbuf *held = *link;
+		overwrite(mbuf, seq_distance(segment.start, tcp_early_of(held)->seq), held);
+		*link = tcp_early_of(held)->next;
+		if (reass->early_last == held)
+			reass->early_last = previous;
+		reass->early_count--;
+		reass->mbuf_count -= held->nb_segs;
+		rte_pktmbuf_free(held);
+	}
 }
 
 enum tcp_reass_result tcp_reass_add(struct tcp_reass *reass, struct tcp_seq *next,
@@ -167,6 +225,8 @@ enum tcp_reass_result tcp_reass_add(struct tcp_reass *reass, struct tcp_seq *nex
 	struct rte_mbuf *after = previous ? tcp_early_of(previous)->next : reass->early_first;
 	tcp_reass_note_twice(reass, seq, seq_earlier(*next, end));
 	note_early(reass, (struct tcp_range){start, end}, previous, after);
+	absorb(reass, previous, (struct tcp_range){seq, end}, mbuf);
+	after = previous ? tcp_early_of(previous)->next : reass->early_first;
 	if (previous)
 		start = seq_later(start, range_of(previous).end);
 	if (after)
@@ -190,7 +250,8 @@ enum tcp_reass_result tcp_reass_add(struct tcp_reass *reass, struct tcp_seq *nex
 	}
 	*tcp_early_of(mbuf) = (struct tcp_early){.seq = start, .bytes = mbuf->pkt_len};
 	link_after(reass, previous, mbuf);
-	reass->recent = start;
+	bool has_grown = previous && seq_equal(range_of(previous).end, start);
+	note_recent(reass, start, has_grown ? &tcp_early_of(previous)->seq : NULL);
 	return TCP_REASS_EARLY;
 }
 
@@ -234,23 +295,38 @@ static struct tcp_range block_at(struct rte_mbuf **mbuf)
 	return block;
 }
 
+// rank_of is how many blocks are newer than block; TCP_REASS_RECENT when it is not remembered.
+static unsigned rank_of(const struct tcp_reass *reass, struct tcp_range block)
+{
+	unsigned rank = 0;
+	while (rank < TCP_REASS_RECENT && !seq_within(reass->recent[rank], block))
+		rank++;
+	return rank;
+}
+
 uint32_t tcp_reass_blocks(const struct tcp_reass *reass, struct tcp_range *out, uint32_t max)
 {
+	struct tcp_range ranked[TCP_REASS_RECENT], others[TCP_REASS_RECENT];
+	bool is_ranked[TCP_REASS_RECENT] = {false};
+	uint32_t other_count = 0;
 	uint32_t count = 0;
+	for (struct rte_mbuf *at = reass->early_first; at;) {
+		struct tcp_range block = block_at(&at);
+		unsigned rank = rank_of(reass, block);
+		if (rank < TCP_REASS_RECENT) {
+			ranked[rank] = block;
+			is_ranked[rank] = true;
+		} else if (other_count < TCP_REASS_RECENT) {
+			others[other_count++] = block;
+		}
+	}
 	if (reass->has_twice && max > 0)
 		out[count++] = reass->twice;
-	uint32_t first = count;
-	for (struct rte_mbuf *at = reass->early_first; at && count == first && count < max;) {
-		struct tcp_range block = block_at(&at);
-		if (seq_within(reass->recent, block))
-			out[count++] = block;
-	}
-	uint32_t newest = count; // that block is out already
-	for (struct rte_mbuf *at = reass->early_first; at && count < max;) {
-		struct tcp_range block = block_at(&at);
-		if (newest == first || !seq_equal(block.start, out[first].start))
-			out[count++] = block;
-	}
+	for (unsigned rank = 0; rank < TCP_REASS_RECENT && count < max; rank++)
+		if (is_ranked[rank])
+			out[count++] = ranked[rank];
+	for (uint32_t i = 0; i < other_count && count < max; i++)
+		out[count++] = others[i];
 	return count;
 }
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define TCP_REASS_SEGMENTS 256u // out-of-order segments a connection may hold
+#define TCP_REASS_RECENT   4u   // SACK blocks whose order is remembered: as many as fit
 #define TCP_REASS_COPY     256u // payloads up to here join the last mbuf: no mbuf for a few bytes
 
 struct tcp_reass {
@@ -23,7 +24,7 @@ struct tcp_reass {
 	uint32_t queued_bytes; // in order, not yet consumed
 	uint32_t mbuf_count;   // pinned by both lists
 	uint32_t early_count;
-	struct tcp_seq recent;  // where the last early segment went: the first SACK block
+	struct tcp_seq recent[TCP_REASS_RECENT]; // where early segments went, newest first
 	struct tcp_range twice; // when has_twice: bytes that came again, not yet told (RFC 2883)
 	bool has_twice;
 };

@@ -116,10 +116,30 @@ static void sack_blocks_start_with_the_newest(void)
 	add(&reass, &next, 200, 10, 'x');
 	CU_ASSERT_EQUAL(tcp_reass_blocks(&reass, blocks, 4), 3);
 	CU_ASSERT_EQUAL(blocks[0].start.value, 200);
-	CU_ASSERT_EQUAL(blocks[1].start.value, 100);
-	CU_ASSERT_EQUAL(blocks[1].end.value, 120); // touching segments are one block
-	CU_ASSERT_EQUAL(blocks[2].start.value, 300);
+	CU_ASSERT_EQUAL(blocks[1].start.value, 300); // RFC 2018 4: newest first
+	CU_ASSERT_EQUAL(blocks[2].start.value, 100);
+	CU_ASSERT_EQUAL(blocks[2].end.value, 120); // touching segments are one block
 	CU_ASSERT_EQUAL(tcp_reass_blocks(&reass, blocks, 2), 2);
+	tcp_reass_clear(&reass);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool()), 0);
+}
+
+static void one_packet_may_cover_many(void)
+{
+	struct tcp_reass reass = {0};
+	struct tcp_seq next = seq_of(0);
+	for (uint32_t at = 10; at < 100; at += 20)
+		CU_ASSERT_EQUAL(add(&reass, &next, at, 10, 'x'), TCP_REASS_EARLY);
+	CU_ASSERT_EQUAL(add(&reass, &next, 5, 90, 'y'), TCP_REASS_EARLY);
+	CU_ASSERT_EQUAL(reass.early_count, 2); // the last is not covered whole
+	CU_ASSERT_EQUAL(add(&reass, &next, 0, 110, 'z'), TCP_REASS_IN_ORDER);
+	CU_ASSERT_EQUAL(next.value, 110);
+	CU_ASSERT_EQUAL(reass.early_count, 0);
+	CU_ASSERT_EQUAL(rte_pktmbuf_mtod(reass.first, const char *)[4], 'z');
+	CU_ASSERT_EQUAL(rte_pktmbuf_mtod(reass.first, const char *)[9], 'y');
+	CU_ASSERT_EQUAL(rte_pktmbuf_mtod(reass.first, const char *)[10], 'x');
+	CU_ASSERT_EQUAL(rte_pktmbuf_mtod(reass.first, const char *)[99], 'x');
+	CU_ASSERT_EQUAL(rte_pktmbuf_mtod(reass.first, const char *)[100], 'z');
 	tcp_reass_clear(&reass);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool()), 0);
 }
@@ -178,4 +198,5 @@ UNIT_MAIN("tcp_reass",
 	  {"the first copy of a byte wins", the_first_copy_of_a_byte_wins},
 	  {"what is held early is bounded", what_is_held_early_is_bounded},
 	  {"sack blocks start with the newest", sack_blocks_start_with_the_newest},
+	  {"one packet may cover many", one_packet_may_cover_many},
 	  {"any order and overlap gives the stream", any_order_and_overlap_gives_the_stream})
