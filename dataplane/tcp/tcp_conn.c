@@ -27,10 +27,38 @@ void tcp_conn_agree(struct tcp_conn *conn, const struct tcp_agreed *agreed)
 	tcp_cc_init(&conn->cc, &tcp_cc_cubic, tcp_conn_mss(conn));
 }
 
+void tcp_conn_measure(struct tcp_conn *conn, const struct tcp_segment *answer, uint64_t sent_us)
+{
+	const struct tcp *tcp = conn->tcp;
+	uint64_t trip_us = tcp->now_us - sent_us;
+	if (conn->retries > 0) {
+		if (!conn->agreed.has_timestamps || !answer->has_timestamps)
+			return;
+		uint32_t trip_ms = tcp_ts_now(tcp, conn->agreed.ts_offset) - answer->ts_echo;
+		if (trip_ms * 1000ull > trip_us) // no echo of ours
+			return;
+		trip_us = trip_ms * 1000ull;
+	}
+	tcp_rtt_sample(&conn->rtt, (uint32_t)trip_us);
+}
+
+// begin_after_loss is for a handshake whose SYN was sent again: a longer first timeout, since
+// nothing was measured (RFC 6298 5.7), and after more than one such loss a single segment (RFC 6928
+// 2).
+static void begin_after_loss(struct tcp_conn *conn)
+{
+	if (conn->rtt.srtt_us == 0)
+		conn->rtt.rto_us = TCP_RTO_AFTER_SYN_US;
+	if (conn->retries > 1)
+		conn->cc.cwnd_bytes = conn->cc.mss;
+}
+
 void tcp_conn_establish(struct tcp_conn *conn, enum tcp_pending pending)
 {
 	struct tcp *tcp = conn->tcp;
 	conn->state = conn->is_fin_queued ? TCP_FIN_WAIT_1 : TCP_ESTABLISHED;
+	if (conn->retries > 0)
+		begin_after_loss(conn);
 	conn->retries = 0;
 	conn->rtt.backoff = 0;
 	tcp_timer_clear(conn, TCP_TIMER_RTO);

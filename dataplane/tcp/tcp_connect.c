@@ -134,8 +134,7 @@ void tcp_connect_input(struct tcp_conn *conn, const struct tcp_segment *segment)
 		tcp_connect_send(conn);
 		return;
 	}
-	if (conn->retries == 0)
-		tcp_rtt_sample(&conn->rtt, (uint32_t)(tcp->now_us - conn->opened_us));
+	tcp_conn_measure(conn, segment, conn->opened_us);
 	conn->una = conn->wl2 = segment->ack;
 	conn->is_ack_due = true;
 	tcp_conn_establish(conn, TCP_PENDING_OPENED);

@@ -111,14 +111,13 @@ struct tcp_conn *tcp_half_make_conn(const struct tcp_half *half)
 	return conn;
 }
 
-static struct tcp_conn *promote(struct tcp_half *half)
+static struct tcp_conn *promote(struct tcp_half *half, const struct tcp_segment *ack)
 {
-	struct tcp *tcp = half->tcp;
 	struct tcp_conn *conn = tcp_half_make_conn(half);
 	if (!conn)
 		return NULL;
-	if (half->retries == 0)
-		tcp_rtt_sample(&conn->rtt, (uint32_t)(tcp->now_us - half->sent_us));
+	conn->retries = half->retries;
+	tcp_conn_measure(conn, ack, half->sent_us);
 	forget(half);
 	return conn;
 }
@@ -190,5 +189,5 @@ struct tcp_conn *tcp_half_input(struct tcp_half *half, const struct tcp_segment 
 		answer_bad(half, segment, is_ack_wrong);
 		return NULL;
 	}
-	return promote(half);
+	return promote(half, segment);
 }

@@ -293,6 +293,10 @@ struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_tuple *tuple);
 // tcp_conn_agree takes over what the handshake agreed on: segment size, congestion control.
 void tcp_conn_agree(struct tcp_conn *conn, const struct tcp_agreed *agreed);
 
+// tcp_conn_measure takes the handshake's round trip from the answer to our SYN, first sent at
+// sent_us; when it was sent again, only by the timestamp that came back (Karn, RFC 6298 3).
+void tcp_conn_measure(struct tcp_conn *conn, const struct tcp_segment *answer, uint64_t sent_us);
+
 // tcp_conn_establish enters ESTABLISHED, or what a queued FIN makes of it, and tells the owner.
 void tcp_conn_establish(struct tcp_conn *conn, enum tcp_pending pending);
 
