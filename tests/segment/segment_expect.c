@@ -178,11 +178,11 @@ bool segment_do_skip(struct segment_run *run, struct segment_words *words)
 	if (*segment_words_peek(words) && !segment_duration_of(segment_words_take(words), &us))
 		return segment_fail(run, "skip: no such duration");
 	segment_bed_run(run->bed, run->bed->now_us + us, false);
-	while (segment_bed_next(run->bed)) {
+	for (struct segment_packet *packet; (packet = segment_bed_next(run->bed));) {
 		char text[SEGMENT_LINE_BYTES];
-		segment_note(
-			run, "> %s (skipped)",
-			segment_format(run->flow, &segment_bed_next(run->bed)->frame, true, text));
+		segment_format(run->flow, &packet->frame, true, text);
+		uint64_t ago_us = run->bed->now_us - packet->time_us;
+		segment_note(run, "> %s (skipped, left %.6f s ago)", text, (double)ago_us / 1e6);
 		segment_bed_took(run->bed);
 	}
 	return true;

@@ -81,6 +81,8 @@ static void fill_payload(const struct segment_spec *spec, uint8_t *payload)
 // launch puts a frame on the wire, or keeps it for `go`.
 static bool launch(struct segment_run *run, const uint8_t *frame, uint32_t bytes)
 {
+	if (bytes > run->bed->mtu + 14u)
+		return segment_fail(run, "the packet is longer than the MTU of %u", run->bed->mtu);
 	if (!run->is_holding) {
 		segment_bed_inject(run->bed, frame, bytes);
 		segment_bed_settle(run->bed);
