@@ -167,7 +167,8 @@ static bool refuse(struct segment_run *run, struct segment_words *)
 	return true;
 }
 
-// with PORT: the following lines are about the flow from this port of the peer.
+// with PORT: the following lines are about the flow from this port of the peer; a new one counts
+// from the same numbers as the one before.
 static bool turn_to(struct segment_run *run, struct segment_words *words)
 {
 	uint16_t port, our_port = run->flow->our_port;
@@ -179,8 +180,13 @@ static bool turn_to(struct segment_run *run, struct segment_words *words)
 			return true;
 		}
 	}
+	uint32_t peer_isn = run->flow->peer_isn, our_isn = run->flow->our_isn;
 	run->flow = segment_bed_flow(run->bed, port, our_port);
-	return run->flow || segment_fail(run, "too many flows");
+	if (!run->flow)
+		return segment_fail(run, "too many flows");
+	run->flow->peer_isn = peer_isn;
+	run->flow->our_isn = our_isn; // until a SYN of ours says otherwise
+	return true;
 }
 
 // fresh N: the peer starts again on the same ports, its initial number moved on by N.
@@ -271,7 +277,8 @@ bool segment_do_act(struct segment_run *run, struct segment_words *words)
 		segment_note(run, "%s", run->text);
 		if (!acts[i].act(run, words))
 			return false;
-		segment_bed_settle(run->bed);
+		if (!run->is_holding)
+			segment_bed_settle(run->bed);
 		return true;
 	}
 	return segment_fail(run, "no such command: %s", name);

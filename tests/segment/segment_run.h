@@ -27,7 +27,7 @@ struct segment_run {
 	struct segment_bed *bed;
 	struct segment_flow *flow; // that lines are about
 	bool is_open;              // the stack is built: no more limits
-	bool is_holding;           // what is injected waits for `go`
+	bool is_holding;           // what is sent waits for `go`, and so does what owners do
 	uint8_t *held[64];         // owned frames
 	uint32_t held_bytes[64];
 	unsigned held_count;
