@@ -56,6 +56,7 @@ struct conf_mac {
 #define CONF_MEMBER_ROLE(name)      enum conf_role name
 #define CONF_MEMBER_IDLE(name)      enum conf_idle name
 #define CONF_MEMBER_HUGEPAGES(name) enum conf_hugepages name
+#define CONF_MEMBER_ECN(name)       enum conf_ecn name
 #define CONF_MEMBER_PROTOCOL(name)  enum conf_protocol name
 #define CONF_MEMBER_STORE(name)     enum conf_store name
 

@@ -18,6 +18,7 @@
 #define CONF_PLACE_ROLE(name)      name
 #define CONF_PLACE_IDLE(name)      name
 #define CONF_PLACE_HUGEPAGES(name) name
+#define CONF_PLACE_ECN(name)       name
 #define CONF_PLACE_PROTOCOL(name)  name
 #define CONF_PLACE_STORE(name)     name
 
@@ -117,6 +118,7 @@ const char *const *conf_choice_words(enum conf_type type)
 	case CONF_TYPE_ROLE: return role_words;
 	case CONF_TYPE_IDLE: return idle_words;
 	case CONF_TYPE_HUGEPAGES: return hugepages_words;
+	case CONF_TYPE_ECN: return ecn_words;
 	case CONF_TYPE_PROTOCOL: return protocol_words;
 	case CONF_TYPE_STORE: return store_words;
 	default: return NULL;

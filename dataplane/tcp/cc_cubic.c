@@ -5,7 +5,8 @@
 
 #include "check.h"
 
-#define BETA_TENTHS         7u
+#define BETA_PERCENT        70u
+#define BETA_ECN_PERCENT    85u // RFC 8511
 #define C_TENTHS            4u
 #define OFFSET_MS_MAX       60000 // |t - K|: keeps the cube within 63 bits for any MSS
 #define WINDOW_BYTES_MAX    (1u << 30)
@@ -119,7 +120,7 @@ static void acked(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 	avoid_congestion(cc, ack, left);
 }
 
-static void reduce(struct tcp_cc *cc, uint32_t in_flight_bytes)
+static void reduce(struct tcp_cc *cc, uint32_t in_flight_bytes, uint32_t beta_percent)
 {
 	uint32_t window = MIN(cc->cwnd_bytes, MAX(in_flight_bytes, cc->mss));
 	cc->undo_cwnd_bytes = cc->cwnd_bytes;
@@ -130,20 +131,27 @@ static void reduce(struct tcp_cc *cc, uint32_t in_flight_bytes)
 		cc->w_max_bytes = (uint32_t)(cc->cwnd_bytes * 17ull / 20);
 	else
 		cc->w_max_bytes = cc->cwnd_bytes;
-	uint32_t reduced = (uint32_t)(window * (uint64_t)BETA_TENTHS / 10);
+	uint32_t reduced = (uint32_t)(window * (uint64_t)beta_percent / 100);
 	cc->ssthresh_bytes = MAX(reduced, WINDOW_SEGMENTS_MIN * cc->mss); // equation 5
 	start(cc);
 }
 
 static void lost(struct tcp_cc *cc, uint32_t in_flight_bytes, uint64_t)
 {
-	reduce(cc, in_flight_bytes);
+	reduce(cc, in_flight_bytes, BETA_PERCENT);
 	cc->cwnd_bytes = cc->ssthresh_bytes;
+}
+
+// marked is RFC 8511: less than for a loss, since the queue that marked was short.
+static void marked(struct tcp_cc *cc, uint32_t in_flight_bytes, uint64_t)
+{
+	reduce(cc, in_flight_bytes, BETA_ECN_PERCENT);
+	cc->cwnd_bytes = MIN(cc->cwnd_bytes, cc->ssthresh_bytes);
 }
 
 static void expired(struct tcp_cc *cc, uint32_t in_flight_bytes, uint64_t)
 {
-	reduce(cc, in_flight_bytes);
+	reduce(cc, in_flight_bytes, BETA_PERCENT);
 	cc->cwnd_bytes = cc->mss; // RFC 5681 loss window
 }
 
@@ -155,4 +163,12 @@ static void undo(struct tcp_cc *cc)
 	start(cc);
 }
 
-const struct tcp_cc_ops tcp_cc_cubic = {"cubic", start, acked, lost, expired, undo};
+const struct tcp_cc_ops tcp_cc_cubic = {
+	.name = "cubic",
+	.start = start,
+	.acked = acked,
+	.lost = lost,
+	.marked = marked,
+	.expired = expired,
+	.undo = undo,
+};

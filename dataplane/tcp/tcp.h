@@ -20,6 +20,13 @@
 
 struct tcp; // one a worker; defined in tcp_priv.h
 
+// What is done about explicit congestion notification (RFC 3168).
+enum tcp_ecn {
+	TCP_ECN_OFF,
+	TCP_ECN_ACCEPT, // when a peer that connects to us asks for it
+	TCP_ECN_ON,     // and ask for it when we connect
+};
+
 struct tcp_limits {
 	uint32_t conn_count;      // connections, all states but TIME-WAIT and half-open
 	uint32_t half_open_count; // SYN-RECEIVED of listeners
@@ -36,6 +43,7 @@ struct tcp_limits {
 	uint32_t time_wait_ms;
 	uint32_t fin_wait_2_ms; // orphan limit
 	uint32_t delayed_ack_ms;
+	enum tcp_ecn ecn;
 	uint16_t port_first; // ephemeral range, inclusive
 	uint16_t port_last;
 };

@@ -215,6 +215,7 @@ bool tcp_ack_input(struct tcp_conn *conn, const struct tcp_segment *segment)
 		return false;
 	if (seq_before(segment->ack, conn->una))
 		return true; // overtaken by a later ACK: only its text may be new
+	tcp_ecn_acked(conn, segment);
 	take_ack(conn, segment);
 	tcp_conn_notify(conn, 0);
 	return check_fin(conn);

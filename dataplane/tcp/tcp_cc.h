@@ -41,6 +41,8 @@ struct tcp_cc_ops {
 	void (*acked)(struct tcp_cc *cc, const struct tcp_cc_ack *ack);
 	// lost reacts to a loss found by acknowledgements; in_flight_bytes as before it.
 	void (*lost)(struct tcp_cc *cc, uint32_t in_flight_bytes, uint64_t now_us);
+	// marked reacts, once a round trip, to a peer that heard of congestion by ECN.
+	void (*marked)(struct tcp_cc *cc, uint32_t in_flight_bytes, uint64_t now_us);
 	// expired reacts to a first retransmission timeout.
 	void (*expired)(struct tcp_cc *cc, uint32_t in_flight_bytes, uint64_t now_us);
 	// undo takes the newest reaction back: nothing had been lost.

@@ -153,6 +153,7 @@ struct tcp_agreed tcp_agree(const struct tcp *tcp, const struct tcp_tuple *tuple
 		.has_timestamps = syn->has_timestamps,
 		.has_sack = syn->is_sack_permitted,
 		.has_scale = syn->has_scale,
+		.has_ecn = tcp_ecn_agree(tcp, syn->flags),
 		.ts_offset = tcp_ts_offset(tcp, tuple),
 		.ts_recent = syn->ts_value,
 	};

@@ -68,7 +68,7 @@ int tcp_connect_to(struct tcp *tcp, const struct tcp_connect *connect, struct po
 	conn->user = connect->user;
 	conn->iss = conn->una = tcp_initial_seq(tcp, &tuple);
 	conn->nxt = conn->max = conn->tail = seq_plus(conn->iss, 1);
-	conn->recover = conn->timed_end = conn->nxt;
+	conn->recover = conn->timed_end = conn->ecn_end = conn->nxt;
 	tcp_rack_init(&conn->rack, conn->nxt);
 	conn->agreed.ts_offset = tcp_ts_offset(tcp, &tuple);
 	*id = pool_id_of(&tcp->conns, conn);
@@ -82,8 +82,9 @@ void tcp_connect_send(struct tcp_conn *conn)
 	struct tcp_segment syn;
 	tcp_syn_segment(tcp, &conn->tuple, &syn);
 	syn.seq = conn->iss;
+	syn.flags |= tcp_ecn_syn_flags(tcp, conn->retries);
 	if (conn->state == TCP_SYN_RECEIVED) {
-		syn.flags = TCP_SYN | TCP_ACK;
+		syn.flags = TCP_SYN | TCP_ACK | tcp_ecn_answer_flags(&conn->agreed);
 		syn.ack = conn->rcv_nxt;
 		syn.has_scale = conn->agreed.has_scale;
 		syn.is_sack_permitted = conn->agreed.has_sack;

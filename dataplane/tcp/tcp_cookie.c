@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // SYN cookies (RFC 4987 3.6): when no half-open connection can be kept, our ISN is a MAC of what
 // the SYN said, and the ACK that brings it back makes the connection. The ISN is 3 bits of segment
-// size, 2 bits of the secret's generation and 27 bits of SipHash; window scale and SACK travel in
-// the low bits of the timestamp that the peer echoes, and without timestamps are not agreed upon.
+// size, 2 bits of the secret's generation and 27 bits of SipHash; window scale, SACK and ECN travel
+// in the low bits of the timestamp that the peer echoes, and without timestamps are not agreed
+// upon.
 #include "tcp_priv.h"
 
 #define MAC_BITS        27u
 #define GENERATION_MASK 3u
 #define LIFE_US         32000000ull // a secret makes cookies so long, and takes them twice that
-#define OPTION_BITS     5u
+#define OPTION_BITS     6u
 #define OPTION_MASK     ((1u << OPTION_BITS) - 1)
 #define NO_SCALE        15u // TCP_SCALE_MAX is 14
 #define SACK_BIT        16u
+#define ECN_BIT         32u
 
 static const uint16_t sizes[8] = {TCP_MSS_MIN, 536, 1220, 1360, 1400, 1440, 1460, 8940};
 
@@ -20,7 +22,7 @@ struct cookie {
 	struct tcp_tuple tuple;
 	uint32_t irs;
 	uint32_t size;    // index of sizes
-	uint32_t options; // scale or NO_SCALE, SACK_BIT
+	uint32_t options; // scale or NO_SCALE, SACK_BIT, ECN_BIT
 };
 
 static_assert(sizeof(struct cookie) == sizeof(struct tcp_tuple) + 12, "hashed: no padding");
@@ -73,9 +75,10 @@ void tcp_cookie_send(struct tcp *tcp, const struct tcp_tuple *tuple, const struc
 	cookie.size = size_below(agreed->send_mss);
 	if (agreed->has_timestamps)
 		cookie.options = (agreed->has_scale ? agreed->send_scale : NO_SCALE) |
-				 (agreed->has_sack ? SACK_BIT : 0);
+				 (agreed->has_sack ? SACK_BIT : 0) |
+				 (agreed->has_ecn ? ECN_BIT : 0);
 	else
-		agreed->has_scale = agreed->has_sack = false;
+		agreed->has_scale = agreed->has_sack = agreed->has_ecn = false;
 	half.iss = seq_of(iss_of(tcp, &cookie, generation));
 	tcp_half_answer(&half, &answer);
 	answer.ts_value = stamp(tcp, agreed->ts_offset, cookie.options);
@@ -96,6 +99,7 @@ static struct tcp_agreed read_agreed(const struct tcp *tcp, const struct cookie 
 		.has_scale = ack->has_timestamps && scale != NO_SCALE,
 		.scale = (uint8_t)(scale == NO_SCALE ? 0 : scale),
 		.is_sack_permitted = cookie->options & SACK_BIT,
+		.flags = cookie->options & ECN_BIT ? TCP_ECE | TCP_CWR : 0,
 	};
 	return tcp_agree(tcp, &cookie->tuple, &syn);
 }

@@ -154,6 +154,7 @@ static void input_synchronized(struct tcp_conn *conn, struct tcp_segment *segmen
 	conn->probes = 0;
 	struct tcp *tcp = conn->tcp;
 	struct pool_id id = pool_id_of(&tcp->conns, conn);
+	tcp_ecn_received(conn, segment);
 	if (segment->payload_bytes > 0) {
 		tcp_reass_trim_back(mbuf, segment->payload_bytes);
 		tcp_rcv_text(conn, segment, mbuf);
@@ -257,6 +258,7 @@ void tcp_input(void *user, struct rte_mbuf *mbuf)
 	if (divert(tcp, &tuple, &found, mbuf))
 		return;
 	segment.payload_bytes = (uint32_t)packet.l4_bytes - segment.header_bytes;
+	segment.ip_ecn = packet.ecn;
 	mbuf = tcp_reass_trim_front(mbuf, (uint32_t)packet.l4_offset + segment.header_bytes);
 	tcp_reass_trim_back(mbuf, segment.payload_bytes);
 	dispatch(tcp, &tuple, found, &segment, mbuf);

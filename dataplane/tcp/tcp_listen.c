@@ -6,7 +6,7 @@
 void tcp_half_answer(const struct tcp_half *half, struct tcp_segment *answer)
 {
 	tcp_syn_segment(half->tcp, &half->tuple, answer);
-	answer->flags = TCP_SYN | TCP_ACK;
+	answer->flags = TCP_SYN | TCP_ACK | tcp_ecn_answer_flags(&half->agreed);
 	answer->seq = half->iss;
 	answer->ack = seq_plus(half->irs, 1);
 	answer->has_scale = half->agreed.has_scale;
@@ -102,7 +102,7 @@ struct tcp_conn *tcp_half_make_conn(const struct tcp_half *half)
 	conn->events = tcp->listenings[half->listener_index].listener.events;
 	conn->iss = conn->una = half->iss;
 	conn->nxt = conn->max = conn->tail = seq_plus(half->iss, 1);
-	conn->recover = conn->timed_end = conn->nxt;
+	conn->recover = conn->timed_end = conn->ecn_end = conn->nxt;
 	tcp_rack_init(&conn->rack, conn->nxt);
 	conn->irs = half->irs;
 	conn->rcv_nxt = conn->last_ack = seq_plus(half->irs, 1);

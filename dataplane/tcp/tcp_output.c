@@ -128,6 +128,8 @@ static void fill_header(struct tcp_conn *conn, struct tcp_segment *segment)
 	if (segment->sack_count && conn->reass.has_twice)
 		tcp_count(tcp, COUNTER_tcp_dsacks_out);
 	conn->reass.has_twice = false;
+	if (conn->is_echo_due)
+		segment->flags |= TCP_ECE;
 	conn->last_ack = conn->rcv_nxt;
 	conn->is_ack_due = false;
 	conn->ack_segments = 0;
@@ -143,7 +145,8 @@ static struct tcp_room room_now(const struct tcp_conn *conn)
 	if (count)
 		segment_bytes -= 4 + 8 * count;
 	struct tcp_room room = {segment_bytes, segment_bytes};
-	if (net_can_segment(conn->tcp->net, &conn->tuple.remote))
+	bool is_told_once = conn->is_reduction_due; // CWR on one segment alone
+	if (!is_told_once && net_can_segment(conn->tcp->net, &conn->tuple.remote))
 		room.burst_bytes = MAX(TSO_BYTES_MAX / segment_bytes, 1u) * segment_bytes;
 	return room;
 }
@@ -167,10 +170,12 @@ static bool send_pick(struct tcp_conn *conn, const struct tcp_room *room, struct
 		segment.flags |= TCP_FIN;
 	if (pick->bytes && seq_equal(seq_plus(pick->seq, pick->bytes), conn->tail))
 		segment.flags |= TCP_PSH;
+	uint8_t ecn = tcp_ecn_stamp(conn, pick, &segment);
 	tcp_segment_write(&segment, header);
 	memcpy(rte_pktmbuf_mtod(mbuf, void *), header, segment.header_bytes);
 	struct net_tx tx = {
 		.l4_header_bytes = segment.header_bytes,
+		.ecn = ecn,
 		.segment_bytes =
 			(uint16_t)(pick->bytes > room->segment_bytes ? room->segment_bytes : 0),
 	};

@@ -94,6 +94,7 @@ struct tcp_agreed {
 	bool has_timestamps;
 	bool has_sack;
 	bool has_scale;
+	bool has_ecn;
 	uint32_t ts_offset; // of our clock
 	uint32_t ts_recent; // TS.Recent
 };
@@ -112,18 +113,20 @@ struct tcp_conn {
 	bool is_orphan; // released: no events, no handle
 	bool is_ended;  // protocol is over; end_reason waits for the owner
 	bool is_passive;
-	bool is_ack_due;      // send an ACK in the next output
-	bool is_fin_queued;   // FIN follows the last queued byte
-	bool is_fin_received; // in order
-	bool is_room_low;     // owed a writable event
-	bool is_rexmit_due;   // send the first lost segment again, whatever the window
-	bool is_tail_due;     // send a tail loss probe, whatever the window
-	bool is_tail_stale;   // TCP_TIMER_TAIL has to be set anew
-	bool has_tail;        // a tail loss probe went up to tail_end; this episode has no other
-	bool is_tail_again;   // and it was a retransmission
-	bool is_undoable;     // this recovery, or the last one, may turn out spurious
-	bool has_again;       // something was sent again in it, first at again_ms
-	uint8_t frto;         // enum tcp_frto
+	bool is_ack_due;       // send an ACK in the next output
+	bool is_echo_due;      // RFC 3168: ECE on every segment, until the peer says CWR
+	bool is_reduction_due; // and CWR on our next data
+	bool is_fin_queued;    // FIN follows the last queued byte
+	bool is_fin_received;  // in order
+	bool is_room_low;      // owed a writable event
+	bool is_rexmit_due;    // send the first lost segment again, whatever the window
+	bool is_tail_due;      // send a tail loss probe, whatever the window
+	bool is_tail_stale;    // TCP_TIMER_TAIL has to be set anew
+	bool has_tail;         // a tail loss probe went up to tail_end; this episode has no other
+	bool is_tail_again;    // and it was a retransmission
+	bool is_undoable;      // this recovery, or the last one, may turn out spurious
+	bool has_again;        // something was sent again in it, first at again_ms
+	uint8_t frto;          // enum tcp_frto
 	enum tcp_recovery recovery;
 	enum counter end_reason;
 
@@ -138,6 +141,7 @@ struct tcp_conn {
 	struct tcp_seq undo_start;  // and began here
 	struct tcp_seq again_start; // of what was sent again first in it
 	struct tcp_seq tail_end;    // TLP.end_seq
+	struct tcp_seq ecn_end;     // ECE is believed again from here on
 	struct tcp_seq timed_end;   // of the round trip that is measured next
 	uint32_t again_ms;          // low 32 bits of now_us / 1000
 	uint32_t undo_count;        // segments sent again, less those the peer had twice
@@ -509,6 +513,25 @@ bool tcp_tail_pick(struct tcp_conn *conn, uint32_t segment_bytes, struct tcp_pic
 // when it repaired a loss.
 void tcp_tail_sent(struct tcp_conn *conn, const struct tcp_pick *pick);
 bool tcp_tail_acked(struct tcp_conn *conn, const struct tcp_news *news);
+
+// -- tcp_ecn.c
+
+// tcp_ecn_syn_flags is what our SYN, sent again retries times, asks for: only the first does, since
+// some paths lose those that do (RFC 3168 6.1.1.1). tcp_ecn_answer_flags is what our SYN-ACK says.
+uint8_t tcp_ecn_syn_flags(const struct tcp *tcp, uint32_t retries);
+uint8_t tcp_ecn_answer_flags(const struct tcp_agreed *agreed);
+
+// tcp_ecn_agree tells whether a SYN or SYN-ACK with these flags makes ECN agreed upon.
+bool tcp_ecn_agree(const struct tcp *tcp, uint8_t flags);
+
+// tcp_ecn_received notes marks of an acceptable segment (6.1.3), tcp_ecn_acked what an acceptable
+// ACK, not yet taken, says of ours (6.1.2).
+void tcp_ecn_received(struct tcp_conn *conn, const struct tcp_segment *segment);
+void tcp_ecn_acked(struct tcp_conn *conn, const struct tcp_segment *segment);
+
+// tcp_ecn_stamp sets CWR in segment when it is due and returns the IP ECN bits for pick.
+uint8_t tcp_ecn_stamp(struct tcp_conn *conn, const struct tcp_pick *pick,
+		      struct tcp_segment *segment);
 
 // -- tcp_output.c: segments to packets
 

@@ -81,7 +81,7 @@ bool tcp_segment_parse(const uint8_t *at, size_t bytes, struct tcp_segment *segm
 	segment->seq = seq_of(bytes_u32(&header));
 	segment->ack = seq_of(bytes_u32(&header));
 	segment->header_bytes = (uint8_t)((bytes_u8(&header) >> 4) * 4);
-	segment->flags = bytes_u8(&header) & 0x3f;
+	segment->flags = bytes_u8(&header);
 	segment->window = bytes_u16(&header);
 	bytes_take(&header, 4); // checksum: net's; urgent pointer: ignored (RFC 6093)
 	if (!header.ok || segment->header_bytes < TCP_HEADER_BYTES || segment->header_bytes > bytes)

@@ -13,6 +13,8 @@
 #define TCP_PSH 0x08u
 #define TCP_ACK 0x10u
 #define TCP_URG 0x20u
+#define TCP_ECE 0x40u // RFC 3168
+#define TCP_CWR 0x80u
 
 #define TCP_HEADER_BYTES     20u // without options
 #define TCP_HEADER_MAX_BYTES 60u
@@ -37,6 +39,7 @@ struct tcp_segment {
 	uint32_t ts_value;
 	uint32_t ts_echo;
 	uint32_t payload_bytes; // not of the header: the caller sets it
+	uint8_t ip_ecn;         // nor this: ECN bits of the IP header
 	struct tcp_range sack[TCP_SACK_BLOCKS];
 };
 

@@ -20,6 +20,11 @@ struct net_limits worker_limits_net(const struct conf *conf)
 
 struct tcp_limits worker_limits_tcp(const struct conf *conf)
 {
+	static const enum tcp_ecn ecn_words[] = {
+		[CONF_ECN_OFF] = TCP_ECN_OFF,
+		[CONF_ECN_ACCEPT] = TCP_ECN_ACCEPT,
+		[CONF_ECN_ON] = TCP_ECN_ON,
+	};
 	return (struct tcp_limits){
 		.conn_count = conf->tcp.connections,
 		.half_open_count = conf->tcp.half_open,
@@ -35,6 +40,7 @@ struct tcp_limits worker_limits_tcp(const struct conf *conf)
 		.time_wait_ms = (uint32_t)conf->tcp.time_wait_life_ms,
 		.fin_wait_2_ms = (uint32_t)conf->tcp.fin_wait_2_ms,
 		.delayed_ack_ms = (uint32_t)conf->tcp.delayed_ack_ms,
+		.ecn = ecn_words[conf->tcp.ecn],
 		.port_first = (uint16_t)conf->tcp.port_first,
 		.port_last = (uint16_t)conf->tcp.port_last,
 	};

@@ -164,3 +164,29 @@ void sim_frame_print(FILE *out, uint8_t *frame, uint32_t bytes)
 		fprintf(out, " sack %u-%u", segment.sack[i].start.value, segment.sack[i].end.value);
 	fprintf(out, "\n");
 }
+
+// mark_v4 sets CE and mends the header's checksum (RFC 1624).
+static void mark_v4(uint8_t *header)
+{
+	uint32_t sum = (uint16_t) ~(header[10] << 8 | header[11]);
+	sum += 3u - (header[1] & 3u);
+	sum = (sum & 0xffff) + (sum >> 16);
+	header[1] |= 3;
+	header[10] = (uint8_t)(~sum >> 8);
+	header[11] = (uint8_t)~sum;
+}
+
+bool sim_frame_mark(uint8_t *frame)
+{
+	uint8_t *header = frame + 14;
+	bool is_v4 = frame[12] == 0x08 && frame[13] == 0x00;
+	bool is_v6 = frame[12] == 0x86 && frame[13] == 0xdd;
+	unsigned ecn = is_v4 ? header[1] & 3u : header[1] >> 4 & 3u;
+	if (!(is_v4 || is_v6) || ecn == 0)
+		return false;
+	if (is_v4)
+		mark_v4(header);
+	else
+		header[1] |= 0x30;
+	return true;
+}

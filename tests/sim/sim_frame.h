@@ -25,3 +25,6 @@ uint32_t sim_frame_too_big(const uint8_t *frame, uint32_t bytes, uint32_t mtu, u
 
 // sim_frame_print writes one line about a TCP segment, as tcpdump does, or nothing.
 void sim_frame_print(FILE *out, uint8_t *frame, uint32_t bytes);
+
+// sim_frame_mark sets CE (RFC 3168) in an untagged IP frame that is ECT; true when it did.
+bool sim_frame_mark(uint8_t *frame);

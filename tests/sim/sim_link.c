@@ -188,6 +188,15 @@ static void refuse(struct sim_link *link, struct sim_port *from, const struct fr
 		impair(link, from, (struct frame){.bytes = bytes, .data = answer}, *link->now_us);
 }
 
+// mark is a router whose queue is long: CE for packets that can bear it (RFC 3168 5).
+static void mark(struct sim_link *link, uint8_t *frame, uint64_t start_us)
+{
+	const struct sim_link_config *config = &link->config;
+	uint64_t waiting_bytes = (start_us - *link->now_us) * config->bytes_per_s / 1000000;
+	if (config->mark_bytes && waiting_bytes > config->mark_bytes)
+		link->totals.marked += sim_frame_mark(frame);
+}
+
 static void transmit(struct sim_port *from, const struct rte_mbuf *mbuf)
 {
 	struct sim_link *link = from->link;
@@ -213,6 +222,7 @@ static void transmit(struct sim_port *from, const struct rte_mbuf *mbuf)
 		link->totals.queue_dropped++;
 		return;
 	}
+	mark(link, data, start_us);
 	bool is_group = data[0] & 1;
 	bool has_receiver = false;
 	for (uint32_t i = 0; i < link->port_count; i++) {

@@ -60,8 +60,19 @@ struct sim_memory *tcp_world_memory(unsigned number)
 	return memories[number];
 }
 
+static void open_host(struct tcp_world *world, unsigned number, struct tcp_limits limits)
+{
+	struct sim_host_config config = {.number = number + 1,
+					 .memory = tcp_world_memory(number),
+					 .link = world->link,
+					 .limits = limits,
+					 .seed = {{number, 3}},
+					 .now_us = world->now_us};
+	sim_host_open(&world->hosts[number], &config);
+}
+
 // begin makes a perfect link of 10 ms and three hosts; the server listens.
-struct tcp_world *tcp_world_begin(struct tcp_limits limits)
+struct tcp_world *tcp_world_begin_apart(struct tcp_limits client, struct tcp_limits server)
 {
 	struct tcp_world *world = calloc(1, sizeof(*world));
 	CHECK(world);
@@ -69,15 +80,9 @@ struct tcp_world *tcp_world_begin(struct tcp_limits limits)
 	world->config = (struct sim_link_config){.latency_us = 10000, .mtu = 1500};
 	tcp_world_memory(0);
 	world->link = sim_link_new(&world->config, &world->now_us, (struct siphash_key){{1, 2}});
-	for (unsigned i = 0; i < 3; i++) {
-		struct sim_host_config config = {.number = i + 1,
-						 .memory = tcp_world_memory(i),
-						 .link = world->link,
-						 .limits = limits,
-						 .seed = {{i, 3}},
-						 .now_us = world->now_us};
-		sim_host_open(&world->hosts[i], &config);
-	}
+	open_host(world, 0, client);
+	open_host(world, 1, server);
+	open_host(world, 2, server);
 	world->client = (struct tcp_end){.host = &world->hosts[0], .is_reading = true};
 	world->server = (struct tcp_end){.host = &world->hosts[1], .is_reading = true};
 	struct tcp_listener listener = {.port = TCP_WORLD_PORT,
@@ -87,6 +92,11 @@ struct tcp_world *tcp_world_begin(struct tcp_limits limits)
 	CHECK(tcp_listen_on(world->hosts[1].tcp, &listener) == 0);
 	CHECK(tcp_listen_on(world->hosts[1].tcp, &listener) == EADDRINUSE);
 	return world;
+}
+
+struct tcp_world *tcp_world_begin(struct tcp_limits limits)
+{
+	return tcp_world_begin_apart(limits, limits);
 }
 
 void tcp_world_run_ms(struct tcp_world *world, uint64_t ms)

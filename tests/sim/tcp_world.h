@@ -39,6 +39,9 @@ struct sim_memory *tcp_world_memory(unsigned number);
 struct tcp_world *tcp_world_begin(struct tcp_limits limits);
 struct tcp_world *tcp_world_connected(struct tcp_limits limits);
 
+// tcp_world_begin_apart is tcp_world_begin with limits of its own for the client.
+struct tcp_world *tcp_world_begin_apart(struct tcp_limits client, struct tcp_limits server);
+
 // tcp_world_noted is a connected world that keeps the client's newest header in last, which must
 // outlive it.
 struct tcp_world *tcp_world_noted(struct tcp_segment *last);

@@ -67,6 +67,15 @@ static void a_loss_leaves_seven_tenths(void)
 	CU_ASSERT_EQUAL(cc.ssthresh_bytes, 700 * MSS);
 }
 
+static void a_mark_leaves_more_than_a_loss(void)
+{
+	struct tcp_cc cc = begun();
+	cc.cwnd_bytes = 100 * MSS;
+	cc.ops->marked(&cc, 100 * MSS, 0);
+	CU_ASSERT_EQUAL(cc.cwnd_bytes, 85 * MSS); // RFC 8511
+	CU_ASSERT_EQUAL(cc.ssthresh_bytes, 85 * MSS);
+}
+
 static void a_timeout_leaves_one_segment(void)
 {
 	struct tcp_cc cc = begun();
@@ -132,6 +141,7 @@ UNIT_MAIN("cc_cubic", {"it starts with ten segments", it_starts_with_ten_segment
 	   an_ack_counts_for_two_segments_at_most_in_slow_start},
 	  {"a window that is not used does not grow", a_window_that_is_not_used_does_not_grow},
 	  {"a loss leaves seven tenths", a_loss_leaves_seven_tenths},
+	  {"a mark leaves more than a loss", a_mark_leaves_more_than_a_loss},
 	  {"a timeout leaves one segment", a_timeout_leaves_one_segment},
 	  {"the window is back at its maximum after K", the_window_is_back_at_its_maximum_after_k},
 	  {"short round trips grow like Reno at least", short_round_trips_grow_like_reno_at_least},
