@@ -17,6 +17,8 @@
 #define HANDOVER_SOCKET_NAME "dataplane.sock"
 #define HANDOVER_WHY_BYTES   96u
 
+#define CAPTURE_SOCKET_NAME "capture.sock" // beside it, for operators: see worker_capture.h
+
 struct handover_welcome {
 	uint32_t worker_count;
 	uint64_t boot_id; // of the data plane process: another one after a restart

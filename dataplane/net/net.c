@@ -103,8 +103,17 @@ void net_set_time(struct net *net, uint64_t now_us)
 	net->now_us = now_us;
 }
 
+void net_set_watch(struct net *net,
+		   void (*watch)(void *user, uint32_t port_index, struct rte_mbuf *const *mbufs,
+				 uint32_t count, bool is_out))
+{
+	net->watch = watch;
+}
+
 void net_input(struct net *net, uint32_t port_index, struct rte_mbuf **mbufs, uint32_t count)
 {
+	if (unlikely(net->watch))
+		net->watch(net->config.user, port_index, mbufs, count, false);
 	counter_add(net->config.counters, COUNTER_net_packets_in, count);
 	for (uint32_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));

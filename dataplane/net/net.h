@@ -128,6 +128,13 @@ void net_input_handed(struct net *net, struct rte_mbuf *mbuf);
 // a bounded queue. Returns 0, EHOSTUNREACH (no route) or ENOBUFS; mbuf is taken in every case.
 int net_output(struct net *net, struct rte_mbuf *mbuf, const struct net_tx *tx);
 
+// net_set_watch has watch see every frame, with config.user: count of them as they were received,
+// or (is_out) as they are queued for sending, when checksums and segments may still be the NIC's to
+// make. It neither changes nor keeps them. NULL: nobody watches, which costs one branch.
+void net_set_watch(struct net *net,
+		   void (*watch)(void *user, uint32_t port_index, struct rte_mbuf *const *mbufs,
+				 uint32_t count, bool is_out));
+
 // net_flush transmits what net_output queued; call once at the end of each loop.
 void net_flush(struct net *net);
 

@@ -85,6 +85,8 @@ int net_eth_output(struct net *net, uint32_t port_index, const uint8_t mac[6], u
 		net_drop(net, mbuf, COUNTER_drop_tx_full);
 		return ENOBUFS;
 	}
+	if (unlikely(net->watch))
+		net->watch(net->config.user, port_index, &mbuf, 1, true);
 	out->tx[out->tx_count++] = mbuf;
 	counter_inc(net->config.counters, COUNTER_net_packets_out);
 	return 0;

@@ -99,6 +99,8 @@ struct net {
 	uint16_t toeplitz[2][256]; // of the high and the low byte of a folded tuple
 	struct wheel_timer announce;
 	uint32_t announce_count;
+	void (*watch)(void *user, uint32_t port_index, struct rte_mbuf *const *mbufs,
+		      uint32_t count, bool is_out); // NULL: nobody
 };
 
 // The facts of one packet while it climbs from Ethernet to IP.

@@ -100,6 +100,11 @@ struct port *port_ethdev_port(struct port_ethdev *device, uint32_t worker)
 	return &device->queues[worker].port;
 }
 
+uint16_t port_ethdev_number(const struct port_ethdev *device)
+{
+	return device->id;
+}
+
 bool port_ethdev_is_shared(const struct port_ethdev *device)
 {
 	return device->ring != NULL;

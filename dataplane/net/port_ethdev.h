@@ -48,6 +48,9 @@ void port_ethdev_close(struct port_ethdev *device);
 // port_ethdev_port is worker's queue; borrowed, only for that worker.
 struct port *port_ethdev_port(struct port_ethdev *device, uint32_t worker);
 
+// port_ethdev_number is DPDK's number of the device.
+uint16_t port_ethdev_number(const struct port_ethdev *device);
+
 // port_ethdev_is_shared is true when worker 0 owns the device's only queue.
 bool port_ethdev_is_shared(const struct port_ethdev *device);
 

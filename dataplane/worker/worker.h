@@ -69,6 +69,7 @@ struct worker {
 	struct cache *cache; // NULL: no cache
 	struct handoff *handoff;
 	struct channel channel;
+	struct capture_tap *tap; // borrowed: of a capture under way, or NULL
 	bool is_draining;
 };
 

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "worker_attach.h"
+#include "worker_capture.h"
 #include "worker_eal.h"
 #include "worker_telemetry.h"
 #include "worker_thread.h"
@@ -52,6 +53,7 @@ struct node {
 	uint32_t thread_count; // prepared
 	struct attach attach;
 	struct telemetry telemetry;
+	struct capture capture;
 };
 
 static uint64_t clock_us(clockid_t clock)
@@ -326,6 +328,23 @@ static void stop_telemetry(struct node *)
 	telemetry_stop();
 }
 
+static bool start_capture(struct node *node)
+{
+	struct capture_config config = {
+		.conf = node->conf,
+		.threads = node->threads,
+		.worker_count = node->worker_count,
+		.devices = node->devices,
+	};
+	int error = capture_start(&node->capture, &config);
+	return error == 0 || fail(node, "capture: %s", strerror(error));
+}
+
+static void stop_capture(struct node *node)
+{
+	capture_stop(&node->capture);
+}
+
 // harden: nothing that this process starts later may gain privileges.
 static bool harden(struct node *node)
 {
@@ -340,17 +359,12 @@ static const struct {
 	bool (*start)(struct node *node);
 	void (*stop)(struct node *node); // also after start failed half way
 } boot_steps[] = {
-	{take_signals, drop_signals},
-	{start_eal, stop_eal},
-	{take_memory, give_memory},
-	{alloc_workers, free_workers},
-	{open_ports, close_ports},
-	{make_handoff, free_handoff},
-	{start_workers, stop_workers},
-	{listen_for_control, stop_listening},
-	{start_threads, stop_threads},
-	{start_telemetry, stop_telemetry},
-	{harden, keep},
+	{take_signals, drop_signals},  {start_eal, stop_eal},
+	{take_memory, give_memory},    {alloc_workers, free_workers},
+	{open_ports, close_ports},     {make_handoff, free_handoff},
+	{start_workers, stop_workers}, {listen_for_control, stop_listening},
+	{start_threads, stop_threads}, {start_telemetry, stop_telemetry},
+	{start_capture, stop_capture}, {harden, keep},
 };
 
 // serve waits for signals and control until a signal ends it.

@@ -178,12 +178,16 @@ bool worker_thread_ask(struct worker_thread *thread, struct worker_query *query,
 	struct worker_query *none = NULL;
 	atomic_store_explicit(&query->is_cancelled, false, memory_order_relaxed);
 	atomic_store_explicit(&query->is_done, false, memory_order_relaxed);
-	// release: the worker sees the whole question.
-	if (!atomic_compare_exchange_strong_explicit(&thread->query, &none, query,
-						     memory_order_release, memory_order_relaxed))
-		return false;
-	worker_thread_wake(thread);
 	uint64_t deadline_us = clock_us(CLOCK_MONOTONIC) + timeout_us;
+	// release: the worker sees the whole question.
+	while (!atomic_compare_exchange_strong_explicit(
+		&thread->query, &none, query, memory_order_release, memory_order_relaxed)) {
+		if (clock_us(CLOCK_MONOTONIC) > deadline_us)
+			return false;
+		none = NULL;
+		usleep(50);
+	}
+	worker_thread_wake(thread);
 	while (!atomic_load_explicit(&query->is_done, memory_order_acquire)) {
 		struct worker_query *mine = query;
 		bool is_late = clock_us(CLOCK_MONOTONIC) > deadline_us;

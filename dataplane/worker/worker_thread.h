@@ -43,7 +43,7 @@ void worker_thread_stop(struct worker_thread *thread);
 void worker_thread_wake(struct worker_thread *thread);
 
 // worker_thread_ask runs query in the worker and waits for it, at most timeout_us; past that, what
-// was answered until then stands. False: it was not run and will not be, because another question
-// is being asked or the worker did not come to it.
+// was answered until then stands. False: it was not run and will not be, because other questions
+// came before it or the worker did not come to it.
 bool worker_thread_ask(struct worker_thread *thread, struct worker_query *query,
 		       uint64_t timeout_us);

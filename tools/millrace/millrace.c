@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // millrace: the operator's tool. Commands go to control; counters and top read the data plane
 // itself.
+#include "millrace_capture.h"
 #include "millrace_flows.h"
 #include "millrace_plane.h"
 #include "millrace_show.h"
@@ -159,6 +160,8 @@ int main(int argc, char **argv)
 		status = 1;
 	else if (strcmp(args.name, "counters") == 0)
 		status = run_counters(&args, run_dir);
+	else if (strcmp(args.name, "capture") == 0)
+		status = millrace_capture(&args, run_dir);
 	else if (strcmp(args.name, "flows") == 0)
 		status = millrace_flows(&args, run_dir);
 	else if (strcmp(args.name, "status") == 0)

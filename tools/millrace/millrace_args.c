@@ -112,6 +112,17 @@ static const struct command_row commands[] = {
 	  {"--worker", "worker", OPTION_TEXT, false, "N        of this worker"},
 	  {"--sort", "sort", OPTION_TEXT, false, "FIELD      largest first: a name of --json"},
 	  {"--limit", "limit", OPTION_TEXT, false, "N         at most (default 100, 0: all)"}}},
+	{"capture",
+	 "capture",
+	 "frames of the data plane into a pcapng file, until a bound or Ctrl-C",
+	 {{"-w", "file", OPTION_TEXT, true, "FILE            '-' is standard output"},
+	  {"--flow", "flow", OPTION_TEXT, false, "A:P-B:P    between these two, either way"},
+	  {"--host", "host", OPTION_TEXT, false, "ADDR[/BITS] either end"},
+	  {"--port", "port", OPTION_TEXT, false, "N          either end"},
+	  {"--seconds", "seconds", OPTION_TEXT, false, "N       at most (default 60)"},
+	  {"--packets", "packets", OPTION_TEXT, false, "N       at most (default 1000000)"},
+	  {"--bytes", "bytes", OPTION_TEXT, false, "N         of the file (default 268435456)"},
+	  {"--snap", "snap", OPTION_TEXT, false, "N          bytes of a frame (default 2048)"}}},
 	{"top",
 	 "top",
 	 "what the data plane does, every second",
@@ -240,7 +251,7 @@ static const struct option_row *next_argument(const struct command_row *command,
 static bool read_word(const struct command_row *command, json_t *request, int left, char **words,
 		      int *used)
 {
-	bool is_option = strncmp(words[0], "--", 2) == 0;
+	bool is_option = words[0][0] == '-';
 	const struct option_row *option =
 		is_option ? find_option(command, words[0]) : next_argument(command, request);
 	*used = 1;
