@@ -144,6 +144,7 @@ struct tcp_conn {
 	struct tcp_seq ecn_end;     // ECE is believed again from here on
 	struct tcp_seq timed_end;   // of the round trip that is measured next
 	uint32_t again_ms;          // low 32 bits of now_us / 1000
+	uint32_t duplicates;        // times that the peer reported one
 	uint32_t undo_count;        // segments sent again, less those the peer had twice
 	uint32_t recover_bytes;     // RecoverFS of RFC 6937: what was outstanding at its start
 	uint32_t delivered_bytes;   // prr_delivered: reached the peer since

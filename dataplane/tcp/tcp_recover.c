@@ -181,13 +181,22 @@ static void repair_tail(struct tcp_conn *conn)
 	conn->cc.cwnd_bytes = MIN(conn->cc.cwnd_bytes, conn->cc.ssthresh_bytes);
 }
 
+// is_our_doing is false for a duplicate that a tail loss probe made, or the path: there are more of
+// them than segments that we sent again.
+static bool is_our_doing(struct tcp_conn *conn, const struct tcp_news *news)
+{
+	bool is_tail = conn->has_tail && seq_equal(news->dsack.end, conn->tail_end);
+	conn->duplicates++;
+	return !is_tail && conn->duplicates <= conn->retransmits;
+}
+
 bool tcp_recover_input(struct tcp_conn *conn, struct tcp_news *news)
 {
 	bool was_fast = conn->recovery == TCP_RECOVERY_FAST;
+	if (news->has_dsack && is_our_doing(conn, news))
+		tcp_rack_dsack(&conn->rack, conn->una, conn->nxt);
 	bool is_repaired = tcp_tail_acked(conn, news);
 	count_dup(conn, news);
-	if (news->has_dsack && !(conn->has_tail && seq_equal(news->dsack.end, conn->tail_end)))
-		tcp_rack_dsack(&conn->rack, conn->una, conn->nxt);
 	if (is_spurious(conn, news)) {
 		undo(conn);
 		return true;

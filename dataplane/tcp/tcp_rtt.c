@@ -22,7 +22,7 @@ void tcp_rtt_sample(struct tcp_rtt *rtt, uint32_t sample_us)
 		rtt->srtt_us = (uint32_t)((7ull * rtt->srtt_us + sample_us) / 8);
 		rtt->srtt_us = MAX(rtt->srtt_us, 1u);
 	}
-	uint64_t rto_us = rtt->srtt_us + MAX((uint64_t)TCP_RTT_TICK_US, 4ull * rtt->rttvar_us);
+	uint64_t rto_us = rtt->srtt_us + MAX((uint64_t)TCP_RTO_SLACK_US, 4ull * rtt->rttvar_us);
 	rtt->rto_us =
 		(uint32_t)MIN(MAX(rto_us, (uint64_t)TCP_RTO_MIN_US), (uint64_t)TCP_RTO_MAX_US);
 	rtt->backoff = 0;

@@ -8,7 +8,7 @@
 #define TCP_RTO_AFTER_SYN_US 3000000u  // RFC 6298 5.7
 #define TCP_RTO_MIN_US       200000u   // below RFC 6298 2.4's second, as everybody
 #define TCP_RTO_MAX_US       60000000u // RFC 6298 2.5
-#define TCP_RTT_TICK_US      1000u     // G: the wheel's tick
+#define TCP_RTO_SLACK_US     100000u   // above SRTT at least, for G: long steady paths have jitter
 
 struct tcp_rtt {
 	uint32_t srtt_us; // 0 = no sample yet

@@ -10,6 +10,11 @@ static struct tcp_sent *of_seq(const struct tcp_sent_queue *queue, struct list *
 	return node == &queue->by_seq ? NULL : container_of(node, struct tcp_sent, by_seq);
 }
 
+static struct tcp_sent *of_time(struct list *node)
+{
+	return container_of(node, struct tcp_sent, by_time);
+}
+
 static struct tcp_sent *after(const struct tcp_sent_queue *queue, const struct tcp_sent *record)
 {
 	return of_seq(queue, record->by_seq.next);
@@ -34,7 +39,7 @@ struct tcp_sent *tcp_sent_first_lost(const struct tcp_sent_queue *queue)
 {
 	if (list_is_empty(&queue->lost))
 		return NULL;
-	return container_of(queue->lost.next, struct tcp_sent, by_time);
+	return of_time(queue->lost.next);
 }
 
 static uint32_t length_of(const struct tcp_sent *record)
@@ -395,11 +400,13 @@ void tcp_sent_lose_due(struct tcp_sent_queue *queue, uint64_t due_us)
 void tcp_sent_unlose(struct tcp_sent_queue *queue)
 {
 	while (!list_is_empty(&queue->lost)) {
-		struct list *node = queue->lost.previous;
-		struct tcp_sent *record = container_of(node, struct tcp_sent, by_time);
+		struct tcp_sent *record = of_time(queue->lost.previous);
+		struct list *node = queue->flying.next;
+		while (node != &queue->flying && of_time(node)->sent_us < record->sent_us)
+			node = node->next; // hardly ever: the lost left before the others
 		enter(queue, record, TCP_SENT_FLYING);
-		list_remove(node); // it left before whatever flies
-		list_prepend(&queue->flying, node);
+		list_remove(&record->by_time);
+		list_append(node, &record->by_time);
 	}
 }
 

@@ -38,6 +38,15 @@ static void the_timeout_keeps_its_floor_and_ceiling(void)
 	CU_ASSERT_EQUAL(tcp_rtt_timeout_us(&rtt), TCP_RTO_MAX_US);
 }
 
+static void a_steady_long_path_has_slack(void)
+{
+	struct tcp_rtt rtt;
+	tcp_rtt_init(&rtt);
+	for (int i = 0; i < 100; i++)
+		tcp_rtt_sample(&rtt, 195000);
+	CU_ASSERT_EQUAL(tcp_rtt_timeout_us(&rtt), 195000 + TCP_RTO_SLACK_US);
+}
+
 static void expiries_double_it_and_a_sample_forgets_them(void)
 {
 	struct tcp_rtt rtt;
@@ -53,5 +62,6 @@ static void expiries_double_it_and_a_sample_forgets_them(void)
 UNIT_MAIN("tcp_rtt", {"the first timeout is a second", the_first_timeout_is_a_second},
 	  {"samples follow the equations", samples_follow_the_equations},
 	  {"the timeout keeps its floor and ceiling", the_timeout_keeps_its_floor_and_ceiling},
+	  {"a steady long path has slack", a_steady_long_path_has_slack},
 	  {"expiries double it and a sample forgets them",
 	   expiries_double_it_and_a_sample_forgets_them})

@@ -60,8 +60,13 @@ static void assert_sound(struct tcp_sent_queue *queue, uint32_t una, uint32_t nx
 	CU_ASSERT_EQUAL(queue->flying_bytes, bytes[TCP_SENT_FLYING]);
 	CU_ASSERT_EQUAL(queue->lost_bytes, bytes[TCP_SENT_LOST]);
 	CU_ASSERT_EQUAL(queue->sacked_bytes, bytes[TCP_SENT_SACKED]);
-	list_for_each (node, &queue->flying)
-		listed -= container_of(node, struct tcp_sent, by_time)->state == TCP_SENT_FLYING;
+	uint64_t sent_us = 0;
+	list_for_each (node, &queue->flying) {
+		struct tcp_sent *record = container_of(node, struct tcp_sent, by_time);
+		listed -= record->state == TCP_SENT_FLYING;
+		CU_ASSERT(record->sent_us >= sent_us); // RACK's order
+		sent_us = record->sent_us;
+	}
 	list_for_each (node, &queue->lost)
 		listed -= container_of(node, struct tcp_sent, by_time)->state == TCP_SENT_LOST;
 	CU_ASSERT_EQUAL(listed, 0);
