@@ -33,7 +33,7 @@ struct host {
 	uint32_t conn_count;
 	struct endpoint_addr target;
 	uint64_t last_connect_us;
-	uint64_t looked_us;
+	uint64_t looked_us, traced_us;
 	uint32_t next_free; // where to look for a free slot
 	bool is_starved;    // buffers ran out: try again
 };
@@ -207,6 +207,26 @@ static void look_after(struct host *host)
 	}
 }
 
+// trace tells the state of each connection, for whoever wants to see why one is slow.
+static void trace(struct host *host)
+{
+	const struct counters *counters = &host->stack.counters;
+	struct tcp_info info;
+	host->traced_us = host->stack.now_us;
+	for (uint32_t i = 0; i < host->conn_count; i++) {
+		struct conn *conn = &host->conns[i];
+		if (!conn->is_in_use || !tcp_info_of(host->stack.tcp, conn->id, &info))
+			continue;
+		fprintf(stderr,
+			"%u: %lu ms: cwnd %u ssthresh %u unacked %u queued %u window %u srtt %u us "
+			"sent %lu again %lu; rto %lu\n",
+			i, (host->stack.now_us - conn->opened_us) / 1000, info.cwnd_bytes,
+			info.ssthresh_bytes, info.unacked_bytes, info.queued_bytes,
+			info.send_window, info.srtt_us, info.bytes_sent, info.retransmits,
+			counters->value[COUNTER_tcp_rto_expiries]);
+	}
+}
+
 static void run(struct host *host)
 {
 	const struct transfer_options *options = &host->options;
@@ -218,6 +238,9 @@ static void run(struct host *host)
 			dial(host);
 		if (host->stack.now_us - host->looked_us >= TICK_US)
 			look_after(host);
+		if (options->trace_ms &&
+		    host->stack.now_us - host->traced_us >= options->trace_ms * 1000ull)
+			trace(host);
 		host_stack_turn(&host->stack, TICK_US);
 	}
 	// What the last turn queued leaves, among it the last ACK.

@@ -6,17 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct option options_table[] = {
-	{"conf", required_argument, NULL, 'c'},        {"connect", required_argument, NULL, 'C'},
-	{"listen", required_argument, NULL, 'l'},      {"count", required_argument, NULL, 'n'},
-	{"at-once", required_argument, NULL, 'a'},     {"up", required_argument, NULL, 'u'},
-	{"down", required_argument, NULL, 'd'},        {"order", required_argument, NULL, 'o'},
-	{"gap-us", required_argument, NULL, 'g'},      {"stop-ms", required_argument, NULL, 's'},
-	{"reset-after", required_argument, NULL, 'r'}, {"slow", required_argument, NULL, 'S'},
-	{"write", required_argument, NULL, 'w'},       {"cc", required_argument, NULL, 'k'},
-	{"rcvbuf", required_argument, NULL, 'R'},      {"sndbuf", required_argument, NULL, 'B'},
-	{"maxseg", required_argument, NULL, 'm'},      {"nodelay", no_argument, NULL, 'N'},
-	{"seconds", required_argument, NULL, 't'},     {NULL, 0, NULL, 0}};
+static const struct option options_table[] = {{"conf", required_argument, NULL, 'c'},
+					      {"connect", required_argument, NULL, 'C'},
+					      {"listen", required_argument, NULL, 'l'},
+					      {"count", required_argument, NULL, 'n'},
+					      {"at-once", required_argument, NULL, 'a'},
+					      {"up", required_argument, NULL, 'u'},
+					      {"down", required_argument, NULL, 'd'},
+					      {"order", required_argument, NULL, 'o'},
+					      {"gap-us", required_argument, NULL, 'g'},
+					      {"stop-ms", required_argument, NULL, 's'},
+					      {"reset-after", required_argument, NULL, 'r'},
+					      {"slow", required_argument, NULL, 'S'},
+					      {"write", required_argument, NULL, 'w'},
+					      {"cc", required_argument, NULL, 'k'},
+					      {"rcvbuf", required_argument, NULL, 'R'},
+					      {"sndbuf", required_argument, NULL, 'B'},
+					      {"maxseg", required_argument, NULL, 'm'},
+					      {"nodelay", no_argument, NULL, 'N'},
+					      {"seconds", required_argument, NULL, 't'},
+					      {"trace", required_argument, NULL, 'T'},
+					      {NULL, 0, NULL, 0}};
 
 _Noreturn static void usage(const char *program)
 {
@@ -66,6 +76,7 @@ static void read_one(struct transfer_options *options, int option, const char *t
 	case 'R': options->rcvbuf = (int)number; break;
 	case 'B': options->sndbuf = (int)number; break;
 	case 'm': options->maxseg = (int)number; break;
+	case 'T': options->trace_ms = (uint32_t)number; break;
 	case 'N': options->is_nodelay = true; break;
 	default: options->seconds = number; break;
 	}
@@ -152,7 +163,9 @@ void transfer_tally_print(const struct transfer_tally *tally, FILE *out)
 {
 	static const char *const names[TRANSFER_END_COUNT] = {"good", "wrong", "reset", "stopped",
 							      "failed"};
-	uint64_t took_us = tally->opened > 0 ? tally->last_us - tally->first_us : 1;
+	uint64_t took_us = tally->last_us > tally->first_us && tally->opened > 0
+				   ? tally->last_us - tally->first_us
+				   : 1;
 	uint32_t n = tally->opened;
 	fprintf(out, "\"begun\": %u, \"opened\": %u", tally->begun, n);
 	for (unsigned i = 0; i < TRANSFER_END_COUNT; i++)

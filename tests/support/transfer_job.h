@@ -34,6 +34,7 @@ struct transfer_options {
 	uint32_t write_us;
 	const char *cc; // congestion control; "cubic"
 	int rcvbuf, sndbuf, maxseg;
+	uint32_t trace_ms; // tcp_host: tell the state of the connections this often
 	bool is_nodelay;
 	uint64_t seconds; // end after so long, whatever happens
 };

@@ -12,6 +12,8 @@ LEFT4=10.9.0.1 LEFT6=fd09::1
 declare -A FAR4=([right]=10.9.0.2 [ours]=10.9.0.3) FAR6=([right]=fd09::2 [ours]=fd09::3)
 declare -A FAR_DEVICE=([right]=right0 [ours]=tap0 [both]=middle)
 declare -A PIDS=()
+# The kernel's TCP runs before every program; ours is not to wait for other people's programs either.
+PUNCTUAL="chrt --fifo 1"
 
 # wire_up makes the namespaces. Kernels keep no memory of paths from one connection to the next.
 wire_up() {
@@ -116,11 +118,12 @@ relay() {
 }
 
 # serve FAR NAME ARGS ...: transfers are served there. call FAR NAME ARGS ...: they are asked for.
+# shellcheck disable=SC2086 # several words
 serve() {
 	local far=$1 name=$2
 	shift 2
 	if [ "$far" = ours ]; then
-		start "$name" wire "$SUPPORT/tcp_host" --conf "$TMP/host.conf" --listen 7000 "$@"
+		start "$name" wire $PUNCTUAL "$SUPPORT/tcp_host" --conf "$TMP/host.conf" --listen 7000 "$@"
 	else
 		start "$name" "$far" "$SUPPORT/tcp_peer" --listen 7000 "$@"
 	fi
@@ -129,7 +132,7 @@ call() {
 	local far=$1 name=$2
 	shift 2
 	if [ "$far" = ours ]; then
-		start "$name" wire "$SUPPORT/tcp_host" --conf "$TMP/host.conf" "$@"
+		start "$name" wire $PUNCTUAL "$SUPPORT/tcp_host" --conf "$TMP/host.conf" "$@"
 	else
 		start "$name" "$far" "$SUPPORT/tcp_peer" "$@"
 	fi
