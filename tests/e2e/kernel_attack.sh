@@ -21,21 +21,27 @@ rss() {
 	awk '/^VmRSS/ {print $2}' "/proc/${PIDS[host]}/status"
 }
 
+# port_drops: frames that came faster than our port was read.
+port_drops() {
+	on wire cat /sys/class/net/tap0/statistics/tx_dropped
+}
+
 # flood SENTENCE FAMILY KIND ARGS ...: a kernel opens connections meanwhile, at least 99 % with success.
 flood() {
-	local sentence=$1 to="${FAR4[ours]}" from=$LEFT4 before good
+	local sentence=$1 to="${FAR4[ours]}" from=$LEFT4 before drops good
 	local at="$to:7000"
 	[ "$2" = 6 ] && to=${FAR6[ours]} from=$LEFT6 at="[${FAR6[ours]}]:7000"
 	local kind=$3
 	shift 3
-	before=$(rss)
+	before=$(rss) drops=$(port_drops)
 	attack right "$kind" --target "$to,7000" --source "$from,7000" --seconds "$FLOOD_SECONDS" "$@"
 	call left client --connect "$at" --count $OPENS --at-once 16 --up 200 --down 2000 \
 		--gap-us $((FLOOD_SECONDS * 1000000 / OPENS)) --seconds $((FLOOD_SECONDS + 15))
 	join client
 	join attack
 	good=$(field client good)
-	echo "# $sentence: $(field attack per_second) frames/s; $good of $OPENS connections," \
+	echo "# $sentence: $(field attack per_second) frames/s, $(($(port_drops) - drops)) too many for" \
+		"the port; $good of $OPENS connections," \
 		"opened in $(field client open_p50_us) us p50, $(field client open_p99_us) us p99;" \
 		"memory $before KB before, $(rss) KB behind"
 	at_least "$sentence: connections that succeed, of $OPENS" "$good" $((OPENS * 99 / 100))
