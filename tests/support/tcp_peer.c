@@ -322,6 +322,8 @@ int main(int argc, char **argv)
 			dial(peer, (struct sockaddr *)&target, target_bytes);
 		turn(peer);
 	}
+	for (uint32_t i = 0; i < peer->count; i++)
+		note_info(peer, peer->conns[i]);
 	printf("{");
 	transfer_tally_print(&peer->tally, stdout);
 	printf("}\n");
