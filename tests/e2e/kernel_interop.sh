@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/tests/support/wire.sh"
 
+BAD_LINK=delay_us=2000,jitter_us=1000,loss_ppm=10000,duplicate_ppm=10000,reorder_ppm=20000,reorder_us=4000
 BULK=20000000
 MANY=1000
 [ "${E2E_LONG:-0}" = 1 ] && BULK=200000000 MANY=10000
@@ -64,6 +65,9 @@ call left client --connect "${FAR4[ours]}:7000" --up 1000000 --down 1000000
 done_all "to us: a peer with an MTU of 576" client 1
 on left ip link set eth0 mtu 1500
 on left ip address add $LEFT6/64 dev eth0 nodad
+stop relay
+relay ours --seconds 60 --seed 3 --both "$BAD_LINK"
+kernel_asks "over a link that loses, doubles and reorders" 4 --at-once 4 --up 500000 --down 500000
 stop relay
 stop host
 is "we saw those resets, and nothing went wrong" "$(field host reset wrong failed)" "20 0 0"
