@@ -167,11 +167,23 @@ static size_t build_syn(struct attack *attack, uint8_t *frame)
 	return tcp(attack, frame, &from, &segment);
 }
 
+// add_timestamp makes a segment one that a connection with timestamps looks at (RFC 7323 3.2).
+static void add_timestamp(struct segment *segment, uint32_t value)
+{
+	uint8_t *at = segment->options + segment->option_bytes;
+	memcpy(at, (const uint8_t[]){1, 1, 8, 10}, 4);
+	put32(at + 4, value);
+	put32(at + 8, 0);
+	segment->option_bytes += 12;
+}
+
 // Blind guesses: the addresses and ports are right, the numbers are not known.
 static size_t blind(struct attack *attack, uint8_t *frame, uint8_t flags, uint8_t data_bytes)
 {
 	struct segment segment = {
 		.seq = draw(attack), .ack = draw(attack), .flags = flags, .data_bytes = data_bytes};
+	if (draw(attack) % 4)
+		add_timestamp(&segment, draw(attack));
 	return tcp(attack, frame, &attack->source, &segment);
 }
 
@@ -206,6 +218,8 @@ static size_t build_near_rst(struct attack *attack, uint8_t *frame)
 static size_t build_near_syn(struct attack *attack, uint8_t *frame)
 {
 	struct segment segment = {.seq = attack->expected + draw(attack) % 10000, .flags = TCP_SYN};
+	if (attack->has_timestamp)
+		add_timestamp(&segment, attack->timestamp);
 	return tcp(attack, frame, &attack->source, &segment);
 }
 
@@ -214,15 +228,11 @@ static size_t build_sack(struct attack *attack, uint8_t *frame)
 {
 	struct segment segment = {.seq = attack->expected, .flags = TCP_ACK};
 	unsigned blocks = attack->has_timestamp ? 3 : 4;
-	uint8_t *at = segment.options;
 	// Old enough that it acknowledges nothing the real receiver has not.
 	segment.ack = attack->sent - 10000 - draw(attack) % 40000;
-	if (attack->has_timestamp) {
-		memcpy(at, (const uint8_t[]){1, 1, 8, 10}, 4);
-		put32(at + 4, attack->timestamp);
-		put32(at + 8, 0);
-		at += 12;
-	}
+	if (attack->has_timestamp)
+		add_timestamp(&segment, attack->timestamp);
+	uint8_t *at = segment.options + segment.option_bytes;
 	memcpy(at, (const uint8_t[]){1, 1, 5, (uint8_t)(2 + 8 * blocks)}, 4);
 	at += 4;
 	for (unsigned i = 0; i < blocks; i++, at += 8) {
