@@ -5,6 +5,7 @@
 . "$ROOT/tests/support/wire.sh"
 
 BAD_LINK=delay_us=2000,jitter_us=1000,loss_ppm=10000,duplicate_ppm=10000,reorder_ppm=20000,reorder_us=4000
+MARKING_LINK=delay_us=5000,rate_kbit=50000,queue_bytes=500000,mark_bytes=20000
 BULK=20000000
 MANY=1000
 [ "${E2E_LONG:-0}" = 1 ] && BULK=200000000 MANY=10000
@@ -69,7 +70,15 @@ stop relay
 relay ours --seconds 60 --seed 3 --both "$BAD_LINK"
 kernel_asks "over a link that loses, doubles and reorders" 4 --at-once 4 --up 500000 --down 500000
 stop relay
+on left sysctl -qw net.ipv4.tcp_ecn=1
+relay ours --seconds 60 --both "$MARKING_LINK"
+kernel_asks "over a queue that marks (RFC 3168)" 1 --up 3000000 --down 3000000
+stop relay
+at_least "it marked what the kernel sent" "$(field relay to_right_marked)" 1
+at_least "and what we sent" "$(field relay to_left_marked)" 1
 stop host
+at_least "we saw its marks" "$(field host tcp_ecn_marks_in)" 1
+at_least "and slowed down for ours" "$(field host tcp_ecn_reductions)" 1
 is "we saw those resets, and nothing went wrong" "$(field host reset wrong failed)" "20 0 0"
 is "nothing is left of them" "$(field host tcp_conns tcp_half_open)" "0 0"
 is "the link lost nothing of its own" \
