@@ -25,12 +25,15 @@ static void end_rate(struct tcp_conn *conn)
 		conn->cc.cwnd_bytes = conn->cc.ssthresh_bytes;
 }
 
-static void begin_fast(struct tcp_conn *conn)
+// begin_fast enters fast recovery. RecoverFS of RFC 9937 6 is what this ACK and later ones may
+// deliver: not what was SACKed before.
+static void begin_fast(struct tcp_conn *conn, const struct tcp_news *news)
 {
 	uint32_t flight_bytes = seq_distance(conn->una, conn->nxt);
+	uint32_t left_bytes = flight_bytes - conn->sent.sacked_bytes + news->sent.delivered_bytes;
 	tcp_count(conn->tcp, COUNTER_tcp_recoveries);
 	conn->cc.ops->lost(&conn->cc, flight_bytes, conn->tcp->now_us);
-	conn->recover_bytes = flight_bytes;
+	conn->recover_bytes = MAX(left_bytes, conn->cc.mss);
 	conn->delivered_bytes = conn->recovered_bytes = 0;
 	begin(conn, TCP_RECOVERY_FAST);
 }
@@ -124,8 +127,8 @@ static bool is_spurious(struct tcp_conn *conn, const struct tcp_news *news)
 
 // -- what is lost
 
-// detect runs RACK at this time.
-static uint32_t detect(struct tcp_conn *conn)
+// detect runs RACK at this time; news is of the ACK, if that is why.
+static uint32_t detect(struct tcp_conn *conn, const struct tcp_news *news)
 {
 	struct tcp *tcp = conn->tcp;
 	bool is_eager = conn->recovery != TCP_RECOVERY_NONE || conn->dup_acks >= TCP_DUP_THRESH ||
@@ -140,7 +143,7 @@ static uint32_t detect(struct tcp_conn *conn)
 	else
 		tcp_timer_clear(conn, TCP_TIMER_REORDER);
 	if (conn->sent.lost_bytes && conn->recovery == TCP_RECOVERY_NONE)
-		begin_fast(conn);
+		begin_fast(conn, news);
 	return losses.bytes;
 }
 
@@ -154,7 +157,7 @@ static uint32_t detect_reno(struct tcp_conn *conn, const struct tcp_news *news)
 		return 0;
 	tcp_sent_lose_first(&conn->sent);
 	if (is_first && conn->sent.lost_bytes > before)
-		begin_fast(conn);
+		begin_fast(conn, news);
 	conn->is_rexmit_due |= is_partial;
 	return conn->sent.lost_bytes - before;
 }
@@ -206,7 +209,8 @@ bool tcp_recover_input(struct tcp_conn *conn, struct tcp_news *news)
 	if (is_repaired && conn->recovery == TCP_RECOVERY_NONE)
 		repair_tail(conn);
 	if (seq_before(conn->una, conn->nxt))
-		news->lost_bytes = conn->agreed.has_sack ? detect(conn) : detect_reno(conn, news);
+		news->lost_bytes =
+			conn->agreed.has_sack ? detect(conn, news) : detect_reno(conn, news);
 	return !was_fast && conn->recovery != TCP_RECOVERY_FAST;
 }
 
@@ -234,7 +238,8 @@ void tcp_recover_rate(struct tcp_conn *conn, const struct tcp_news *news)
 
 void tcp_recover_reorder(struct tcp_conn *conn)
 {
-	struct tcp_news news = {.lost_bytes = detect(conn)};
+	struct tcp_news news = {0};
+	news.lost_bytes = detect(conn, &news);
 	if (news.lost_bytes == 0)
 		return;
 	tcp_recover_rate(conn, &news);

@@ -222,8 +222,11 @@ void tcp_snd_sent(struct tcp_conn *conn, const struct tcp_pick *pick)
 	conn->max = seq_later(conn->max, end);
 	conn->bytes_sent += fresh;
 	counter_add(tcp->counters, COUNTER_tcp_bytes_out, fresh);
-	if (pick->record)
+	if (pick->record) {
 		conn->is_rexmit_due = false;
+		if (seq_equal(pick->seq, conn->una)) // its answer takes a round trip from now on
+			tcp_timer_clear(conn, TCP_TIMER_RTO);
+	}
 	if (pick->is_again)
 		note_again(conn, pick);
 	if (pick->is_tail)
