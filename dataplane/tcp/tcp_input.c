@@ -33,6 +33,8 @@ static void refuse(struct tcp_conn *conn, const struct tcp_segment *segment)
 	}
 }
 
+#define PAWS_IDLE_US (24ull * 24 * 3600 * 1000000) // RFC 7323 5.5: by then clocks may have wrapped
+
 // check_timestamp is PAWS (RFC 7323 5.3 R1): an old duplicate from before the numbers wrapped.
 static bool check_timestamp(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
@@ -42,7 +44,8 @@ static bool check_timestamp(struct tcp_conn *conn, const struct tcp_segment *seg
 		tcp_count(conn->tcp, COUNTER_tcp_no_timestamp);
 		return false;
 	}
-	if (!seq_before(seq_of(segment->ts_value), seq_of(conn->agreed.ts_recent)))
+	bool is_outdated = conn->tcp->now_us - conn->heard_us > PAWS_IDLE_US;
+	if (is_outdated || !seq_before(seq_of(segment->ts_value), seq_of(conn->agreed.ts_recent)))
 		return true;
 	tcp_count(conn->tcp, COUNTER_tcp_paws);
 	refuse(conn, segment);
