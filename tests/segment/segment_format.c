@@ -73,10 +73,10 @@ const char *segment_format(const struct segment_flow *flow, const struct segment
 {
 	uint32_t seq_base = is_ours ? flow->our_isn : flow->peer_isn;
 	uint32_t ack_base = is_ours ? flow->peer_isn : flow->our_isn;
-	int32_t seq = (int32_t)(frame->seq - seq_base);
+	uint32_t seq = frame->seq - seq_base;
 	out[0] = '\0';
 	put_flags(frame->flags, out);
-	put(out, " %d:%d", seq, seq + (int32_t)frame->payload_bytes);
+	put(out, " %d:%d", (int32_t)seq, (int32_t)(seq + frame->payload_bytes));
 	if (frame->flags & SEGMENT_ACK)
 		put(out, " ack %d", (int32_t)(frame->ack - ack_base));
 	put(out, " win %u", frame->window);
