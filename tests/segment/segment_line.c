@@ -74,14 +74,23 @@ static const struct {
 	const char *name;
 	size_t offset, bytes;
 } limits[] = {
-	LIMIT(conn_count),        LIMIT(half_open_count),
-	LIMIT(time_wait_count),   LIMIT(listener_count),
-	LIMIT(send_buffer_bytes), LIMIT(receive_buffer_bytes),
-	LIMIT(syn_retries),       LIMIT(retries),
-	LIMIT(keepalive_idle_ms), LIMIT(keepalive_interval_ms),
-	LIMIT(keepalive_probes),  LIMIT(time_wait_ms),
-	LIMIT(fin_wait_2_ms),     LIMIT(delayed_ack_ms),
-	LIMIT(port_first),        LIMIT(port_last),
+	LIMIT(conn_count),
+	LIMIT(half_open_count),
+	LIMIT(time_wait_count),
+	LIMIT(listener_count),
+	LIMIT(send_buffer_bytes),
+	LIMIT(receive_buffer_bytes),
+	LIMIT(syn_retries),
+	LIMIT(retries),
+	LIMIT(keepalive_idle_ms),
+	LIMIT(keepalive_interval_ms),
+	LIMIT(keepalive_probes),
+	LIMIT(time_wait_ms),
+	LIMIT(fin_wait_2_ms),
+	LIMIT(delayed_ack_ms),
+	LIMIT(port_first),
+	LIMIT(port_last),
+	LIMIT(ecn),
 };
 
 static bool set_limit(struct segment_run *run, const char *name, int64_t value)
