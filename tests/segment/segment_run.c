@@ -2,6 +2,7 @@
 // Runs segment scripts: segment_run [-v] FILE|FOLDER ...     one TAP line a script
 //                       segment_run --index FILE|FOLDER ...  table of RFC sections
 //                       segment_run --check INDEX FOLDER ... is the table of INDEX that one?
+//                       segment_run --broken FILE ...        each must fail: the runner's own test
 #include "segment_run.h"
 
 #include "check.h"
@@ -42,8 +43,10 @@ static bool run_families(const struct segment_script *script, const char *text, 
 	return has_passed;
 }
 
-// run_file prints the TAP line of one script; true when it passed or its failure is known.
-static bool run_file(const char *path, size_t number, bool is_verbose)
+enum mode { PLAIN, VERBOSE, BROKEN };
+
+// run_file prints the TAP line of one script; true when it passed or had to fail.
+static bool run_file(const char *path, size_t number, enum mode mode)
 {
 	struct segment_script script;
 	char error[SEGMENT_TEXT_BYTES];
@@ -53,31 +56,33 @@ static bool run_file(const char *path, size_t number, bool is_verbose)
 	FILE *out = open_memstream(&told, &told_bytes);
 	CHECK(out);
 	char *text = segment_script_load(path, &script, error);
-	bool has_passed = !error[0] && run_families(&script, text, is_verbose, out);
+	bool has_passed = !error[0] && run_families(&script, text, mode == VERBOSE, out);
 	if (error[0])
 		fprintf(out, "# %s: %s\n", path, error);
 	fclose(out);
 	bool is_known = script.known[0] && !error[0];
-	bool is_good = has_passed != is_known;
+	bool is_good = has_passed != (is_known || mode == BROKEN);
 	printf("%s %zu - %s: %s", is_good ? "ok" : "not ok", number, name_of(path),
 	       script.sentence);
 	if (is_known && is_good)
 		printf(" # SKIP %s\n", script.known);
+	else if (is_known)
+		printf("\n# passes now: delete its `known:` line\n%s", told);
 	else
-		printf("\n%s%s", is_known ? "# passes now: delete its `known:` line\n" : "", told);
+		printf("\n%s", mode == BROKEN && is_good ? "" : told);
 	fflush(stdout);
 	free(text);
 	free(told);
 	return is_good;
 }
 
-static int run_all(const struct segment_list *list, bool is_verbose)
+static int run_all(const struct segment_list *list, enum mode mode)
 {
 	bool is_good = list->count > 0;
 	printf("TAP version 13\n1..%zu\n", list->count);
 	signal(SIGABRT, tell_running);
 	for (size_t i = 0; i < list->count; i++)
-		is_good &= run_file(list->path[i], i + 1, is_verbose);
+		is_good &= run_file(list->path[i], i + 1, mode);
 	return is_good ? 0 : 1;
 }
 
@@ -111,7 +116,8 @@ int main(int count, char **arguments)
 	bool is_check = strcmp(mode, "--check") == 0 && count > 2;
 	bool is_index = strcmp(mode, "--index") == 0;
 	bool is_verbose = strcmp(mode, "-v") == 0;
-	first += is_index + is_verbose + 2 * is_check;
+	bool is_broken = strcmp(mode, "--broken") == 0;
+	first += is_index + is_verbose + is_broken + 2 * is_check;
 	for (int i = first; i < count; i++) {
 		if (segment_list_add(&list, arguments[i]) != 0) {
 			fprintf(stderr, "%s: cannot be read\n", arguments[i]);
@@ -124,7 +130,7 @@ int main(int count, char **arguments)
 	else if (is_index)
 		status = segment_index_print(&list, stdout) ? 1 : 0;
 	else
-		status = run_all(&list, is_verbose);
+		status = run_all(&list, is_broken ? BROKEN : is_verbose ? VERBOSE : PLAIN);
 	segment_list_free(&list);
 	return status;
 }
