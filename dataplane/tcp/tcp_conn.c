@@ -80,9 +80,7 @@ static void leave(struct tcp_conn *conn)
 	tcp_timer_stop(conn);
 	tcp_snd_clear(conn);
 	tcp_sent_clear(&conn->sent);
-	uint32_t held = conn->reass.mbuf_count;
-	tcp_reass_drop_early(&conn->reass);
-	tcp->held_mbufs -= held - conn->reass.mbuf_count;
+	tcp_rcv_forget_early(conn);
 }
 
 void tcp_conn_end(struct tcp_conn *conn, enum counter reason)

@@ -177,9 +177,12 @@ struct tcp_conn *tcp_half_input(struct tcp_half *half, const struct tcp_segment 
 	}
 	bool is_ack_good =
 		segment->flags & TCP_ACK && seq_equal(segment->ack, seq_plus(half->iss, 1));
-	struct tcp_range window = {expected, seq_plus(expected, 65535)};
-	bool is_old = half->agreed.has_timestamps && segment->has_timestamps &&
-		      seq_before(seq_of(segment->ts_value), seq_of(half->agreed.ts_recent));
+	uint32_t window_bytes = MIN(tcp->limits.receive_buffer_bytes, 65535u); // as was offered
+	struct tcp_range window = {expected, seq_plus(expected, window_bytes)};
+	// What the connection would drop must not make it: nothing would watch over it.
+	bool is_old = half->agreed.has_timestamps &&
+		      (!segment->has_timestamps ||
+		       seq_before(seq_of(segment->ts_value), seq_of(half->agreed.ts_recent)));
 	if (segment->flags & TCP_SYN || !is_ack_good || is_old ||
 	    !seq_within(segment->seq, window)) {
 		bool is_ack_wrong = segment->flags & TCP_ACK && !is_ack_good;

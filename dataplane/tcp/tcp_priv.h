@@ -413,6 +413,9 @@ void tcp_rcv_text(struct tcp_conn *conn, const struct tcp_segment *segment, stru
 // tcp_rcv_fin is step 8: notes a FIN and acts on it once it is in order. False when conn ended.
 bool tcp_rcv_fin(struct tcp_conn *conn, const struct tcp_segment *segment);
 
+// tcp_rcv_forget_early drops the segments that came too early.
+void tcp_rcv_forget_early(struct tcp_conn *conn);
+
 // tcp_rcv_window is the window field to send now; it moves the edge that we offered.
 uint16_t tcp_rcv_window(struct tcp_conn *conn);
 

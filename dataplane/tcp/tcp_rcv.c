@@ -89,12 +89,21 @@ void tcp_rcv_text(struct tcp_conn *conn, const struct tcp_segment *segment, stru
 	acknowledge_gap(conn);
 }
 
+void tcp_rcv_forget_early(struct tcp_conn *conn)
+{
+	uint32_t held = conn->reass.mbuf_count;
+	tcp_reass_drop_early(&conn->reass);
+	conn->tcp->held_mbufs -= held - conn->reass.mbuf_count;
+}
+
 bool tcp_rcv_fin(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	struct tcp_seq fin_seq = seq_plus(segment->seq, segment->payload_bytes);
 	if (segment->flags & TCP_FIN && !conn->has_fin_seq && !seq_before(fin_seq, conn->rcv_nxt)) {
 		conn->has_fin_seq = true;
 		conn->fin_seq = fin_seq;
+		if (tcp_reass_reaches(&conn->reass, fin_seq)) // text behind a FIN is none
+			tcp_rcv_forget_early(conn);
 		if (!seq_equal(fin_seq, conn->rcv_nxt))
 			acknowledge_gap(conn);
 	}

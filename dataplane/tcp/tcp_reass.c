@@ -330,6 +330,11 @@ uint32_t tcp_reass_blocks(const struct tcp_reass *reass, struct tcp_range *out, 
 	return count;
 }
 
+bool tcp_reass_reaches(const struct tcp_reass *reass, struct tcp_seq seq)
+{
+	return reass->early_last && seq_before(seq, range_of(reass->early_last).end);
+}
+
 void tcp_reass_drop_early(struct tcp_reass *reass)
 {
 	while (reass->early_first)

@@ -68,6 +68,9 @@ void tcp_reass_note_twice(struct tcp_reass *reass, struct tcp_seq seq, struct tc
 // early, the newest first (RFC 2018 4); returns how many.
 uint32_t tcp_reass_blocks(const struct tcp_reass *reass, struct tcp_range *out, uint32_t max);
 
+// tcp_reass_reaches is true when a segment that came too early ends after seq.
+bool tcp_reass_reaches(const struct tcp_reass *reass, struct tcp_seq seq);
+
 // tcp_reass_drop_early frees the segments that came too early; tcp_reass_clear frees everything.
 void tcp_reass_drop_early(struct tcp_reass *reass);
 void tcp_reass_clear(struct tcp_reass *reass);

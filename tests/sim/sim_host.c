@@ -75,7 +75,9 @@ void sim_host_open(struct sim_host *host, const struct sim_host_config *config)
 	};
 	random_init(&host->random, config->seed);
 	wheel_init(&host->wheel, config->now_us);
-	host->port = sim_link_attach(config->link, mac, config->memory->mbufs);
+	host->port = config->port;
+	if (!host->port)
+		host->port = sim_link_attach(config->link, mac, config->memory->mbufs);
 	struct net_config net = {
 		.limits = {.neighbour_count = 16,
 			   .neighbour_queue = 16,
@@ -88,11 +90,13 @@ void sim_host_open(struct sim_host *host, const struct sim_host_config *config)
 		.port_count = 1,
 		.addresses = addresses,
 		.address_count = ARRAY_LEN(addresses),
-		.worker_count = 1,
+		.worker_index = config->worker_index,
+		.worker_count = MAX(config->worker_count, 1u),
 		.mbufs = config->memory->mbufs,
 		.wheel = &host->wheel,
 		.random = &host->random,
 		.counters = &host->counters,
+		.handoff = config->handoff,
 		.exception = config->exception,
 		.user = config->user,
 	};
@@ -105,6 +109,7 @@ void sim_host_open(struct sim_host *host, const struct sim_host_config *config)
 		.wheel = &host->wheel,
 		.random = &host->random,
 		.counters = &host->counters,
+		.worker_index = config->worker_index,
 	};
 	host->tcp = tcp_new(&tcp);
 	CHECK(host->tcp);

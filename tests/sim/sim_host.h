@@ -39,13 +39,18 @@ struct sim_host_config {
 	struct tcp_limits limits;
 	struct siphash_key seed;
 	uint64_t now_us;
+	// A worker of a host that has several (worker_count > 1): its own view of the host's port,
+	// and who takes packets for the others, as net_config's does. All zero: a host of one.
+	struct port *port;
+	uint32_t worker_index, worker_count;
+	void (*handoff)(void *user, uint32_t owner, struct rte_mbuf *mbuf);
 	// exception takes what is not the host's, as net_config's does; NULL: there is no such
 	// path.
 	void (*exception)(void *user, uint32_t port_index, struct rte_mbuf *mbuf);
 	// broken hears which invariant of tcp does not hold (tcp_invariants.h); NULL: abort with
 	// it.
 	void (*broken)(void *user, const char *rule);
-	void *user; // for both
+	void *user; // for all three
 };
 
 // sim_start initialises DPDK without hugepages, devices or files; call once. Aborts when it fails.

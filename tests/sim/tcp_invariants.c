@@ -263,7 +263,7 @@ static const char *check_stall(const struct tcp_conn *conn)
 	bool is_waiting = seq_before(conn->una, conn->max) ||
 			  (is_synchronized(conn) && seq_before(conn->nxt, end_of(conn)));
 	RULE(!is_waiting || is_sending_watched(conn), "something waits to be sent without a timer");
-	RULE(!conn->is_ack_due, "an ACK is due and nobody will send it");
+	RULE(!conn->is_ack_due || !is_synchronized(conn), "an ACK is due and nobody will send it");
 	RULE(!conn->pending, "an event is pending and nobody will tell it");
 	RULE(conn->ack_segments == 0 || tcp_timer_is_set(conn, TCP_TIMER_DELAYED_ACK),
 	     "a delayed ACK has no timer");

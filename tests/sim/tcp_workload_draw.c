@@ -90,7 +90,7 @@ static void open_host(struct workload *workload, uint32_t host, bool is_twin)
 		.seed = random_key(&workload->random),
 		.now_us = workload->now_us,
 	};
-	config.limits.conn_count = 256;
+	config.limits.conn_count = workload->is_crowd ? 2048 : 256;
 	config.limits.time_wait_count = 4096;
 	config.limits.time_wait_ms = workload->is_harsh ? 1500000 : 240000; // for a last FIN
 	config.limits.keepalive_probes = 30;
