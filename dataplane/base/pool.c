@@ -7,12 +7,28 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+#define LARGE_BYTES     (4 * HUGE_PAGE_BYTES)
+
+// take_objects takes the memory of a slab; a large one in huge pages where the kernel has them,
+// since objects are visited at random.
+static uint8_t *take_objects(size_t bytes)
+{
+	bool is_large = bytes >= LARGE_BYTES;
+	bytes = is_large ? (bytes + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1) : bytes;
+	uint8_t *objects = aligned_alloc(is_large ? HUGE_PAGE_BYTES : 64, bytes);
+	if (objects && is_large)
+		madvise(objects, bytes, MADV_HUGEPAGE);
+	return objects;
+}
 
 int pool_init(struct pool *pool, uint32_t capacity, size_t object_bytes)
 {
 	object_bytes = (object_bytes + 63) & ~(size_t)63;
 	*pool = (struct pool){
-		.objects = aligned_alloc(64, (size_t)(capacity ? capacity : 1) * object_bytes),
+		.objects = take_objects((size_t)(capacity ? capacity : 1) * object_bytes),
 		.generation = calloc(capacity ? capacity : 1, sizeof(uint32_t)),
 		.free_next = calloc(capacity ? capacity : 1, sizeof(uint32_t)),
 		.object_bytes = object_bytes,

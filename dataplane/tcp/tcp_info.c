@@ -131,10 +131,9 @@ static struct tcp_slab slab_of(const char *name, const struct pool *pool)
 bool tcp_slab_at(const struct tcp *tcp, uint32_t index, struct tcp_slab *slab)
 {
 	const struct tcp_slab slabs[] = {
-		slab_of("conns", &tcp->conns),
-		slab_of("half_open", &tcp->halves),
-		slab_of("time_wait", &tcp->time_waits),
-		slab_of("send_slices", &tcp->slices),
+		slab_of("conns", &tcp->conns),          slab_of("half_open", &tcp->halves),
+		slab_of("time_wait", &tcp->time_waits), slab_of("send_slices", &tcp->slices),
+		slab_of("sent", &tcp->sents),
 	};
 	if (index >= ARRAY_LEN(slabs))
 		return false;
