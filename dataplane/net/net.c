@@ -115,6 +115,7 @@ void net_input(struct net *net, uint32_t port_index, struct rte_mbuf **mbufs, ui
 	if (unlikely(net->watch))
 		net->watch(net->config.user, port_index, mbufs, count, false);
 	counter_add(net->config.counters, COUNTER_net_packets_in, count);
+	net->is_gathering = true;
 	for (uint32_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
 	for (uint32_t i = 0; i < count; i++) {
@@ -122,6 +123,8 @@ void net_input(struct net *net, uint32_t port_index, struct rte_mbuf **mbufs, ui
 			rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + PREFETCH_AHEAD], void *));
 		net_eth_input(net, port_index, mbufs[i]);
 	}
+	net->is_gathering = false;
+	net_l4_flush(net);
 }
 
 void net_input_handed(struct net *net, struct rte_mbuf *mbuf)

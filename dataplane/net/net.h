@@ -42,9 +42,10 @@ static inline struct packet *packet_of(struct rte_mbuf *mbuf)
 
 // An upper protocol. No member may be NULL.
 struct net_upper {
-	// input takes mbuf (and frees it in the end); packet_of(mbuf) is filled in. mbuf's first
-	// segment holds the whole transport header's fixed part; the packet may have more segments.
-	void (*input)(void *user, struct rte_mbuf *mbuf);
+	// input takes the packets of one burst in their order, at most PORT_BURST (and frees them
+	// in the end); packet_of is filled in. A packet's first segment holds the transport
+	// header's fixed part; it may have more segments.
+	void (*input)(void *user, struct rte_mbuf *const *mbufs, uint32_t count);
 	// icmp_error reports an ICMP error about a packet we sent: local is our side. quoted are
 	// the first bytes (>= 8) of the transport header that came back. mtu is 0 unless "too big".
 	void (*icmp_error)(void *user, const struct addr *local, const struct addr *remote,

@@ -34,13 +34,29 @@ static uint32_t owner_of(const struct net *net, const struct net_frame *frame)
 			 net_get16(ports));
 }
 
+void net_l4_flush(struct net *net)
+{
+	uint32_t count = net->gathered_count;
+	net->gathered_count = 0;
+	if (count > 0)
+		net->upper_tcp.input(net->upper_tcp.user, net->gathered, count);
+}
+
 void net_l4_deliver(struct net *net, struct net_frame *frame)
 {
 	const struct net_upper *upper = net_upper_of(net, frame->protocol);
-	if (upper)
-		upper->input(upper->user, frame->mbuf);
-	else
+	if (!upper) {
 		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_ip_protocol);
+		return;
+	}
+	if (!net->is_gathering || upper != &net->upper_tcp) {
+		upper->input(upper->user, &frame->mbuf, 1);
+		return;
+	}
+	// TCP looks the connections of a whole burst up at once.
+	net->gathered[net->gathered_count++] = frame->mbuf;
+	if (net->gathered_count == PORT_BURST)
+		net_l4_flush(net);
 }
 
 static void hand_or_deliver(struct net *net, struct net_frame *frame)

@@ -99,6 +99,9 @@ struct net {
 	uint16_t toeplitz[2][256]; // of the high and the low byte of a folded tuple
 	struct wheel_timer announce;
 	uint32_t announce_count;
+	struct rte_mbuf *gathered[PORT_BURST]; // of this burst, for upper_tcp
+	uint32_t gathered_count;
+	bool is_gathering; // inside of net_input
 	void (*watch)(void *user, uint32_t port_index, struct rte_mbuf *const *mbufs,
 		      uint32_t count, bool is_out); // NULL: nobody
 };
@@ -120,6 +123,9 @@ void net_drop(struct net *net, struct rte_mbuf *mbuf, enum counter reason);
 
 // net_divert_or_drop gives mbuf to the exception path, or frees it and counts why.
 void net_divert_or_drop(struct net *net, struct rte_mbuf *mbuf, enum counter reason);
+
+// net_l4_flush delivers what was gathered of a burst.
+void net_l4_flush(struct net *net);
 
 // net_copy_to_peers hands a copy of an answer about a neighbour to every other worker, since each
 // keeps its own table, and to the kernel when it has a tap. type is an RTE_PTYPE_L2_ word.

@@ -238,6 +238,7 @@ struct tcp {
 	struct pool slices;
 	struct pool sents;
 	struct rte_hash *table;
+	uint64_t table_changes;           // entries set or removed so far
 	struct tcp_listening *listenings; // limits.listener_count
 	uint32_t listening_count;
 
@@ -278,6 +279,11 @@ void tcp_table_free(struct tcp *tcp);
 
 // tcp_table_find looks tuple up.
 struct tcp_found tcp_table_find(const struct tcp *tcp, const struct tcp_tuple *tuple);
+
+// tcp_table_find_burst looks count tuples up at once, at most PORT_BURST: their misses overlap.
+// What it found stands while tcp->table_changes does.
+void tcp_table_find_burst(const struct tcp *tcp, const struct tcp_tuple *const *tuples,
+			  uint32_t count, struct tcp_found *found);
 
 // tcp_table_set makes tuple lead to found, replacing what was there. It never runs full: it is as
 // large as the slabs together.
@@ -398,7 +404,7 @@ void tcp_time_wait_stop(struct tcp *tcp);
 // -- tcp_input.c, tcp_ack.c, tcp_rcv.c, tcp_error.c
 
 // tcp_input is net_upper.input.
-void tcp_input(void *user, struct rte_mbuf *mbuf);
+void tcp_input(void *user, struct rte_mbuf *const *mbufs, uint32_t count);
 
 // tcp_icmp_error is net_upper.icmp_error.
 void tcp_icmp_error(void *user, const struct addr *local, const struct addr *remote,

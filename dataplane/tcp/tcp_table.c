@@ -5,8 +5,11 @@
 #include "tcp_priv.h"
 
 #include <rte_lcore.h>
+#include <rte_prefetch.h>
 
 #include <stdio.h>
+
+#define PREFETCH_BYTES ((size_t)640) // of a connection: what input and its ACK read
 
 static_assert(sizeof(struct tcp_tuple) == 36, "the tuple is the hash key: no padding");
 
@@ -44,16 +47,49 @@ static const struct pool *pool_of(const struct tcp *tcp, enum tcp_kind kind)
 	return kind == TCP_KIND_HALF ? &tcp->halves : &tcp->time_waits;
 }
 
-struct tcp_found tcp_table_find(const struct tcp *tcp, const struct tcp_tuple *tuple)
+// found_of reads an entry of the table.
+static struct tcp_found found_of(const struct tcp *tcp, const void *data)
 {
-	void *data;
-	int found = rte_hash_lookup_with_hash_data(tcp->table, tuple, hash_of(tcp, tuple), &data);
-	if (found < 0)
-		return (struct tcp_found){0};
 	enum tcp_kind kind = (enum tcp_kind)((uintptr_t)data >> 32);
 	void *object = pool_at(pool_of(tcp, kind), (uint32_t)(uintptr_t)data);
 	CHECK(object);
 	return (struct tcp_found){kind, object};
+}
+
+struct tcp_found tcp_table_find(const struct tcp *tcp, const struct tcp_tuple *tuple)
+{
+	void *data;
+	int found = rte_hash_lookup_with_hash_data(tcp->table, tuple, hash_of(tcp, tuple), &data);
+	return found < 0 ? (struct tcp_found){0} : found_of(tcp, data);
+}
+
+// prefetch_entry asks for what pool_at and input will read of an entry.
+static void prefetch_entry(const struct tcp *tcp, const void *data)
+{
+	const struct pool *pool = pool_of(tcp, (enum tcp_kind)((uintptr_t)data >> 32));
+	uint32_t index = (uint32_t)(uintptr_t)data;
+	const uint8_t *object = pool->objects + index * pool->object_bytes;
+	rte_prefetch0(&pool->generation[index]);
+	for (size_t at = 0; at < MIN(pool->object_bytes, PREFETCH_BYTES); at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(object + at);
+}
+
+void tcp_table_find_burst(const struct tcp *tcp, const struct tcp_tuple *const *tuples,
+			  uint32_t count, struct tcp_found *found)
+{
+	hash_sig_t hashes[PORT_BURST];
+	void *data[PORT_BURST];
+	uint64_t hits = 0;
+	for (uint32_t i = 0; i < count; i++)
+		hashes[i] = hash_of(tcp, tuples[i]);
+	int result = rte_hash_lookup_with_hash_bulk_data(
+		tcp->table, (const void **)(uintptr_t)tuples, hashes, count, &hits, data);
+	CHECK(result >= 0);
+	for (uint32_t i = 0; i < count; i++)
+		if (hits >> i & 1)
+			prefetch_entry(tcp, data[i]);
+	for (uint32_t i = 0; i < count; i++)
+		found[i] = hits >> i & 1 ? found_of(tcp, data[i]) : (struct tcp_found){0};
 }
 
 void tcp_table_set(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_found found)
@@ -63,12 +99,14 @@ void tcp_table_set(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_fo
 	int added = rte_hash_add_key_with_hash_data(tcp->table, tuple, hash_of(tcp, tuple),
 						    (void *)data);
 	CHECK(added == 0);
+	tcp->table_changes++;
 }
 
 void tcp_table_remove(struct tcp *tcp, const struct tcp_tuple *tuple)
 {
 	int removed = rte_hash_del_key_with_hash(tcp->table, tuple, hash_of(tcp, tuple));
 	CHECK(removed >= 0);
+	tcp->table_changes++;
 }
 
 struct tcp_listening *tcp_table_listener(struct tcp *tcp, const struct addr *local, uint16_t port)

@@ -37,9 +37,11 @@ static uint16_t swallow(struct port *, struct rte_mbuf **mbufs, uint16_t count)
 	return count;
 }
 
-static void take(void *, struct rte_mbuf *mbuf)
+static void take(void *, struct rte_mbuf *const *mbufs, uint32_t count)
 {
+	struct rte_mbuf *mbuf = mbufs[0];
 	const struct packet *packet = packet_of(mbuf);
+	CHECK(count == 1); // as many as were given
 	CHECK(packet->l4_offset + packet->l4_bytes == rte_pktmbuf_pkt_len(mbuf));
 	CHECK(rte_pktmbuf_data_len(mbuf) >= packet->l4_offset + 8u);
 	rte_pktmbuf_free(mbuf);

@@ -42,11 +42,12 @@ static uint16_t fake_tx(struct port *port, struct rte_mbuf **mbufs, uint16_t cou
 
 static const struct port_ops fake_ops = {fake_rx, fake_tx};
 
-static void keep_input(void *user, struct rte_mbuf *mbuf)
+static void keep_input(void *user, struct rte_mbuf *const *mbufs, uint32_t count)
 {
 	struct fake *fake = user;
-	CHECK(fake->received_count < FAKE_KEPT);
-	fake->received[fake->received_count++] = mbuf;
+	CHECK(fake->received_count + count <= FAKE_KEPT);
+	memcpy(fake->received + fake->received_count, mbufs, count * sizeof(*mbufs));
+	fake->received_count += count;
 }
 
 static void keep_error(void *user, const struct addr *local, const struct addr *remote,
