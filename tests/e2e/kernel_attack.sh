@@ -6,8 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 . "$ROOT/tests/support/wire.sh"
 
-FLOOD_SECONDS=3 OPENS=200 GUESSES=50000 TALK_BYTES=900000
-[ "${E2E_LONG:-0}" = 1 ] && FLOOD_SECONDS=10 OPENS=800 GUESSES=500000 TALK_BYTES=4000000
+FLOOD_SECONDS=3 OPENS=200 GUESSES=50000 TALK_BYTES=1200000 GUESS_SECONDS=2
+[ "${E2E_LONG:-0}" = 1 ] && FLOOD_SECONDS=10 OPENS=800 GUESSES=500000 TALK_BYTES=3000000 GUESS_SECONDS=5
 RSS_SLACK_KB=4096
 
 # attack HOST KIND ARGS ...: in the background as `attack`, from that host.
@@ -64,11 +64,11 @@ guesses() {
 	[ "$1" = 6 ] && to=${FAR6[ours]} from=$LEFT6 at="[${FAR6[ours]}]:7000"
 	shift 3
 	# shellcheck disable=SC2086 # several words
-	call left client --connect "$at" $client --seconds 30
+	call left client --connect "$at" $client --seconds 60
 	eventually 5 has_port
 	port=$(port_of)
 	for kind; do
-		attack "$host" "$kind" --target "$to,7000" --source "$from,$port" --count $GUESSES --seconds 4
+		attack "$host" "$kind" --target "$to,7000" --source "$from,$port" --count $GUESSES --seconds $GUESS_SECONDS
 		join attack
 		echo "# $kind at $at from $host: $(field attack sent) frames, $(field attack per_second)/s"
 		at_least "$kind at $at: frames sent" "$(field attack sent)" $((GUESSES / 100))
