@@ -35,12 +35,14 @@ static bool take_memory(struct tcp *tcp)
 	failed |= pool_init(&tcp->slices, slice_count, sizeof(struct tcp_slice));
 	failed |= pool_init(&tcp->sents, sent_count, sizeof(struct tcp_sent));
 	tcp->listenings = calloc(limits->listener_count + 1, sizeof(*tcp->listenings));
-	return !failed && tcp->listenings && tcp_table_new(tcp);
+	tcp->syn_rates = calloc(1, sizeof(*tcp->syn_rates));
+	return !failed && tcp->listenings && tcp->syn_rates && tcp_table_new(tcp);
 }
 
 static void give_memory(struct tcp *tcp)
 {
 	tcp_table_free(tcp);
+	free(tcp->syn_rates);
 	free(tcp->listenings);
 	pool_fini(&tcp->sents);
 	pool_fini(&tcp->slices);
@@ -48,6 +50,15 @@ static void give_memory(struct tcp *tcp)
 	pool_fini(&tcp->halves);
 	pool_fini(&tcp->conns);
 	free(tcp);
+}
+
+// held_max is how many packets unread bytes may pin: half of all at most, since packets are needed
+// to send and to receive what makes room.
+static uint32_t held_max(const struct tcp *tcp)
+{
+	uint64_t half = tcp->mbufs->size / 2;
+	uint64_t wanted = tcp->limits.receive_memory_bytes / rte_pktmbuf_data_room_size(tcp->mbufs);
+	return (uint32_t)MAX(wanted ? MIN(wanted, half) : half, (uint64_t)1);
 }
 
 struct tcp *tcp_new(const struct tcp_config *config)
@@ -66,7 +77,7 @@ struct tcp *tcp_new(const struct tcp_config *config)
 	tcp->isn_key = random_key(tcp->random);
 	tcp->ts_key = random_key(tcp->random);
 	tcp->port_key = random_key(tcp->random);
-	tcp->held_mbufs_max = MAX(tcp->mbufs->size / 2, 1u);
+	tcp->held_mbufs_max = held_max(tcp);
 	list_init(&tcp->ready);
 	list_init(&tcp->running);
 	tcp_time_wait_start(tcp);
@@ -74,6 +85,7 @@ struct tcp *tcp_new(const struct tcp_config *config)
 		give_memory(tcp);
 		return NULL;
 	}
+	tcp->syn_rates->key = random_key(tcp->random);
 	struct net_upper upper = {tcp_input, tcp_icmp_error, tcp};
 	net_register(tcp->net, NET_PROTOCOL_TCP, &upper);
 	return tcp;
@@ -137,8 +149,20 @@ static uint32_t room_of(const struct tcp_conn *conn)
 {
 	struct tcp_seq first = seq_later(conn->una, seq_plus(conn->iss, 1));
 	uint32_t queued = conn->send_first ? seq_distance(first, conn->tail) : 0;
-	uint32_t bound = conn->tcp->limits.send_buffer_bytes;
+	struct tcp *tcp = conn->tcp;
+	bool is_low = tcp_memory_is_send_low(tcp);
+	uint32_t bound = tcp_autosize_send(conn->cc.cwnd_bytes, BUF_BYTES,
+					   tcp->limits.send_buffer_bytes, is_low);
+	if (is_low && bound < queued + BUF_BYTES)
+		tcp_count(tcp, COUNTER_tcp_send_memory_low);
 	return bound > queued ? bound - queued : 0;
+}
+
+// note_first starts the clock of those who take nothing when the first byte or FIN is queued.
+static void note_first(struct tcp_conn *conn)
+{
+	if (seq_equal(conn->una, conn->tail))
+		conn->progress_us = conn->tcp->now_us;
 }
 
 size_t tcp_send_room(const struct tcp *tcp, struct pool_id id)
@@ -164,6 +188,7 @@ int tcp_send(struct tcp *tcp, struct pool_id id, struct buf *buf, uint32_t offse
 		buf_unref(buf);
 		return 0;
 	}
+	note_first(conn);
 	if (!tcp_snd_queue(conn, buf, offset, bytes)) {
 		buf_unref(buf);
 		if (conn->state >= TCP_ESTABLISHED)
@@ -197,7 +222,7 @@ void tcp_consume(struct tcp *tcp, struct pool_id id, size_t bytes)
 	uint32_t held = conn->reass.mbuf_count;
 	tcp_reass_consume(&conn->reass, (uint32_t)bytes);
 	tcp->held_mbufs -= held - conn->reass.mbuf_count;
-	tcp_rcv_consumed(conn);
+	tcp_rcv_consumed(conn, (uint32_t)bytes);
 	if (conn->is_ended && conn->reass.queued_bytes == 0)
 		tcp_conn_notify(conn, 0); // `closed` waited for this
 }
@@ -210,6 +235,7 @@ bool tcp_at_end(const struct tcp *tcp, struct pool_id id)
 
 static void queue_fin(struct tcp_conn *conn)
 {
+	note_first(conn);
 	conn->is_fin_queued = true;
 	if (conn->state == TCP_ESTABLISHED)
 		conn->state = TCP_FIN_WAIT_1;
@@ -261,13 +287,8 @@ void tcp_release(struct tcp *tcp, struct pool_id id)
 		release_unread(conn);
 		return;
 	}
-	conn->is_orphan = true;
-	conn->pending = 0;
-	if (!conn->is_fin_queued)
+	if (tcp_conn_orphan(conn) && !conn->is_fin_queued)
 		queue_fin(conn);
-	if (conn->state == TCP_FIN_WAIT_2)
-		tcp_timer_set(conn, TCP_TIMER_FIN_WAIT_2,
-			      tcp->now_us + tcp->limits.fin_wait_2_ms * 1000ull);
 }
 
 void tcp_set_user(struct tcp *tcp, struct pool_id id, void *user)

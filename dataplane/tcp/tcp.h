@@ -33,8 +33,10 @@ struct tcp_limits {
 	uint32_t time_wait_count;
 	uint32_t listener_count;
 	uint32_t sent_count;           // records of what is in flight, shared; 0 = by conn_count
-	uint32_t send_buffer_bytes;    // queued and unacknowledged, per connection
+	uint32_t send_buffer_bytes;    // queued and unacknowledged at most, per connection
 	uint32_t receive_buffer_bytes; // largest window we offer, per connection
+	uint64_t send_memory_bytes; // queued by all before connections get the least; 0 = no bound
+	uint64_t receive_memory_bytes; // packet buffers that unread bytes pin; 0 = half of all
 	uint32_t syn_retries;
 	uint32_t retries;           // RTO expiries before giving up (R2)
 	uint32_t keepalive_idle_ms; // 0 = off
@@ -43,6 +45,12 @@ struct tcp_limits {
 	uint32_t time_wait_ms;
 	uint32_t fin_wait_2_ms; // orphan limit
 	uint32_t delayed_ack_ms;
+	uint32_t syn_rate_per_prefix; // SYNs a second kept of a /24 or /56; 0 = no bound
+	uint32_t cookies_per_s;       // SYN cookies made at most; 0 = no bound
+	uint32_t persist_ms;          // at a closed window without progress; 0 = for ever
+	uint32_t user_timeout_ms;     // sent and not acknowledged (RFC 9293 3.8.3); 0 = by retries
+	uint32_t orphan_count;        // released and not yet over; 0 = no bound
+	uint32_t orphan_ms;           // an orphan's life before FIN-WAIT-2; 0 = no bound
 	enum tcp_ecn ecn;
 	uint16_t port_first; // ephemeral range, inclusive
 	uint16_t port_last;

@@ -194,7 +194,7 @@ static bool check_fin(struct tcp_conn *conn)
 	case TCP_FIN_WAIT_1:
 		conn->state = TCP_FIN_WAIT_2;
 		if (conn->is_orphan)
-			tcp_timer_set(conn, TCP_TIMER_FIN_WAIT_2,
+			tcp_timer_set(conn, TCP_TIMER_ORPHAN,
 				      tcp->now_us + tcp->limits.fin_wait_2_ms * 1000ull);
 		return true;
 	case TCP_CLOSING: tcp_time_wait_enter(conn); return false;

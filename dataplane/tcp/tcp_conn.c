@@ -10,7 +10,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_tuple *tuple)
 		return NULL;
 	conn->tcp = tcp;
 	conn->tuple = *tuple;
-	conn->opened_us = conn->heard_us = tcp->now_us;
+	conn->opened_us = conn->heard_us = conn->progress_us = tcp->now_us;
 	list_init(&conn->ready);
 	tcp_timer_start(conn);
 	tcp_rtt_init(&conn->rtt);
@@ -60,6 +60,8 @@ void tcp_conn_establish(struct tcp_conn *conn, enum tcp_pending pending)
 	if (conn->retries > 0)
 		begin_after_loss(conn);
 	conn->retries = 0;
+	conn->progress_us = tcp->now_us;
+	tcp_rightsize_init(&conn->rightsize, tcp->limits.receive_buffer_bytes, conn->rtt.srtt_us);
 	conn->rtt.backoff = 0;
 	tcp_timer_clear(conn, TCP_TIMER_RTO);
 	tcp_count(tcp, conn->is_passive ? COUNTER_tcp_opened_passive : COUNTER_tcp_opened_active);
@@ -96,9 +98,32 @@ void tcp_conn_end(struct tcp_conn *conn, enum counter reason)
 		tcp_conn_notify(conn, 0);
 }
 
+bool tcp_conn_orphan(struct tcp_conn *conn)
+{
+	struct tcp *tcp = conn->tcp;
+	const struct tcp_limits *limits = &tcp->limits;
+	if (limits->orphan_count && tcp->orphan_count == limits->orphan_count) {
+		tcp_conn_reset(conn);
+		tcp_count(tcp, COUNTER_tcp_orphans_full);
+		tcp_conn_free(conn);
+		return false;
+	}
+	conn->is_orphan = true;
+	conn->pending = 0;
+	counter_set(tcp->counters, COUNTER_tcp_orphans, ++tcp->orphan_count);
+	if (conn->state == TCP_FIN_WAIT_2)
+		tcp_timer_set(conn, TCP_TIMER_ORPHAN,
+			      tcp->now_us + limits->fin_wait_2_ms * 1000ull);
+	else if (limits->orphan_ms)
+		tcp_timer_set(conn, TCP_TIMER_ORPHAN, tcp->now_us + limits->orphan_ms * 1000ull);
+	return true;
+}
+
 void tcp_conn_free(struct tcp_conn *conn)
 {
 	struct tcp *tcp = conn->tcp;
+	if (conn->is_orphan)
+		counter_set(tcp->counters, COUNTER_tcp_orphans, --tcp->orphan_count);
 	leave(conn);
 	tcp->held_mbufs -= conn->reass.mbuf_count;
 	tcp_reass_clear(&conn->reass);
@@ -125,10 +150,16 @@ uint32_t tcp_conn_mss(const struct tcp_conn *conn)
 	return conn->agreed.send_mss - (conn->agreed.has_timestamps ? 12u : 0u);
 }
 
+struct tcp_seq tcp_conn_sent_end(const struct tcp_conn *conn)
+{
+	struct tcp_seq right = seq_plus(conn->una, conn->window);
+	return seq_later(conn->nxt, seq_earlier(conn->max, right));
+}
+
 void tcp_conn_reset(struct tcp_conn *conn)
 {
 	struct tcp_segment reset = {
-		.seq = conn->max, // what the peer expects next, when nothing was lost
+		.seq = tcp_conn_sent_end(conn), // expected next, when nothing was lost
 		.ack = conn->rcv_nxt,
 		.flags = TCP_RST | TCP_ACK,
 	};
@@ -186,6 +217,14 @@ uint8_t tcp_local_scale(const struct tcp *tcp)
 	while (scale < TCP_SCALE_MAX && tcp->limits.receive_buffer_bytes >> scale > 65535)
 		scale++;
 	return scale;
+}
+
+bool tcp_is_soon(const struct tcp *tcp, uint64_t *answered_us)
+{
+	if (*answered_us && tcp->now_us < *answered_us + TCP_CHALLENGE_US)
+		return true;
+	*answered_us = tcp->now_us;
+	return false;
 }
 
 bool tcp_budget_take(struct tcp *tcp, uint32_t *budget)

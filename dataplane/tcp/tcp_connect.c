@@ -22,9 +22,17 @@ void tcp_syn_segment(const struct tcp *tcp, const struct tcp_tuple *tuple, struc
 	};
 }
 
-// choose_port fills tuple->local_port; false when the tries of one call found none.
+// may_reuse tells whether a port's tuple, in use, is only remembered (RFC 6191).
+static bool may_reuse(const struct tcp *tcp, const struct tcp_found *found)
+{
+	return found->kind == TCP_KIND_TIME_WAIT && tcp_time_wait_is_reusable(tcp, found->object);
+}
+
+// choose_port fills tuple->local_port with a free one, else with one in TIME-WAIT that may be used
+// again; false when the tries of one call found neither.
 static bool choose_port(struct tcp *tcp, struct tcp_tuple *tuple)
 {
+	uint16_t second_best = 0;
 	uint32_t range = (uint32_t)tcp->limits.port_last - tcp->limits.port_first + 1;
 	tuple->local_port = 0;
 	uint64_t hash = siphash(&tcp->port_key, tuple, sizeof(*tuple));
@@ -33,11 +41,27 @@ static bool choose_port(struct tcp *tcp, struct tcp_tuple *tuple)
 		uint32_t offset = (uint32_t)(hash + ++*step) % range;
 		tuple->local_port = (uint16_t)(tcp->limits.port_first + offset);
 		if (net_owner(tcp->net, &tuple->local, tuple->local_port, &tuple->remote,
-			      tuple->remote_port) == tcp->worker_index &&
-		    tcp_table_find(tcp, tuple).kind == TCP_KIND_NONE)
+			      tuple->remote_port) != tcp->worker_index)
+			continue;
+		struct tcp_found found = tcp_table_find(tcp, tuple);
+		if (found.kind == TCP_KIND_NONE)
 			return true;
+		if (may_reuse(tcp, &found))
+			second_best = tuple->local_port;
 	}
-	return false;
+	tuple->local_port = second_best;
+	return second_best != 0;
+}
+
+// choose_iss takes tuple out of TIME-WAIT when it is there: our numbers go on from there.
+static struct tcp_seq choose_iss(struct tcp *tcp, const struct tcp_tuple *tuple)
+{
+	struct tcp_seq iss = tcp_initial_seq(tcp, tuple);
+	struct tcp_found found = tcp_table_find(tcp, tuple);
+	if (found.kind != TCP_KIND_TIME_WAIT)
+		return iss;
+	tcp_count(tcp, COUNTER_tcp_time_wait_recycled);
+	return seq_later(iss, tcp_time_wait_reuse(tcp, found.object));
 }
 
 int tcp_connect_to(struct tcp *tcp, const struct tcp_connect *connect, struct pool_id *id)
@@ -62,11 +86,12 @@ int tcp_connect_to(struct tcp *tcp, const struct tcp_connect *connect, struct po
 		tcp_count(tcp, COUNTER_tcp_ports_exhausted);
 		return ENOSPC;
 	}
+	struct tcp_seq iss = choose_iss(tcp, &tuple);
 	struct tcp_conn *conn = tcp_conn_new(tcp, &tuple);
 	conn->state = TCP_SYN_SENT;
 	conn->events = connect->events;
 	conn->user = connect->user;
-	conn->iss = conn->una = tcp_initial_seq(tcp, &tuple);
+	conn->iss = conn->una = iss;
 	conn->nxt = conn->max = conn->tail = seq_plus(conn->iss, 1);
 	conn->recover = conn->timed_end = conn->ecn_end = conn->nxt;
 	tcp_rack_init(&conn->rack, conn->nxt);

@@ -4,27 +4,29 @@
 // why.
 #include "tcp_priv.h"
 
+#define TS_RECENT_LIFE_US (24 * 86400 * 1000000ull) // RFC 7323 5.5
+
 void tcp_challenge(struct tcp_conn *conn)
 {
 	struct tcp *tcp = conn->tcp;
-	bool is_soon = conn->challenged_us && tcp->now_us < conn->challenged_us + TCP_CHALLENGE_US;
-	if (is_soon || !tcp_budget_take(tcp, &tcp->challenge_budget)) {
+	if (tcp_is_soon(tcp, &conn->challenged_us) ||
+	    !tcp_budget_take(tcp, &tcp->challenge_budget)) {
 		tcp_count(tcp, COUNTER_tcp_challenge_limited);
 		return;
 	}
-	conn->challenged_us = tcp->now_us;
 	tcp_count(tcp, COUNTER_tcp_challenge_acks);
 	tcp_output_ack(conn);
 }
 
 // refuse answers an unacceptable segment with an ACK: freely when it carried something, since its
-// sender needs to know, else within the challenge budget, or two confused ends never fall silent.
+// sender needs to know, else not too often, or two confused ends never fall silent. The worker's
+// challenge budget has no part in it: the keepalives of many peers would use it up.
 static void refuse(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	if (segment->flags & TCP_RST)
 		return;
-	if (tcp_segment_length(segment) == 0)
-		tcp_challenge(conn);
+	if (tcp_segment_length(segment) == 0 && tcp_is_soon(conn->tcp, &conn->challenged_us))
+		tcp_count(conn->tcp, COUNTER_tcp_challenge_limited);
 	else if (conn->state == TCP_SYN_RECEIVED)
 		tcp_output_ack(conn);
 	else {
@@ -41,11 +43,15 @@ static bool check_timestamp(struct tcp_conn *conn, const struct tcp_segment *seg
 	if (!conn->agreed.has_timestamps || segment->flags & TCP_RST)
 		return true;
 	if (!segment->has_timestamps) {
+		if (segment->flags & TCP_SYN) // of a peer that forgot us: step 4 challenges it
+			return true;
 		tcp_count(conn->tcp, COUNTER_tcp_no_timestamp);
 		return false;
 	}
 	bool is_outdated = conn->tcp->now_us - conn->heard_us > PAWS_IDLE_US;
 	if (is_outdated || !seq_before(seq_of(segment->ts_value), seq_of(conn->agreed.ts_recent)))
+		return true;
+	if (conn->tcp->now_us > conn->heard_us + TS_RECENT_LIFE_US) // 5.5: it may have wrapped
 		return true;
 	tcp_count(conn->tcp, COUNTER_tcp_paws);
 	refuse(conn, segment);
@@ -107,9 +113,6 @@ static bool check_sequence(struct tcp_conn *conn, struct tcp_segment *segment)
 		segment->payload_bytes = MIN(segment->payload_bytes, room);
 		segment->flags &= (uint8_t)~TCP_FIN;
 	}
-	if (segment->has_timestamps && conn->agreed.has_timestamps &&
-	    seq_at_or_before(segment->seq, conn->last_ack)) // RFC 7323 4.3
-		conn->agreed.ts_recent = segment->ts_value;
 	return true;
 }
 
@@ -142,14 +145,28 @@ static bool check_syn(struct tcp_conn *conn, const struct tcp_segment *segment)
 	return false;
 }
 
+// check_ack is step 5. TS.Recent (RFC 7323 4.3) moves only once the ACK is believed, or a forged
+// segment with a large timestamp would make PAWS drop the peer's own.
+static bool check_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	struct tcp_seq una = conn->una;
+	if (!tcp_ack_input(conn, segment))
+		return false;
+	if (!seq_equal(una, conn->una))
+		conn->progress_us = conn->tcp->now_us;
+	if (segment->has_timestamps && conn->agreed.has_timestamps &&
+	    seq_at_or_before(segment->seq, conn->last_ack))
+		conn->agreed.ts_recent = segment->ts_value;
+	return true;
+}
+
 // input_synchronized is 3.10.7.4: steps 1, 2, 4, 5, 7, 8. Step 3 (security) and 6 (urgent) do not
 // exist here.
 static void input_synchronized(struct tcp_conn *conn, struct tcp_segment *segment,
 			       struct rte_mbuf *mbuf)
 {
 	if (!check_timestamp(conn, segment) || !check_sequence(conn, segment) ||
-	    !check_reset(conn, segment) || !check_syn(conn, segment) ||
-	    !tcp_ack_input(conn, segment)) {
+	    !check_reset(conn, segment) || !check_syn(conn, segment) || !check_ack(conn, segment)) {
 		rte_pktmbuf_free(mbuf);
 		return;
 	}

@@ -63,10 +63,12 @@ void tcp_listen_syn(struct tcp *tcp, struct tcp_listening *listening, const stru
 {
 	uint32_t backlog = listening->listener.backlog;
 	struct tcp_half *half = NULL;
-	if (backlog == 0 || listening->half_count < backlog)
+	bool is_fair = tcp_bucket_take_prefix(tcp->syn_rates, &tuple->remote, tcp->now_us,
+					      tcp->limits.syn_rate_per_prefix);
+	if (is_fair && (backlog == 0 || listening->half_count < backlog))
 		half = pool_new(&tcp->halves, NULL);
 	if (!half) {
-		tcp_count(tcp, COUNTER_tcp_backlog_full);
+		tcp_count(tcp, is_fair ? COUNTER_tcp_backlog_full : COUNTER_tcp_syn_prefix_rate);
 		tcp_cookie_send(tcp, tuple, syn);
 		return;
 	}
@@ -122,6 +124,24 @@ static struct tcp_conn *promote(struct tcp_half *half, const struct tcp_segment 
 	return conn;
 }
 
+// answer_again sends the SYN-ACK that a peer asks for, not more often than challenge ACKs.
+static void answer_again(struct tcp_half *half)
+{
+	if (tcp_is_soon(half->tcp, &half->answered_us))
+		tcp_count(half->tcp, COUNTER_tcp_challenge_limited);
+	else
+		send_syn_ack(half);
+}
+
+// challenge sends it within the worker's budget too.
+static void challenge(struct tcp_half *half)
+{
+	if (tcp_budget_take(half->tcp, &half->tcp->challenge_budget))
+		answer_again(half);
+	else
+		tcp_count(half->tcp, COUNTER_tcp_challenge_limited);
+}
+
 // answer_bad replies to what does not fit: RST for a wrong ACK, an ACK for the rest.
 static void answer_bad(struct tcp_half *half, const struct tcp_segment *segment, bool is_ack_wrong)
 {
@@ -131,11 +151,7 @@ static void answer_bad(struct tcp_half *half, const struct tcp_segment *segment,
 		tcp_output_reset(tcp, &half->tuple, segment);
 		return;
 	}
-	if (!tcp_budget_take(tcp, &tcp->challenge_budget)) {
-		tcp_count(tcp, COUNTER_tcp_challenge_limited);
-		return;
-	}
-	send_syn_ack(half);
+	challenge(half);
 }
 
 // try_cookie is for a wrong ACK while cookies are about: the client may have taken a cookie's
@@ -161,9 +177,13 @@ struct tcp_conn *tcp_half_input(struct tcp_half *half, const struct tcp_segment 
 {
 	struct tcp *tcp = half->tcp;
 	struct tcp_seq expected = seq_plus(half->irs, 1);
+	uint32_t window_bytes = MIN(tcp->limits.receive_buffer_bytes, 65535u); // as was offered
+	struct tcp_range window = {expected, seq_plus(expected, window_bytes)};
 	if (segment->flags & TCP_RST) {
 		if (!seq_equal(segment->seq, expected)) {
 			tcp_count(tcp, COUNTER_tcp_bad_reset);
+			if (seq_within(segment->seq, window)) // RFC 5961 3.2
+				challenge(half);
 			return NULL;
 		}
 		tcp_count(tcp, COUNTER_tcp_half_open_reset);
@@ -172,13 +192,11 @@ struct tcp_conn *tcp_half_input(struct tcp_half *half, const struct tcp_segment 
 	}
 	if (segment->flags & TCP_SYN && seq_equal(segment->seq, half->irs)) { // SYN-ACK was lost
 		tcp_count(tcp, COUNTER_tcp_duplicates);
-		send_syn_ack(half);
+		answer_again(half);
 		return NULL;
 	}
 	bool is_ack_good =
 		segment->flags & TCP_ACK && seq_equal(segment->ack, seq_plus(half->iss, 1));
-	uint32_t window_bytes = MIN(tcp->limits.receive_buffer_bytes, 65535u); // as was offered
-	struct tcp_range window = {expected, seq_plus(expected, window_bytes)};
 	// What the connection would drop must not make it: nothing would watch over it.
 	bool is_old = half->agreed.has_timestamps &&
 		      (!segment->has_timestamps ||

@@ -105,12 +105,10 @@ static void transmit(struct tcp *tcp, const struct tcp_tuple *tuple, struct rte_
 		tcp_count(tcp, COUNTER_tcp_not_routed);
 }
 
-// sack_blocks writes the SACK blocks that the next segment carries; returns how many.
-static uint32_t sack_blocks(const struct tcp_conn *conn, struct tcp_range *out)
+// sack_blocks_max is how many SACK blocks fit beside the other options.
+static uint32_t sack_blocks_max(const struct tcp_conn *conn)
 {
-	if (!conn->agreed.has_sack || (!conn->reass.early_count && !conn->reass.has_twice))
-		return 0;
-	return tcp_reass_blocks(&conn->reass, out, conn->agreed.has_timestamps ? 3 : 4);
+	return conn->agreed.has_timestamps ? 3 : 4;
 }
 
 // fill_header sets what every segment of a connection carries; sending it acknowledges.
@@ -124,7 +122,9 @@ static void fill_header(struct tcp_conn *conn, struct tcp_segment *segment)
 	segment->has_timestamps = conn->agreed.has_timestamps;
 	segment->ts_value = tcp_ts_now(tcp, conn->agreed.ts_offset);
 	segment->ts_echo = conn->agreed.ts_recent;
-	segment->sack_count = (uint8_t)sack_blocks(conn, segment->sack);
+	if (conn->agreed.has_sack)
+		segment->sack_count = (uint8_t)tcp_reass_blocks(&conn->reass, segment->sack,
+								sack_blocks_max(conn));
 	if (segment->sack_count && conn->reass.has_twice)
 		tcp_count(tcp, COUNTER_tcp_dsacks_out);
 	conn->reass.has_twice = false;
@@ -140,8 +140,9 @@ static void fill_header(struct tcp_conn *conn, struct tcp_segment *segment)
 static struct tcp_room room_now(const struct tcp_conn *conn)
 {
 	uint32_t segment_bytes = tcp_conn_mss(conn);
-	struct tcp_range blocks[TCP_SACK_BLOCKS];
-	uint32_t count = sack_blocks(conn, blocks);
+	uint32_t count = conn->agreed.has_sack
+				 ? tcp_reass_block_count(&conn->reass, sack_blocks_max(conn))
+				 : 0;
 	if (count)
 		segment_bytes -= 4 + 8 * count;
 	struct tcp_room room = {segment_bytes, segment_bytes};
@@ -255,10 +256,7 @@ static void send_ack(struct tcp_conn *conn, struct tcp_seq seq)
 
 void tcp_output_ack(struct tcp_conn *conn)
 {
-	// the highest byte ever sent, since what lies before it may be old to the peer, but not
-	// beyond its window: a probe went there
-	struct tcp_seq right = seq_plus(conn->una, conn->window);
-	send_ack(conn, seq_later(conn->nxt, seq_earlier(conn->max, right)));
+	send_ack(conn, tcp_conn_sent_end(conn));
 }
 
 void tcp_output_keepalive(struct tcp_conn *conn)

@@ -8,7 +8,11 @@
 #include "net.h"
 #include "siphash.h"
 #include "tcp.h"
+#include "tcp_autosize.h"
+#include "tcp_bucket.h"
 #include "tcp_cc.h"
+#include "tcp_memory.h"
+#include "tcp_open.h"
 #include "tcp_rack.h"
 #include "tcp_rate.h"
 #include "tcp_reass.h"
@@ -51,7 +55,7 @@ enum tcp_timer {
 	TCP_TIMER_PERSIST,
 	TCP_TIMER_DELAYED_ACK,
 	TCP_TIMER_KEEPALIVE,
-	TCP_TIMER_FIN_WAIT_2,
+	TCP_TIMER_ORPHAN, // an orphan's life, in FIN-WAIT-2 its last part
 	TCP_TIMER_OUTPUT, // try again what lacked an mbuf
 	TCP_TIMER_COUNT
 };
@@ -168,8 +172,10 @@ struct tcp_conn {
 	uint8_t ack_segments; // data segments not yet acknowledged
 	uint16_t probes;      // keepalive probes unanswered
 	uint64_t heard_us;
+	uint64_t progress_us; // SND.UNA moved, or the queue ceased to be empty
 	uint64_t challenged_us;
 	struct tcp_reass reass;
+	struct tcp_rightsize rightsize;
 
 	struct tcp_agreed agreed;
 	struct tcp_rtt rtt;
@@ -196,12 +202,14 @@ struct tcp_half {
 	uint32_t window; // of the SYN
 	uint32_t listener_index;
 	uint32_t retries;
-	uint64_t sent_us; // of the first SYN-ACK: a round-trip sample when sent once
+	uint64_t sent_us;     // of the first SYN-ACK: a round-trip sample when sent once
+	uint64_t answered_us; // of the newest that the peer asked for
 };
 
 struct tcp_time_wait {
 	struct list link; // in tcp->time_waits_due, oldest first
 	uint64_t due_us;
+	uint64_t answered_us;
 	struct tcp_tuple tuple;
 	struct tcp_seq snd_nxt;
 	struct tcp_seq rcv_nxt;
@@ -254,8 +262,15 @@ struct tcp {
 	uint64_t budget_second; // the second that the budgets are of
 	uint32_t challenge_budget;
 	uint32_t reset_budget;
+	struct tcp_buckets *syn_rates; // owned
+	uint64_t cookies_full_ns;      // bucket of limits.cookies_per_s
+	uint32_t orphan_count;
 	uint32_t held_mbufs; // by receive queues
 	uint32_t held_mbufs_max;
+	uint64_t queued_bytes;   // by send queues
+	uint32_t relieve_cursor; // see tcp_memory.c
+	uint64_t relieved_us;
+	struct pool_id worst;
 };
 
 enum tcp_kind {
@@ -321,8 +336,17 @@ void tcp_conn_free(struct tcp_conn *conn);
 // tcp_conn_notify puts conn on the ready list with these pending events (0: only to send).
 void tcp_conn_notify(struct tcp_conn *conn, unsigned pending);
 
+// tcp_conn_orphan is for a released connection: what is queued leaves within the orphan's life.
+// False when there are too many: it was reset and is gone.
+bool tcp_conn_orphan(struct tcp_conn *conn);
+
 // tcp_conn_mss is the payload of a full segment without SACK blocks.
 uint32_t tcp_conn_mss(const struct tcp_conn *conn);
+
+// tcp_conn_sent_end is the sequence number of a segment without text: after the highest byte ever
+// sent, since what lies before it may be old to the peer, but not beyond its window, where a probe
+// went.
+struct tcp_seq tcp_conn_sent_end(const struct tcp_conn *conn);
 
 // tcp_conn_reset sends RST for conn.
 void tcp_conn_reset(struct tcp_conn *conn);
@@ -340,66 +364,6 @@ uint32_t tcp_ts_now(const struct tcp *tcp, uint32_t ts_offset);
 // tcp_local_mss is the MSS option we send towards remote; tcp_local_scale our window scale.
 uint16_t tcp_local_mss(const struct tcp *tcp, const struct addr *remote);
 uint8_t tcp_local_scale(const struct tcp *tcp);
-
-// -- tcp_listen.c, tcp_connect.c, tcp_time_wait.c
-
-// tcp_listen_syn takes a SYN for a listener; iss_min, when not NULL, is what our ISN must be after.
-void tcp_listen_syn(struct tcp *tcp, struct tcp_listening *listening, const struct tcp_tuple *tuple,
-		    const struct tcp_segment *syn, const struct tcp_seq *iss_min);
-
-// tcp_half_input takes a segment of a half-open connection. Returns the connection that its ACK
-// made, whose first segment this is too, or NULL.
-struct tcp_conn *tcp_half_input(struct tcp_half *half, const struct tcp_segment *segment);
-
-// tcp_half_free forgets a half-open connection.
-void tcp_half_free(struct tcp_half *half);
-
-// tcp_half_answer fills half's SYN-ACK.
-void tcp_half_answer(const struct tcp_half *half, struct tcp_segment *answer);
-
-// tcp_half_make_conn makes the connection, still in SYN-RECEIVED: the ACK's own processing
-// establishes it. NULL, counted, without room. half itself stays.
-struct tcp_conn *tcp_half_make_conn(const struct tcp_half *half);
-
-// -- tcp_cookie.c
-
-// tcp_cookie_send answers a SYN that found no room with a SYN cookie; with nothing when there is no
-// room for the connection either.
-void tcp_cookie_send(struct tcp *tcp, const struct tcp_tuple *tuple, const struct tcp_segment *syn);
-
-// tcp_cookie_is_sent is true while a cookie may be on its way back, or a replay of it known as old.
-bool tcp_cookie_is_sent(const struct tcp *tcp);
-
-// tcp_cookie_is_ours is true when ack returns a cookie that may make a connection.
-bool tcp_cookie_is_ours(const struct tcp *tcp, const struct tcp_tuple *tuple,
-			const struct tcp_segment *ack);
-
-// tcp_cookie_open takes an ACK of no connection to a listener. Returns the connection that its
-// cookie made, whose first segment this is too, or NULL, counted and answered.
-struct tcp_conn *tcp_cookie_open(struct tcp *tcp, struct tcp_listening *listening,
-				 const struct tcp_tuple *tuple, const struct tcp_segment *ack);
-
-// tcp_syn_segment fills a SYN's options and window; the caller adds sequence numbers and ports.
-void tcp_syn_segment(const struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_segment *syn);
-
-// tcp_connect_input is RFC 9293 3.10.7.3: a segment in SYN-SENT.
-void tcp_connect_input(struct tcp_conn *conn, const struct tcp_segment *segment);
-
-// tcp_connect_send sends conn's SYN, or SYN-ACK in SYN-RECEIVED, and arms its timer.
-void tcp_connect_send(struct tcp_conn *conn);
-
-// tcp_time_wait_enter moves conn's tuple into TIME-WAIT (nothing when the bound is 0) and ends
-// conn.
-void tcp_time_wait_enter(struct tcp_conn *conn);
-
-// tcp_time_wait_input takes a segment of a TIME-WAIT entry. True when it is a SYN that may open a
-// new connection: the entry is gone then, and *iss_min set (RFC 6191).
-bool tcp_time_wait_input(struct tcp *tcp, struct tcp_time_wait *wait,
-			 const struct tcp_segment *segment, struct tcp_seq *iss_min);
-
-// tcp_time_wait_start and tcp_time_wait_stop begin and end the list's timer.
-void tcp_time_wait_start(struct tcp *tcp);
-void tcp_time_wait_stop(struct tcp *tcp);
 
 // -- tcp_input.c, tcp_ack.c, tcp_rcv.c, tcp_error.c
 
@@ -425,8 +389,9 @@ void tcp_rcv_forget_early(struct tcp_conn *conn);
 // tcp_rcv_window is the window field to send now; it moves the edge that we offered.
 uint16_t tcp_rcv_window(struct tcp_conn *conn);
 
-// tcp_rcv_consumed tells the peer of a window that grew enough (RFC 9293 3.8.6.2.2).
-void tcp_rcv_consumed(struct tcp_conn *conn);
+// tcp_rcv_consumed is for bytes that the owner took: it sizes the window and tells the peer of one
+// that grew enough (RFC 9293 3.8.6.2.2).
+void tcp_rcv_consumed(struct tcp_conn *conn, uint32_t bytes);
 
 // tcp_challenge sends a challenge ACK within the budgets of RFC 5961 section 7.
 void tcp_challenge(struct tcp_conn *conn);
@@ -589,6 +554,10 @@ static inline void tcp_count(struct tcp *tcp, enum counter counter)
 {
 	counter_inc(tcp->counters, counter);
 }
+
+// tcp_is_soon is true within TCP_CHALLENGE_US of *answered_us, which it sets to now otherwise:
+// nobody is answered more often than that.
+bool tcp_is_soon(const struct tcp *tcp, uint64_t *answered_us);
 
 // tcp_budget_take draws from a per-second budget whose size nobody outside can know (RFC 5961 7).
 bool tcp_budget_take(struct tcp *tcp, uint32_t *budget);

@@ -18,20 +18,14 @@ static void acknowledge(struct tcp_conn *conn, bool is_now)
 			      tcp->now_us + tcp->limits.delayed_ack_ms * 1000ull);
 }
 
-// acknowledge_gap asks for an immediate ACK. One per loop carries the SACK blocks; a peer without
-// SACK counts ACKs, so it gets each.
+// acknowledge_gap asks for an immediate ACK. One per loop carries the SACK blocks, more only where
+// it could not tell of all that began; a peer without SACK counts ACKs, so it gets each.
 static void acknowledge_gap(struct tcp_conn *conn)
 {
 	conn->is_ack_due = true;
 	tcp_conn_notify(conn, 0);
-	if (!conn->agreed.has_sack)
+	if (!conn->agreed.has_sack || conn->reass.untold_count >= TCP_SACK_BLOCKS - 1)
 		tcp_output_ack(conn);
-}
-
-// is_modest tells whether the connection holds next to nothing: it is not the one that pins memory.
-static bool is_modest(const struct tcp_conn *conn)
-{
-	return conn->reass.queued_bytes < 2u * tcp_conn_mss(conn);
 }
 
 // may_take refuses text that nobody can read or that would pin too much memory.
@@ -45,12 +39,24 @@ static bool may_take(struct tcp_conn *conn, const struct tcp_segment *segment)
 		tcp_count(tcp, COUNTER_tcp_after_end);
 		return false;
 	}
-	// Owners that do not read must not stop those that do: a quarter is kept for the latter.
-	uint32_t max = tcp->held_mbufs_max;
-	if (tcp->held_mbufs < (is_modest(conn) ? max + max / 4 : max))
+	if (tcp_memory_may_hold(conn, seq_at_or_before(segment->seq, conn->rcv_nxt)))
 		return true;
 	tcp_count(tcp, COUNTER_tcp_receive_memory_low);
 	return false;
+}
+
+// measure takes the round trip as the receiver sees it, for the size of our window.
+static void measure(struct tcp_conn *conn, const struct tcp_segment *segment)
+{
+	struct tcp_rightsize *size = &conn->rightsize;
+	uint64_t now_us = conn->tcp->now_us;
+	if (!conn->agreed.has_timestamps) {
+		tcp_rightsize_turn(size, conn->rcv_nxt, conn->rcv_edge, now_us);
+		return;
+	}
+	uint32_t echo_ms = tcp_ts_now(conn->tcp, conn->agreed.ts_offset) - segment->ts_echo;
+	if (segment->payload_bytes >= tcp_conn_mss(conn) && echo_ms < TCP_RTO_MAX_US / 1000)
+		tcp_rightsize_echo(size, segment->ts_echo, MAX(echo_ms, 1u) * 1000);
 }
 
 void tcp_rcv_text(struct tcp_conn *conn, const struct tcp_segment *segment, struct rte_mbuf *mbuf)
@@ -77,6 +83,7 @@ void tcp_rcv_text(struct tcp_conn *conn, const struct tcp_segment *segment, stru
 		conn->bytes_received += bytes;
 		counter_add(tcp->counters, COUNTER_tcp_bytes_in, bytes);
 		tcp_conn_notify(conn, TCP_PENDING_READABLE);
+		measure(conn, segment);
 		acknowledge(conn, has_gap);
 		return;
 	}
@@ -123,28 +130,14 @@ bool tcp_rcv_fin(struct tcp_conn *conn, const struct tcp_segment *segment)
 	}
 }
 
-// window_max is the largest window that the field can say: without scaling less than the buffer.
-static uint32_t window_max(const struct tcp_conn *conn)
-{
-	return MIN(conn->tcp->limits.receive_buffer_bytes, 65535u << conn->agreed.receive_scale);
-}
-
 // new_edge is where our window may end: as far as there is room, never back, and only in steps that
 // are worth a packet.
 static struct tcp_seq new_edge(const struct tcp_conn *conn)
 {
-	const struct tcp *tcp = conn->tcp;
-	uint32_t buffer = tcp->limits.receive_buffer_bytes;
-	uint32_t queued = MIN(conn->reass.queued_bytes, buffer);
-	struct tcp_seq edge = seq_plus(conn->rcv_nxt, MIN(buffer - queued, window_max(conn)));
-	bool is_memory_low = tcp->held_mbufs >= tcp->held_mbufs_max / 4 * 3;
-	if (is_memory_low && is_modest(conn))
-		edge = seq_plus(conn->rcv_nxt, MIN(buffer - queued, 4u * tcp_conn_mss(conn)));
-	else if (is_memory_low)
-		return conn->rcv_edge;
+	struct tcp_seq edge = tcp_memory_edge(conn);
 	if (seq_before(edge, conn->rcv_edge))
 		return conn->rcv_edge;
-	uint32_t step = MIN(buffer / 2, tcp_conn_mss(conn));
+	uint32_t step = MIN(conn->rightsize.buffer_bytes / 2, tcp_conn_mss(conn));
 	return seq_distance(conn->rcv_edge, edge) >= step ? edge : conn->rcv_edge;
 }
 
@@ -159,16 +152,33 @@ uint16_t tcp_rcv_window(struct tcp_conn *conn)
 	return (uint16_t)field;
 }
 
-void tcp_rcv_consumed(struct tcp_conn *conn)
+// resize lets the window follow what the owner takes in a round trip.
+static void resize(struct tcp_conn *conn, uint32_t bytes)
+{
+	struct tcp *tcp = conn->tcp;
+	struct tcp_rightsize_bounds bounds = {
+		.max_bytes = tcp->limits.receive_buffer_bytes,
+		.segment_bytes = tcp_conn_mss(conn),
+		.is_memory_low = tcp_memory_is_low(tcp),
+	};
+	switch (tcp_rightsize_consumed(&conn->rightsize, bytes, tcp->now_us, &bounds)) {
+	case TCP_RIGHTSIZE_GROWN: tcp_count(tcp, COUNTER_tcp_windows_grown); return;
+	case TCP_RIGHTSIZE_DENIED: tcp_count(tcp, COUNTER_tcp_window_denied); return;
+	case TCP_RIGHTSIZE_SHRUNK: tcp_count(tcp, COUNTER_tcp_window_reclaimed); return;
+	case TCP_RIGHTSIZE_SAME: return;
+	}
+}
+
+void tcp_rcv_consumed(struct tcp_conn *conn, uint32_t bytes)
 {
 	if (conn->is_ended || conn->is_fin_received)
 		return;
-	uint32_t buffer = window_max(conn);
+	resize(conn, bytes);
 	uint32_t mss = tcp_conn_mss(conn);
 	struct tcp_seq edge = new_edge(conn);
 	uint32_t growth = seq_distance(conn->rcv_edge, edge);
 	bool is_nearly_closed = seq_distance(conn->rcv_nxt, conn->rcv_edge) < 2 * mss;
-	uint32_t worth = is_nearly_closed ? 1 : MAX(buffer / 4, 2 * mss);
+	uint32_t worth = is_nearly_closed ? 1 : MAX(conn->rightsize.buffer_bytes / 4, 2 * mss);
 	if (growth < worth)
 		return;
 	conn->is_ack_due = true;

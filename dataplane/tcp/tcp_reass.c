@@ -5,12 +5,12 @@
 #include "check.h"
 #include "net.h"
 
-static_assert(sizeof(struct tcp_early) <= sizeof(struct packet));
+static_assert(sizeof(struct tcp_run) <= sizeof(struct packet));
 
-static struct tcp_range range_of(struct rte_mbuf *mbuf)
+static struct tcp_range range_of(struct rte_mbuf *first)
 {
-	struct tcp_early *early = tcp_early_of(mbuf);
-	return (struct tcp_range){early->seq, seq_plus(early->seq, early->bytes)};
+	struct tcp_run *run = tcp_run_of(first);
+	return (struct tcp_range){run->seq, seq_plus(run->seq, run->bytes)};
 }
 
 struct rte_mbuf *tcp_reass_trim_front(struct rte_mbuf *mbuf, uint32_t bytes)
@@ -47,13 +47,17 @@ void tcp_reass_trim_back(struct rte_mbuf *mbuf, uint32_t bytes)
 	mbuf->nb_segs = segments;
 }
 
-// join copies a small packet behind the last in-order bytes when that mbuf is ours alone to write.
-static bool join(struct tcp_reass *reass, const struct rte_mbuf *mbuf)
+// is_ours_to_write is true for an mbuf whose buffer nobody shares.
+static bool is_ours_to_write(struct rte_mbuf *mbuf)
 {
-	struct rte_mbuf *last = reass->last;
+	return RTE_MBUF_DIRECT(mbuf) && rte_mbuf_refcnt_read(mbuf) == 1;
+}
+
+// join copies a small mbuf behind last when there is room.
+static bool join(struct rte_mbuf *last, const struct rte_mbuf *mbuf)
+{
 	uint16_t bytes = mbuf->data_len;
-	if (!last || mbuf->next || bytes > TCP_REASS_COPY || !RTE_MBUF_DIRECT(last) ||
-	    rte_mbuf_refcnt_read(last) != 1 || rte_pktmbuf_tailroom(last) < bytes)
+	if (bytes > TCP_REASS_COPY || !is_ours_to_write(last) || rte_pktmbuf_tailroom(last) < bytes)
 		return false;
 	memcpy(rte_pktmbuf_mtod_offset(last, uint8_t *, last->data_len),
 	       rte_pktmbuf_mtod(mbuf, const uint8_t *), bytes);
@@ -61,88 +65,201 @@ static bool join(struct tcp_reass *reass, const struct rte_mbuf *mbuf)
 	return true;
 }
 
-// append puts a packet at the end of the in-order chain; empty mbufs are freed.
-static void append(struct tcp_reass *reass, struct rte_mbuf *mbuf)
+// join_front copies a small mbuf before first when the headers that were there left the room.
+static bool join_front(struct rte_mbuf *first, const struct rte_mbuf *mbuf)
 {
-	reass->queued_bytes += mbuf->pkt_len;
-	if (join(reass, mbuf)) {
-		rte_pktmbuf_free_seg(mbuf);
-		return;
+	uint16_t bytes = mbuf->data_len;
+	if (mbuf->next || bytes > TCP_REASS_COPY || !is_ours_to_write(first) ||
+	    rte_pktmbuf_headroom(first) < bytes)
+		return false;
+	first->data_off = (uint16_t)(first->data_off - bytes);
+	first->data_len = (uint16_t)(first->data_len + bytes);
+	memcpy(rte_pktmbuf_mtod(first, uint8_t *), rte_pktmbuf_mtod(mbuf, const uint8_t *), bytes);
+	return true;
+}
+
+// splice links a chain behind *last, and copies its first mbuf there when that is small.
+static void splice(struct tcp_reass *reass, struct rte_mbuf **last, struct rte_mbuf *chain,
+		   struct rte_mbuf *chain_last)
+{
+	if (join(*last, chain)) {
+		struct rte_mbuf *next = chain->next;
+		rte_pktmbuf_free_seg(chain);
+		reass->mbuf_count--;
+		if (!next)
+			return;
+		chain = next;
 	}
-	while (mbuf) {
-		struct rte_mbuf *next = mbuf->next;
-		mbuf->next = NULL;
-		mbuf->nb_segs = 1;
-		if (mbuf->data_len == 0) {
-			rte_pktmbuf_free_seg(mbuf);
+	(*last)->next = chain;
+	*last = chain_last;
+}
+
+// unpack cuts a packet (with bytes) into a chain of mbufs of one segment each, none empty, and
+// counts them. Returns the first.
+static struct rte_mbuf *unpack(struct tcp_reass *reass, struct rte_mbuf *packet,
+			       struct rte_mbuf **last)
+{
+	struct rte_mbuf *first = NULL;
+	while (packet) {
+		struct rte_mbuf *next = packet->next;
+		packet->next = NULL;
+		packet->nb_segs = 1;
+		if (packet->data_len == 0) {
+			rte_pktmbuf_free_seg(packet);
 		} else {
-			if (reass->last)
-				reass->last->next = mbuf;
+			if (first)
+				(*last)->next = packet;
 			else
-				reass->first = mbuf;
-			reass->last = mbuf;
+				first = packet;
+			*last = packet;
 			reass->mbuf_count++;
 		}
-		mbuf = next;
+		packet = next;
 	}
+	return first;
 }
 
-// pop_early unlinks the first early packet.
-static struct rte_mbuf *pop_early(struct tcp_reass *reass)
+// append puts a chain of bytes bytes at the end of what is in order.
+static void append(struct tcp_reass *reass, struct rte_mbuf *first, struct rte_mbuf *last,
+		   uint32_t bytes)
 {
-	struct rte_mbuf *mbuf = reass->early_first;
-	reass->early_first = tcp_early_of(mbuf)->next;
+	reass->queued_bytes += bytes;
+	if (reass->last) {
+		splice(reass, &reass->last, first, last);
+		return;
+	}
+	reass->first = first;
+	reass->last = last;
+}
+
+// pop_run unlinks the first run.
+static struct rte_mbuf *pop_run(struct tcp_reass *reass)
+{
+	struct rte_mbuf *first = reass->early_first;
+	reass->early_first = tcp_run_of(first)->next;
 	if (!reass->early_first)
 		reass->early_last = NULL;
+	if (reass->recent == first)
+		reass->recent = NULL;
 	reass->early_count--;
-	reass->mbuf_count -= mbuf->nb_segs;
-	return mbuf;
+	return first;
 }
 
-// drain moves early packets that *next reached to the in-order chain. They do not overlap.
+// drain moves the run that *next reached to what is in order. Runs do not touch each other.
 static void drain(struct tcp_reass *reass, struct tcp_seq *next)
 {
-	while (reass->early_first && seq_equal(tcp_early_of(reass->early_first)->seq, *next)) {
-		struct rte_mbuf *mbuf = pop_early(reass);
-		*next = seq_plus(*next, mbuf->pkt_len);
-		append(reass, mbuf);
-	}
+	if (!reass->early_first || !seq_equal(tcp_run_of(reass->early_first)->seq, *next))
+		return;
+	struct rte_mbuf *first = pop_run(reass);
+	struct tcp_run run = *tcp_run_of(first);
+	*next = seq_plus(*next, run.bytes);
+	append(reass, first, run.last, run.bytes);
 }
 
-// previous_of finds the last early packet that starts at or before seq, NULL for none.
+// previous_of finds the last run that starts at or before seq, NULL for none. It looks at the end
+// and where it was last first, since segments come in rows.
 static struct rte_mbuf *previous_of(const struct tcp_reass *reass, struct tcp_seq seq)
 {
-	if (reass->early_last && seq_at_or_before(tcp_early_of(reass->early_last)->seq, seq))
+	if (reass->early_last && seq_at_or_before(tcp_run_of(reass->early_last)->seq, seq))
 		return reass->early_last;
 	struct rte_mbuf *previous = NULL;
 	struct rte_mbuf *at = reass->early_first;
-	while (at && seq_at_or_before(tcp_early_of(at)->seq, seq)) {
+	if (reass->recent && seq_at_or_before(tcp_run_of(reass->recent)->seq, seq))
+		at = reass->recent;
+	while (at && seq_at_or_before(tcp_run_of(at)->seq, seq)) {
 		previous = at;
-		at = tcp_early_of(at)->next;
+		at = tcp_run_of(at)->next;
 	}
 	return previous;
 }
 
-static void link_after(struct tcp_reass *reass, struct rte_mbuf *previous, struct rte_mbuf *mbuf)
+// Where a segment goes: between two runs, which it may touch.
+struct place {
+	struct rte_mbuf *previous, *after;  // runs, or NULL
+	struct tcp_seq start, end;          // what of it is new
+	bool is_next, is_behind, is_before; // touches RCV.NXT, previous, after
+};
+
+static struct place place_of(const struct tcp_reass *reass, struct tcp_seq next,
+			     struct tcp_range segment)
 {
-	struct rte_mbuf **link = previous ? &tcp_early_of(previous)->next : &reass->early_first;
-	tcp_early_of(mbuf)->next = *link;
-	*link = mbuf;
-	if (reass->early_last == previous)
-		reass->early_last = mbuf;
-	reass->early_count++;
-	reass->mbuf_count += mbuf->nb_segs;
+	struct place place = {.start = seq_later(segment.start, next), .end = segment.end};
+	place.previous = previous_of(reass, place.start);
+	place.after = place.previous ? tcp_run_of(place.previous)->next : reass->early_first;
+	if (place.previous) {
+		struct tcp_seq end = range_of(place.previous).end;
+		place.start = seq_later(place.start, end);
+		place.is_behind = seq_equal(place.start, end);
+	}
+	if (place.after) {
+		place.end = seq_earlier(place.end, tcp_run_of(place.after)->seq);
+		place.is_before = seq_equal(place.end, tcp_run_of(place.after)->seq);
+	}
+	place.is_next = seq_equal(place.start, next);
+	return place;
 }
 
-// note_recent puts seq first among the newest; a run that grew there, next to seq, is told by it.
-static void note_recent(struct tcp_reass *reass, struct tcp_seq seq, const struct tcp_seq *grown)
+// link_run puts the run of first, whose next is set, at place.
+static void link_run(struct tcp_reass *reass, const struct place *place, struct rte_mbuf *first)
 {
-	unsigned at = 0;
-	while (at + 1 < TCP_REASS_RECENT && !seq_equal(reass->recent[at], seq) &&
-	       !(grown && seq_equal(reass->recent[at], *grown)))
-		at++;
-	memmove(&reass->recent[1], &reass->recent[0], at * sizeof(reass->recent[0]));
-	reass->recent[0] = seq;
+	if (place->previous)
+		tcp_run_of(place->previous)->next = first;
+	else
+		reass->early_first = first;
+	if (!tcp_run_of(first)->next)
+		reass->early_last = first;
+	reass->recent = first;
+}
+
+// extend grows the run before place, which may reach the one after it.
+static void extend(struct tcp_reass *reass, const struct place *place, struct rte_mbuf *mbuf)
+{
+	struct tcp_run *run = tcp_run_of(place->previous);
+	struct rte_mbuf *last;
+	run->bytes += mbuf->pkt_len;
+	struct rte_mbuf *chain = unpack(reass, mbuf, &last);
+	splice(reass, &run->last, chain, last);
+	if (place->is_before) {
+		struct tcp_run gone = *tcp_run_of(place->after);
+		run->bytes += gone.bytes;
+		run->next = gone.next;
+		splice(reass, &run->last, place->after, gone.last);
+		reass->early_count--;
+		if (!run->next)
+			reass->early_last = place->previous;
+	}
+	run->stamp = ++reass->stamp;
+	reass->recent = place->previous;
+}
+
+// grow_front puts mbuf before the run after place.
+static void grow_front(struct tcp_reass *reass, const struct place *place, struct rte_mbuf *mbuf)
+{
+	struct tcp_run run = *tcp_run_of(place->after);
+	struct rte_mbuf *first = place->after;
+	run.seq = place->start;
+	run.bytes += mbuf->pkt_len;
+	run.stamp = ++reass->stamp;
+	if (join_front(first, mbuf)) {
+		rte_pktmbuf_free_seg(mbuf);
+	} else {
+		struct rte_mbuf *last;
+		first = unpack(reass, mbuf, &last);
+		last->next = place->after;
+	}
+	*tcp_run_of(first) = run;
+	link_run(reass, place, first);
+}
+
+static void begin_run(struct tcp_reass *reass, const struct place *place, struct rte_mbuf *mbuf)
+{
+	struct tcp_run run = {.next = place->after, .seq = place->start, .bytes = mbuf->pkt_len};
+	struct rte_mbuf *first = unpack(reass, mbuf, &run.last);
+	run.stamp = ++reass->stamp;
+	*tcp_run_of(first) = run;
+	link_run(reass, place, first);
+	reass->early_count++;
+	reass->untold_count++;
 }
 
 void tcp_reass_note_twice(struct tcp_reass *reass, struct tcp_seq seq, struct tcp_seq end)
@@ -153,23 +270,22 @@ void tcp_reass_note_twice(struct tcp_reass *reass, struct tcp_seq seq, struct tc
 	reass->twice = (struct tcp_range){seq, end};
 }
 
-// note_early notes what of a segment is held early already: by previous, the last early packet that
-// starts before it, or by the one after that.
-static void note_early(struct tcp_reass *reass, struct tcp_range segment, struct rte_mbuf *previous,
-		       struct rte_mbuf *next)
+// note_early notes what of a segment a run holds already; the block around it follows (RFC 2883
+// 4.2.1).
+static void note_early(struct tcp_reass *reass, struct tcp_range segment, const struct place *place)
 {
-	struct rte_mbuf *holder = next;
-	if (previous && seq_before(segment.start, range_of(previous).end))
-		holder = previous;
+	struct rte_mbuf *holder = place->after;
+	if (place->previous && seq_before(segment.start, range_of(place->previous).end))
+		holder = place->previous;
 	if (!holder || !seq_before(range_of(holder).start, segment.end))
 		return;
 	struct tcp_range held = range_of(holder);
 	tcp_reass_note_twice(reass, seq_later(held.start, segment.start),
 			     seq_earlier(held.end, segment.end));
-	note_recent(reass, held.start, NULL); // the block around it follows (RFC 2883 4.2.1)
+	tcp_run_of(holder)->stamp = ++reass->stamp;
 }
 
-// overwrite copies the bytes of from over those of to at offset, where there are enough.
+// overwrite copies a chain over the bytes of to from offset on, where there are enough.
 static void overwrite(struct rte_mbuf *to, uint32_t offset, struct rte_mbuf *from)
 {
 	for (; from; from = from->next) {
@@ -188,70 +304,81 @@ static void overwrite(struct rte_mbuf *to, uint32_t offset, struct rte_mbuf *fro
 	}
 }
 
-static bool is_writable(const struct rte_mbuf *mbuf)
+static bool is_writable(struct rte_mbuf *mbuf)
 {
 	for (; mbuf; mbuf = mbuf->next)
-		if (!RTE_MBUF_DIRECT(mbuf) || rte_mbuf_refcnt_read(mbuf) != 1)
+		if (!is_ours_to_write(mbuf))
 			return false;
 	return true;
 }
 
-// absorb takes the early packets behind previous that mbuf, the bytes of segment, covers: one
-// packet for many, in which their bytes, which came first, stay.
-static void absorb(struct tcp_reass *reass, struct rte_mbuf *previous, struct tcp_range segment,
+static void free_chain(struct tcp_reass *reass, struct rte_mbuf *mbuf)
+{
+	while (mbuf) {
+		struct rte_mbuf *next = mbuf->next;
+		rte_pktmbuf_free_seg(mbuf);
+		reass->mbuf_count--;
+		mbuf = next;
+	}
+}
+
+// absorb takes the runs behind previous that mbuf, the bytes of segment, covers: one packet for
+// many, in which their bytes, which came first, stay. False when there were none.
+static bool absorb(struct tcp_reass *reass, struct rte_mbuf *previous, struct tcp_range segment,
 		   struct rte_mbuf *mbuf)
 {
-	struct rte_mbuf **link = previous ? &tcp_early_of(previous)->next : &reass->early_first;
-	if (!is_writable(mbuf))
-		return;
-	while (*link && seq_at_or_before(range_of(*link).end, segment.end)) {
+	struct rte_mbuf **link = previous ? &tcp_run_of(previous)->next : &reass->early_first;
+	uint32_t before = reass->early_count;
+	while (*link && seq_at_or_before(range_of(*link).end, segment.end) && is_writable(mbuf)) {
 		struct rte_mbuf *held = *link;
-		overwrite(mbuf, seq_distance(segment.start, tcp_early_of(held)->seq), held);
-		*link = tcp_early_of(held)->next;
+		overwrite(mbuf, seq_distance(segment.start, tcp_run_of(held)->seq), held);
+		*link = tcp_run_of(held)->next;
 		if (reass->early_last == held)
 			reass->early_last = previous;
+		if (reass->recent == held)
+			reass->recent = NULL;
 		reass->early_count--;
-		reass->mbuf_count -= held->nb_segs;
-		rte_pktmbuf_free(held);
+		free_chain(reass, held);
 	}
+	return reass->early_count < before;
 }
 
 enum tcp_reass_result tcp_reass_add(struct tcp_reass *reass, struct tcp_seq *next,
 				    struct tcp_seq seq, struct rte_mbuf *mbuf)
 {
-	struct tcp_seq end = seq_plus(seq, mbuf->pkt_len);
-	struct tcp_seq start = seq_later(seq, *next);
-	struct rte_mbuf *previous = previous_of(reass, start);
-	struct rte_mbuf *after = previous ? tcp_early_of(previous)->next : reass->early_first;
-	tcp_reass_note_twice(reass, seq, seq_earlier(*next, end));
-	note_early(reass, (struct tcp_range){start, end}, previous, after);
-	absorb(reass, previous, (struct tcp_range){seq, end}, mbuf);
-	after = previous ? tcp_early_of(previous)->next : reass->early_first;
-	if (previous)
-		start = seq_later(start, range_of(previous).end);
-	if (after)
-		end = seq_earlier(end, tcp_early_of(after)->seq);
-	if (!seq_before(start, end)) {
+	struct tcp_range segment = {seq, seq_plus(seq, mbuf->pkt_len)};
+	struct tcp_range fresh = {seq_later(seq, *next), segment.end};
+	struct place place = place_of(reass, *next, segment);
+	tcp_reass_note_twice(reass, seq, seq_earlier(*next, segment.end));
+	note_early(reass, fresh, &place);
+	if (absorb(reass, place.previous, segment, mbuf))
+		place = place_of(reass, *next, segment);
+	bool is_new_run = !place.is_next && !place.is_behind && !place.is_before;
+	if (!seq_before(place.start, place.end)) {
 		rte_pktmbuf_free(mbuf);
 		return TCP_REASS_DUPLICATE;
 	}
-	bool is_next = seq_equal(start, *next);
-	if (!is_next && reass->early_count >= TCP_REASS_SEGMENTS) {
+	if (is_new_run && reass->early_count >= TCP_REASS_RUNS) {
 		rte_pktmbuf_free(mbuf);
 		return TCP_REASS_FULL;
 	}
-	mbuf = tcp_reass_trim_front(mbuf, seq_distance(seq, start));
-	tcp_reass_trim_back(mbuf, seq_distance(start, end));
-	if (is_next) {
-		append(reass, mbuf);
-		*next = end;
+	mbuf = tcp_reass_trim_front(mbuf, seq_distance(seq, place.start));
+	tcp_reass_trim_back(mbuf, seq_distance(place.start, place.end));
+	if (place.is_next) {
+		struct rte_mbuf *last;
+		uint32_t bytes = mbuf->pkt_len;
+		struct rte_mbuf *chain = unpack(reass, mbuf, &last);
+		append(reass, chain, last, bytes);
+		*next = place.end;
 		drain(reass, next);
 		return TCP_REASS_IN_ORDER;
 	}
-	*tcp_early_of(mbuf) = (struct tcp_early){.seq = start, .bytes = mbuf->pkt_len};
-	link_after(reass, previous, mbuf);
-	bool has_grown = previous && seq_equal(range_of(previous).end, start);
-	note_recent(reass, start, has_grown ? &tcp_early_of(previous)->seq : NULL);
+	if (place.is_behind)
+		extend(reass, &place, mbuf);
+	else if (place.is_before)
+		grow_front(reass, &place, mbuf);
+	else
+		begin_run(reass, &place, mbuf);
 	return TCP_REASS_EARLY;
 }
 
@@ -283,50 +410,16 @@ void tcp_reass_consume(struct tcp_reass *reass, uint32_t bytes)
 		reass->last = NULL;
 }
 
-// block_at returns the run of touching early packets that starts at *mbuf, and moves *mbuf past it.
-static struct tcp_range block_at(struct rte_mbuf **mbuf)
+// insert_newest puts first among the count newest runs in newest, of which max are kept.
+static uint32_t insert_newest(struct rte_mbuf **newest, uint32_t count, uint32_t max,
+			      struct rte_mbuf *first)
 {
-	struct tcp_range block = range_of(*mbuf);
-	*mbuf = tcp_early_of(*mbuf)->next;
-	while (*mbuf && seq_equal(tcp_early_of(*mbuf)->seq, block.end)) {
-		block.end = range_of(*mbuf).end;
-		*mbuf = tcp_early_of(*mbuf)->next;
-	}
-	return block;
-}
-
-// rank_of is how many blocks are newer than block; TCP_REASS_RECENT when it is not remembered.
-static unsigned rank_of(const struct tcp_reass *reass, struct tcp_range block)
-{
-	unsigned rank = 0;
-	while (rank < TCP_REASS_RECENT && !seq_within(reass->recent[rank], block))
-		rank++;
-	return rank;
-}
-
-uint32_t tcp_reass_blocks(const struct tcp_reass *reass, struct tcp_range *out, uint32_t max)
-{
-	struct tcp_range ranked[TCP_REASS_RECENT], others[TCP_REASS_RECENT];
-	bool is_ranked[TCP_REASS_RECENT] = {false};
-	uint32_t other_count = 0;
-	uint32_t count = 0;
-	for (struct rte_mbuf *at = reass->early_first; at;) {
-		struct tcp_range block = block_at(&at);
-		unsigned rank = rank_of(reass, block);
-		if (rank < TCP_REASS_RECENT) {
-			ranked[rank] = block;
-			is_ranked[rank] = true;
-		} else if (other_count < TCP_REASS_RECENT) {
-			others[other_count++] = block;
-		}
-	}
-	if (reass->has_twice && max > 0)
-		out[count++] = reass->twice;
-	for (unsigned rank = 0; rank < TCP_REASS_RECENT && count < max; rank++)
-		if (is_ranked[rank])
-			out[count++] = ranked[rank];
-	for (uint32_t i = 0; i < other_count && count < max; i++)
-		out[count++] = others[i];
+	uint32_t at = count < max ? count++ : max - 1;
+	if (at == max - 1 && newest[at] && tcp_run_of(newest[at])->stamp > tcp_run_of(first)->stamp)
+		return count;
+	for (; at > 0 && tcp_run_of(newest[at - 1])->stamp < tcp_run_of(first)->stamp; at--)
+		newest[at] = newest[at - 1];
+	newest[at] = first;
 	return count;
 }
 
@@ -335,10 +428,25 @@ bool tcp_reass_reaches(const struct tcp_reass *reass, struct tcp_seq seq)
 	return reass->early_last && seq_before(seq, range_of(reass->early_last).end);
 }
 
+uint32_t tcp_reass_blocks(struct tcp_reass *reass, struct tcp_range *out, uint32_t max)
+{
+	struct rte_mbuf *newest[TCP_REASS_BLOCKS_MAX] = {NULL};
+	uint32_t count = 0, told = 0;
+	CHECK(max > 0 && max <= TCP_REASS_BLOCKS_MAX);
+	if (reass->has_twice)
+		out[told++] = reass->twice;
+	for (struct rte_mbuf *at = reass->early_first; at; at = tcp_run_of(at)->next)
+		count = insert_newest(newest, count, max, at);
+	for (uint32_t i = 0; i < count && told < max; i++)
+		out[told++] = range_of(newest[i]);
+	reass->untold_count = 0;
+	return told;
+}
+
 void tcp_reass_drop_early(struct tcp_reass *reass)
 {
 	while (reass->early_first)
-		rte_pktmbuf_free(pop_early(reass));
+		free_chain(reass, pop_run(reass));
 }
 
 void tcp_reass_clear(struct tcp_reass *reass)

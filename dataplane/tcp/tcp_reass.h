@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Received bytes of one connection: an in-order chain for the reader and a sorted list of segments
-// that came too early. The first copy of a byte wins (RFC 9293 3.10.7.4 leaves it open; attackers
-// do not). Works on mbufs alone; the caller trims segments to the window first.
+// Received bytes of one connection: an in-order chain for the reader and a sorted list of runs of
+// segments that came too early; touching segments are one run, small ones share mbufs. The first
+// copy of a byte wins (RFC 9293 3.10.7.4 leaves it open; attackers do not). Works on mbufs alone;
+// the caller trims segments to the window first.
 #pragma once
 
 #include "slice.h"
@@ -12,34 +13,39 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TCP_REASS_SEGMENTS 256u // out-of-order segments a connection may hold
-#define TCP_REASS_RECENT   4u   // SACK blocks whose order is remembered: as many as fit
-#define TCP_REASS_COPY     256u // payloads up to here join the last mbuf: no mbuf for a few bytes
+#define TCP_REASS_RUNS       128u // runs of out-of-order segments a connection may hold
+#define TCP_REASS_COPY       256u // payloads up to here join an mbuf: none is pinned for a few bytes
+#define TCP_REASS_BLOCKS_MAX 4u
 
 struct tcp_reass {
 	struct rte_mbuf *first; // in order, linked by mbuf->next, none empty
 	struct rte_mbuf *last;
-	struct rte_mbuf *early_first; // packets sorted by sequence number, apart
+	struct rte_mbuf *early_first; // runs sorted by sequence number, apart
 	struct rte_mbuf *early_last;
-	uint32_t queued_bytes; // in order, not yet consumed
-	uint32_t mbuf_count;   // pinned by both lists
-	uint32_t early_count;
-	struct tcp_seq recent[TCP_REASS_RECENT]; // where early segments went, newest first
-	struct tcp_range twice; // when has_twice: bytes that came again, not yet told (RFC 2883)
+	struct rte_mbuf *recent; // the run that grew last, or NULL
+	uint32_t queued_bytes;   // in order, not yet consumed
+	uint32_t mbuf_count;     // pinned by both lists
+	uint32_t early_count;    // runs
+	uint32_t untold_count;   // runs begun since tcp_reass_blocks
+	uint32_t stamp;          // of the run that grew last
+	struct tcp_range twice;  // when has_twice: bytes that came again, not yet told (RFC 2883)
 	bool has_twice;
 };
 
-// Kept in the private area of an early packet's first mbuf, over net's struct packet.
-struct tcp_early {
-	struct rte_mbuf *next; // the following early packet's first mbuf
+// A run of touching segments: a chain of mbufs of one segment each. This is kept in the private
+// area of the first one, over net's struct packet.
+struct tcp_run {
+	struct rte_mbuf *next; // first mbuf of the next run
+	struct rte_mbuf *last; // mbuf of this one
 	struct tcp_seq seq;
 	uint32_t bytes;
+	uint32_t stamp; // when it last grew
 };
 
-// tcp_early_of is where an early packet's place in the list is kept.
-static inline struct tcp_early *tcp_early_of(struct rte_mbuf *mbuf)
+// tcp_run_of is where the run that begins with first is kept.
+static inline struct tcp_run *tcp_run_of(struct rte_mbuf *first)
 {
-	return rte_mbuf_to_priv(mbuf);
+	return rte_mbuf_to_priv(first);
 }
 
 enum tcp_reass_result {
@@ -64,9 +70,15 @@ void tcp_reass_consume(struct tcp_reass *reass, uint32_t bytes);
 // before, up to end, to be told in the next ACK; nothing when there are none.
 void tcp_reass_note_twice(struct tcp_reass *reass, struct tcp_seq seq, struct tcp_seq end);
 
-// tcp_reass_blocks writes at most max SACK blocks: what came twice (RFC 2883 4), then what is held
-// early, the newest first (RFC 2018 4); returns how many.
-uint32_t tcp_reass_blocks(const struct tcp_reass *reass, struct tcp_range *out, uint32_t max);
+// tcp_reass_blocks writes at most max (1 .. TCP_REASS_BLOCKS_MAX) SACK blocks: what came twice (RFC
+// 2883 4), then runs, those that grew last first (RFC 2018 4). Returns how many, which
+// tcp_reass_block_count tells before.
+uint32_t tcp_reass_blocks(struct tcp_reass *reass, struct tcp_range *out, uint32_t max);
+static inline uint32_t tcp_reass_block_count(const struct tcp_reass *reass, uint32_t max)
+{
+	uint32_t count = reass->early_count + reass->has_twice;
+	return count < max ? count : max;
+}
 
 // tcp_reass_reaches is true when a segment that came too early ends after seq.
 bool tcp_reass_reaches(const struct tcp_reass *reass, struct tcp_seq seq);

@@ -8,6 +8,7 @@ bool tcp_snd_queue(struct tcp_conn *conn, struct buf *buf, uint32_t offset, uint
 	struct tcp_slice *last = conn->send_last;
 	if (last && last->buf == buf && last->offset + last->bytes == offset) {
 		last->bytes += bytes;
+		conn->tcp->queued_bytes += bytes;
 		conn->tail = seq_plus(conn->tail, bytes);
 		buf_unref(buf);
 		return true;
@@ -16,6 +17,7 @@ bool tcp_snd_queue(struct tcp_conn *conn, struct buf *buf, uint32_t offset, uint
 	if (!slice)
 		return false;
 	*slice = (struct tcp_slice){NULL, buf, offset, bytes, conn->tail};
+	conn->tcp->queued_bytes += bytes;
 	if (last)
 		last->next = slice;
 	else
@@ -33,6 +35,7 @@ static void drop_first(struct tcp_conn *conn)
 		conn->send_last = NULL;
 	if (conn->send_hint == slice)
 		conn->send_hint = NULL;
+	conn->tcp->queued_bytes -= slice->bytes;
 	buf_unref(slice->buf);
 	pool_free(&conn->tcp->slices, slice);
 }

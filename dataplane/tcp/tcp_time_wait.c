@@ -3,6 +3,8 @@
 // a new SYN (RFC 6191). All wait equally long, so one list and one timer do.
 #include "tcp_priv.h"
 
+#define REUSE_AFTER_US 1000000u // our own timestamps have gone on by then
+
 static void arm(struct tcp *tcp)
 {
 	if (list_is_empty(&tcp->time_waits_due) || wheel_is_armed(&tcp->time_wait_timer))
@@ -85,7 +87,20 @@ void tcp_time_wait_enter(struct tcp_conn *conn)
 	tcp_conn_end(conn, COUNTER_tcp_closed);
 }
 
-static void acknowledge(struct tcp *tcp, const struct tcp_time_wait *wait)
+bool tcp_time_wait_is_reusable(const struct tcp *tcp, const struct tcp_time_wait *wait)
+{
+	uint64_t entered_us = wait->due_us - tcp->limits.time_wait_ms * 1000ull;
+	return wait->has_timestamps && tcp->now_us >= entered_us + REUSE_AFTER_US;
+}
+
+struct tcp_seq tcp_time_wait_reuse(struct tcp *tcp, struct tcp_time_wait *wait)
+{
+	struct tcp_seq iss_min = seq_plus(wait->snd_nxt, 65537);
+	forget(tcp, wait);
+	return iss_min;
+}
+
+static void acknowledge(struct tcp *tcp, struct tcp_time_wait *wait)
 {
 	struct tcp_segment ack = {
 		.seq = wait->snd_nxt,
@@ -96,7 +111,7 @@ static void acknowledge(struct tcp *tcp, const struct tcp_time_wait *wait)
 		.ts_value = tcp_ts_now(tcp, wait->ts_offset),
 		.ts_echo = wait->ts_recent,
 	};
-	if (!tcp_budget_take(tcp, &tcp->challenge_budget)) {
+	if (tcp_is_soon(tcp, &wait->answered_us) || !tcp_budget_take(tcp, &tcp->challenge_budget)) {
 		tcp_count(tcp, COUNTER_tcp_challenge_limited);
 		return;
 	}
@@ -117,9 +132,8 @@ bool tcp_time_wait_input(struct tcp *tcp, struct tcp_time_wait *wait,
 {
 	unsigned kind = segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	if (kind == TCP_SYN && is_newer(wait, segment)) {
-		*iss_min = seq_plus(wait->snd_nxt, 65537);
 		tcp_count(tcp, COUNTER_tcp_time_wait_reused);
-		forget(tcp, wait);
+		*iss_min = tcp_time_wait_reuse(tcp, wait);
 		return true;
 	}
 	tcp_count(tcp, COUNTER_tcp_time_wait_segment);

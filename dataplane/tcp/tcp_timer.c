@@ -15,6 +15,17 @@ static bool give_up(struct tcp_conn *conn, uint32_t retries_max, enum counter re
 	return true;
 }
 
+// give_up_stalled ends conn when nothing was acknowledged for limit_ms, whatever the peer said
+// meanwhile: a retry count does not hold one that answers and takes nothing.
+static bool give_up_stalled(struct tcp_conn *conn, uint32_t limit_ms, enum counter reason)
+{
+	if (limit_ms == 0 || conn->tcp->now_us < conn->progress_us + limit_ms * 1000ull)
+		return false;
+	tcp_conn_reset(conn);
+	tcp_conn_end(conn, reason);
+	return true;
+}
+
 static void resend_syn(struct tcp_conn *conn)
 {
 	if (give_up(conn, conn->tcp->limits.syn_retries, COUNTER_tcp_connect_timed_out))
@@ -31,6 +42,8 @@ static void expire_rto(struct tcp_conn *conn)
 		resend_syn(conn);
 		return;
 	}
+	if (give_up_stalled(conn, conn->tcp->limits.user_timeout_ms, COUNTER_tcp_user_timed_out))
+		return;
 	if (give_up(conn, conn->tcp->limits.retries, COUNTER_tcp_timed_out))
 		return;
 	tcp_count(conn->tcp, COUNTER_tcp_rto_expiries);
@@ -41,6 +54,10 @@ static void expire_rto(struct tcp_conn *conn)
 
 static void expire_persist(struct tcp_conn *conn)
 {
+	if (conn->tcp->limits.persist_ms == 0) // no time that user_timeout could count
+		conn->progress_us = conn->tcp->now_us;
+	if (give_up_stalled(conn, conn->tcp->limits.persist_ms, COUNTER_tcp_persist_timed_out))
+		return;
 	if (give_up(conn, conn->tcp->limits.retries, COUNTER_tcp_timed_out))
 		return;
 	tcp_rtt_back_off(&conn->rtt);
@@ -71,10 +88,12 @@ static void expire_keepalive(struct tcp_conn *conn)
 		      tcp->now_us + limits->keepalive_interval_ms * 1000ull);
 }
 
-static void expire_fin_wait_2(struct tcp_conn *conn)
+static void expire_orphan(struct tcp_conn *conn)
 {
+	bool is_last = conn->state == TCP_FIN_WAIT_2;
 	tcp_conn_reset(conn);
-	tcp_conn_end(conn, COUNTER_tcp_fin_wait_2_timed_out);
+	tcp_conn_end(conn,
+		     is_last ? COUNTER_tcp_fin_wait_2_timed_out : COUNTER_tcp_orphan_timed_out);
 }
 
 static void expire_delayed_ack(struct tcp_conn *conn)
@@ -95,7 +114,7 @@ static void (*const expire[TCP_TIMER_COUNT])(struct tcp_conn *conn) = {
 	[TCP_TIMER_PERSIST] = expire_persist,
 	[TCP_TIMER_DELAYED_ACK] = expire_delayed_ack,
 	[TCP_TIMER_KEEPALIVE] = expire_keepalive,
-	[TCP_TIMER_FIN_WAIT_2] = expire_fin_wait_2,
+	[TCP_TIMER_ORPHAN] = expire_orphan,
 	[TCP_TIMER_OUTPUT] = expire_output,
 };
 
@@ -154,6 +173,13 @@ void tcp_timer_clear(struct tcp_conn *conn, enum tcp_timer timer)
 	conn->deadline_us[timer] = TCP_NEVER;
 }
 
+// patience_end_us is when a closed window has been closed for too long.
+static uint64_t patience_end_us(const struct tcp_conn *conn)
+{
+	uint32_t persist_ms = conn->tcp->limits.persist_ms;
+	return persist_ms ? conn->progress_us + persist_ms * 1000ull : TCP_NEVER;
+}
+
 void tcp_timer_update(struct tcp_conn *conn)
 {
 	uint64_t due_us = conn->tcp->now_us + tcp_rtt_timeout_us(&conn->rtt);
@@ -169,5 +195,5 @@ void tcp_timer_update(struct tcp_conn *conn)
 	if (!tcp_snd_has_more(conn))
 		tcp_timer_clear(conn, TCP_TIMER_PERSIST);
 	else if (!tcp_timer_is_set(conn, TCP_TIMER_PERSIST))
-		tcp_timer_set(conn, TCP_TIMER_PERSIST, due_us);
+		tcp_timer_set(conn, TCP_TIMER_PERSIST, MIN(due_us, patience_end_us(conn)));
 }

@@ -18,6 +18,14 @@ struct net_limits worker_limits_net(const struct conf *conf)
 	};
 }
 
+// send_memory_bytes is the key, or half of the buffers that records are queued in.
+static uint64_t send_memory_bytes(const struct conf *conf)
+{
+	if (conf->tcp.send_memory_bytes)
+		return conf->tcp.send_memory_bytes;
+	return (uint64_t)conf->dataplane.record_buffers * BUF_BYTES / 2;
+}
+
 struct tcp_limits worker_limits_tcp(const struct conf *conf)
 {
 	static const enum tcp_ecn ecn_words[] = {
@@ -32,6 +40,8 @@ struct tcp_limits worker_limits_tcp(const struct conf *conf)
 		.listener_count = conf->listen_count,
 		.send_buffer_bytes = (uint32_t)conf->tcp.send_buffer_bytes,
 		.receive_buffer_bytes = (uint32_t)conf->tcp.receive_buffer_bytes,
+		.send_memory_bytes = send_memory_bytes(conf),
+		.receive_memory_bytes = conf->tcp.receive_memory_bytes,
 		.syn_retries = conf->tcp.syn_retries,
 		.retries = conf->tcp.retries,
 		.keepalive_idle_ms = (uint32_t)conf->tcp.keepalive_idle_ms,
@@ -41,6 +51,12 @@ struct tcp_limits worker_limits_tcp(const struct conf *conf)
 		.fin_wait_2_ms = (uint32_t)conf->tcp.fin_wait_2_ms,
 		.delayed_ack_ms = (uint32_t)conf->tcp.delayed_ack_ms,
 		.ecn = ecn_words[conf->tcp.ecn],
+		.syn_rate_per_prefix = conf->tcp.syn_rate_per_prefix,
+		.cookies_per_s = conf->tcp.cookies_per_second,
+		.persist_ms = (uint32_t)conf->tcp.persist_timeout_ms,
+		.user_timeout_ms = (uint32_t)conf->tcp.user_timeout_ms,
+		.orphan_count = conf->tcp.orphans,
+		.orphan_ms = (uint32_t)conf->tcp.orphan_life_ms,
 		.port_first = (uint16_t)conf->tcp.port_first,
 		.port_last = (uint16_t)conf->tcp.port_last,
 	};

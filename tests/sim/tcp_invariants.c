@@ -195,16 +195,23 @@ static const char *check_received(const struct tcp_conn *conn)
 	RULE(bytes == reass->queued_bytes, "receive queue holds another number of bytes");
 	uint32_t early = 0;
 	struct tcp_seq end = seq_plus(conn->rcv_nxt, 1);
-	for (struct rte_mbuf *at = reass->early_first; at; at = tcp_early_of(at)->next) {
-		const struct tcp_early *place = tcp_early_of(at);
-		RULE(place->bytes == at->pkt_len && place->bytes > 0, "early segment of no size");
-		RULE(seq_at_or_before(end, place->seq), "early segments overlap or are in order");
-		end = seq_plus(place->seq, place->bytes);
-		mbufs += at->nb_segs;
+	for (struct rte_mbuf *at = reass->early_first; at; at = tcp_run_of(at)->next) {
+		const struct tcp_run *run = tcp_run_of(at);
+		RULE(seq_at_or_before(end, run->seq), "runs touch or are in order");
+		uint32_t run_bytes = 0;
+		for (const struct rte_mbuf *part = at; part; part = part->next) {
+			RULE(part->data_len > 0, "a run holds an empty mbuf");
+			RULE((part == run->last) == !part->next, "a run has another end");
+			run_bytes += part->data_len;
+			mbufs++;
+		}
+		RULE(run_bytes == run->bytes, "a run holds another number of bytes");
+		end = seq_plus(run->seq, run->bytes + 1);
 		early++;
-		RULE(at != reass->early_last || !place->next, "early list has another end");
+		RULE(at != reass->early_last || !run->next, "early list has another end");
 	}
-	RULE(early == reass->early_count && early <= TCP_REASS_SEGMENTS, "early count is wrong");
+	end = seq_minus(end, early > 0);
+	RULE(early == reass->early_count && early <= TCP_REASS_RUNS, "early count is wrong");
 	RULE(early == 0 || seq_at_or_before(end, conn->rcv_edge),
 	     "early segment beyond the window");
 	RULE(mbufs == reass->mbuf_count, "pinned mbufs are counted wrong");
@@ -248,7 +255,7 @@ static bool is_sending_watched(const struct tcp_conn *conn)
 {
 	for (unsigned timer = 0; timer < TCP_TIMER_COUNT; timer++) {
 		bool is_of_output = timer != TCP_TIMER_DELAYED_ACK &&
-				    timer != TCP_TIMER_KEEPALIVE && timer != TCP_TIMER_FIN_WAIT_2;
+				    timer != TCP_TIMER_KEEPALIVE && timer != TCP_TIMER_ORPHAN;
 		if (is_of_output && conn->deadline_us[timer] != TCP_NEVER)
 			return true;
 	}
@@ -268,7 +275,7 @@ static const char *check_stall(const struct tcp_conn *conn)
 	RULE(conn->ack_segments == 0 || tcp_timer_is_set(conn, TCP_TIMER_DELAYED_ACK),
 	     "a delayed ACK has no timer");
 	RULE(conn->state != TCP_FIN_WAIT_2 || !conn->is_orphan ||
-		     tcp_timer_is_set(conn, TCP_TIMER_FIN_WAIT_2),
+		     tcp_timer_is_set(conn, TCP_TIMER_ORPHAN),
 	     "an orphan in FIN-WAIT-2 has no timer");
 	return NULL;
 }

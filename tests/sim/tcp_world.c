@@ -55,7 +55,7 @@ struct sim_memory *tcp_world_memory(unsigned number)
 	if (!memories[0]) {
 		sim_start();
 		for (unsigned i = 0; i < 3; i++)
-			memories[i] = sim_memory_new(names[i], 2047, 128, 64);
+			memories[i] = sim_memory_new(names[i], 2047, 512, 64);
 	}
 	return memories[number];
 }

@@ -70,6 +70,32 @@ static void small_payloads_share_an_mbuf(void)
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool()), 0);
 }
 
+// Whatever the order in which single bytes come, they pin few packets.
+static void bytes_in_any_order_share_mbufs(void)
+{
+	struct tcp_reass reass = {0};
+	struct tcp_seq next = seq_of(0);
+	for (uint32_t at = 4000; at > 3000; at--)
+		CU_ASSERT_EQUAL(add(&reass, &next, at, 1, 'x'), TCP_REASS_EARLY);
+	CU_ASSERT_EQUAL(reass.early_count, 1);
+	CU_ASSERT(reass.mbuf_count <= 1000 / 64);
+	tcp_reass_clear(&reass);
+	for (uint32_t at = 10; at < 1000; at += 2)
+		if (add(&reass, &next, at, 1, 'x') == TCP_REASS_EARLY)
+			CU_ASSERT_EQUAL(add(&reass, &next, at + 1, 1, 'x'), TCP_REASS_EARLY);
+	CU_ASSERT_EQUAL(reass.mbuf_count, 1);
+	for (uint32_t at = 2000; at < 2000 + 2 * TCP_REASS_RUNS; at += 2)
+		add(&reass, &next, at, 1, 'x');
+	CU_ASSERT_EQUAL(reass.early_count, TCP_REASS_RUNS);
+	for (uint32_t at = 2001; at < 2000 + 2 * TCP_REASS_RUNS; at += 2)
+		add(&reass, &next, at, 1, 'x');
+	CU_ASSERT(reass.early_count <= 3);
+	CU_ASSERT(reass.mbuf_count <= 4);
+	tcp_reass_clear(&reass);
+	CU_ASSERT_EQUAL(reass.mbuf_count, 0);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool()), 0);
+}
+
 static void the_first_copy_of_a_byte_wins(void)
 {
 	struct tcp_reass reass = {0};
@@ -95,7 +121,7 @@ static void what_is_held_early_is_bounded(void)
 {
 	struct tcp_reass reass = {0};
 	struct tcp_seq next = seq_of(0);
-	for (uint32_t i = 1; i <= TCP_REASS_SEGMENTS; i++)
+	for (uint32_t i = 1; i <= TCP_REASS_RUNS; i++)
 		CU_ASSERT_EQUAL(add(&reass, &next, 2 * i, 1, 'x'), TCP_REASS_EARLY);
 	CU_ASSERT_EQUAL(add(&reass, &next, 100000, 1, 'x'), TCP_REASS_FULL);
 	CU_ASSERT_EQUAL(add(&reass, &next, 0, 2, 'x'), TCP_REASS_IN_ORDER); // progress all the same
@@ -116,10 +142,19 @@ static void sack_blocks_start_with_the_newest(void)
 	add(&reass, &next, 200, 10, 'x');
 	CU_ASSERT_EQUAL(tcp_reass_blocks(&reass, blocks, 4), 3);
 	CU_ASSERT_EQUAL(blocks[0].start.value, 200);
-	CU_ASSERT_EQUAL(blocks[1].start.value, 300); // RFC 2018 4: newest first
+	CU_ASSERT_EQUAL(blocks[1].start.value, 300);
 	CU_ASSERT_EQUAL(blocks[2].start.value, 100);
 	CU_ASSERT_EQUAL(blocks[2].end.value, 120); // touching segments are one block
 	CU_ASSERT_EQUAL(tcp_reass_blocks(&reass, blocks, 2), 2);
+	CU_ASSERT_EQUAL(tcp_reass_block_count(&reass, 2), 2);
+	add(&reass, &next, 400, 10, 'x');
+	add(&reass, &next, 500, 10, 'x');
+	add(&reass, &next, 120, 10, 'x'); // this one grew last
+	CU_ASSERT_EQUAL(tcp_reass_blocks(&reass, blocks, 4), 4);
+	CU_ASSERT_EQUAL(blocks[0].start.value, 100);
+	CU_ASSERT_EQUAL(blocks[1].start.value, 500);
+	CU_ASSERT_EQUAL(blocks[2].start.value, 400);
+	CU_ASSERT_EQUAL(blocks[3].start.value, 200);
 	tcp_reass_clear(&reass);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool()), 0);
 }
@@ -131,7 +166,7 @@ static void one_packet_may_cover_many(void)
 	for (uint32_t at = 10; at < 100; at += 20)
 		CU_ASSERT_EQUAL(add(&reass, &next, at, 10, 'x'), TCP_REASS_EARLY);
 	CU_ASSERT_EQUAL(add(&reass, &next, 5, 90, 'y'), TCP_REASS_EARLY);
-	CU_ASSERT_EQUAL(reass.early_count, 2); // the last is not covered whole
+	CU_ASSERT_EQUAL(reass.early_count, 1); // the last is not covered whole, but touched
 	CU_ASSERT_EQUAL(add(&reass, &next, 0, 110, 'z'), TCP_REASS_IN_ORDER);
 	CU_ASSERT_EQUAL(next.value, 110);
 	CU_ASSERT_EQUAL(reass.early_count, 0);
@@ -195,6 +230,7 @@ static void any_order_and_overlap_gives_the_stream(void)
 UNIT_MAIN("tcp_reass",
 	  {"segments in order are readable at once", segments_in_order_are_readable_at_once},
 	  {"small payloads share an mbuf", small_payloads_share_an_mbuf},
+	  {"bytes in any order share mbufs", bytes_in_any_order_share_mbufs},
 	  {"the first copy of a byte wins", the_first_copy_of_a_byte_wins},
 	  {"what is held early is bounded", what_is_held_early_is_bounded},
 	  {"sack blocks start with the newest", sack_blocks_start_with_the_newest},

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Token buckets; see tcp_bucket.h.
+#include "tcp_bucket.h"
+
+#include "check.h"
+
+#define SECOND_NS     1000000000ull
+#define PREFIX4_BYTES 15u // ::ffff:a.b.c
+#define PREFIX6_BYTES 7u
+
+bool tcp_bucket_take(uint64_t *full_ns, uint64_t now_us, uint32_t per_s)
+{
+	if (per_s == 0)
+		return true;
+	uint64_t now_ns = now_us * 1000;
+	uint64_t next_ns = MAX(*full_ns, now_ns) + SECOND_NS / per_s;
+	if (next_ns > now_ns + SECOND_NS)
+		return false;
+	*full_ns = next_ns;
+	return true;
+}
+
+bool tcp_bucket_take_prefix(struct tcp_buckets *table, const struct addr *addr, uint64_t now_us,
+			    uint32_t per_s)
+{
+	uint32_t prefix_bytes = addr_is_v4(addr) ? PREFIX4_BYTES : PREFIX6_BYTES;
+	uint64_t hash = siphash(&table->key, addr->bytes, prefix_bytes);
+	return tcp_bucket_take(&table->full_ns[hash % TCP_BUCKETS], now_us, per_s);
+}
