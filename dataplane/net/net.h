@@ -136,6 +136,10 @@ void net_set_watch(struct net *net,
 		   void (*watch)(void *user, uint32_t port_index, struct rte_mbuf *const *mbufs,
 				 uint32_t count, bool is_out));
 
+// net_confirm tells that packets from local reach remote: the neighbour they leave by is reachable
+// (RFC 4861 7.3.1) and need not be asked for a while. Call it now and then, not per packet.
+void net_confirm(struct net *net, const struct addr *local, const struct addr *remote);
+
 // net_flush transmits what net_output queued; call once at the end of each loop.
 void net_flush(struct net *net);
 

@@ -275,6 +275,18 @@ void net_neigh_heard(struct net *net, uint32_t port_index, const struct addr *ad
 	}
 }
 
+void net_confirm(struct net *net, const struct addr *local, const struct addr *remote)
+{
+	struct net_nexthop hop;
+	if (!net_nexthop_find(net, local, remote, &hop))
+		return;
+	struct net_neigh *neigh = find(&net->neigh, hop.port_index, &hop.addr);
+	if (!neigh || neigh->state == NET_NEIGH_INCOMPLETE)
+		return;
+	confirm(net, neigh);
+	counter_inc(net->config.counters, COUNTER_net_neigh_confirmed);
+}
+
 int net_neigh_init(struct net *net)
 {
 	struct net_neigh_table *table = &net->neigh;

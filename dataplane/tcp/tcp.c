@@ -36,7 +36,8 @@ static bool take_memory(struct tcp *tcp)
 	failed |= pool_init(&tcp->sents, sent_count, sizeof(struct tcp_sent));
 	tcp->listenings = calloc(limits->listener_count + 1, sizeof(*tcp->listenings));
 	tcp->syn_rates = calloc(1, sizeof(*tcp->syn_rates));
-	return !failed && tcp->listenings && tcp->syn_rates && tcp_table_new(tcp);
+	tcp->mtus = calloc(TCP_MTU_CACHE, sizeof(*tcp->mtus));
+	return !failed && tcp->listenings && tcp->syn_rates && tcp->mtus && tcp_table_new(tcp);
 }
 
 static void give_memory(struct tcp *tcp)
@@ -44,6 +45,7 @@ static void give_memory(struct tcp *tcp)
 	tcp_table_free(tcp);
 	free(tcp->syn_rates);
 	free(tcp->listenings);
+	free(tcp->mtus);
 	pool_fini(&tcp->sents);
 	pool_fini(&tcp->slices);
 	pool_fini(&tcp->time_waits);
@@ -77,6 +79,7 @@ struct tcp *tcp_new(const struct tcp_config *config)
 	tcp->isn_key = random_key(tcp->random);
 	tcp->ts_key = random_key(tcp->random);
 	tcp->port_key = random_key(tcp->random);
+	tcp->mtu_key = random_key(tcp->random);
 	tcp->held_mbufs_max = held_max(tcp);
 	list_init(&tcp->ready);
 	list_init(&tcp->running);

@@ -72,6 +72,15 @@ static void sample(struct tcp_conn *conn, const struct tcp_news *news)
 	conn->timed_end = conn->nxt;
 }
 
+// confirm_hop tells net now and then that what we send arrives (RFC 4861 7.3.1).
+static void confirm_hop(struct tcp_conn *conn)
+{
+	if (conn->tcp->now_us < conn->confirm_us)
+		return;
+	conn->confirm_us = conn->tcp->now_us + TCP_CONFIRM_US;
+	net_confirm(conn->tcp->net, &conn->tuple.local, &conn->tuple.remote);
+}
+
 // advance takes a new cumulative acknowledgement.
 static void advance(struct tcp_conn *conn, const struct tcp_segment *segment, struct tcp_news *news)
 {
@@ -82,6 +91,8 @@ static void advance(struct tcp_conn *conn, const struct tcp_segment *segment, st
 	conn->is_tail_stale = true;
 	tcp_sent_acked(&conn->sent, conn->una, &news->sent);
 	tcp_snd_acked(conn);
+	tcp_mtu_acked(conn);
+	confirm_hop(conn);
 	tcp_timer_clear(conn, TCP_TIMER_RTO); // restarted by output (RFC 6298 5.3)
 	bool has_room = tcp_send_room(conn->tcp, pool_id_of(&conn->tcp->conns, conn)) >= BUF_BYTES;
 	if (conn->is_room_low && has_room) {

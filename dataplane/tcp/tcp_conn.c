@@ -24,6 +24,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_tuple *tuple)
 void tcp_conn_agree(struct tcp_conn *conn, const struct tcp_agreed *agreed)
 {
 	conn->agreed = *agreed;
+	tcp_mtu_start(conn);
 	tcp_cc_init(&conn->cc, &tcp_cc_cubic, tcp_conn_mss(conn));
 }
 

@@ -192,6 +192,22 @@ static void retry_soon(struct tcp_conn *conn)
 	tcp_timer_set(conn, TCP_TIMER_OUTPUT, conn->tcp->now_us + WHEEL_TICK_US);
 }
 
+// send_mtu_probe sends a longer segment than room allows when a search for the path's MTU wants
+// one; false without mbufs.
+static bool send_mtu_probe(struct tcp_conn *conn, const struct tcp_room *room)
+{
+	bool has_blocks = room->segment_bytes < tcp_conn_mss(conn);
+	uint32_t bytes = has_blocks ? 0 : tcp_mtu_probe_bytes(conn);
+	struct tcp_room probe_room = {bytes, bytes};
+	struct tcp_pick pick;
+	if (bytes == 0 || !tcp_snd_next(conn, &probe_room, &pick))
+		return true;
+	if (!send_pick(conn, &probe_room, &pick))
+		return false;
+	tcp_mtu_probed(conn, &pick);
+	return true;
+}
+
 void tcp_output(struct tcp_conn *conn)
 {
 	if (conn->state < TCP_ESTABLISHED)
@@ -202,7 +218,7 @@ void tcp_output(struct tcp_conn *conn)
 	if (seq_equal(conn->una, conn->nxt) && idle_us > tcp_rtt_timeout_us(&conn->rtt))
 		tcp_cc_idle(&conn->cc);
 	uint32_t sent = 0;
-	bool has_mbufs = true;
+	bool has_mbufs = send_mtu_probe(conn, &room);
 	while (sent < TCP_OUTPUT_BURST && has_mbufs && tcp_snd_next(conn, &room, &pick)) {
 		has_mbufs = send_pick(conn, &room, &pick);
 		sent++;

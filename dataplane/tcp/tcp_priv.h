@@ -27,10 +27,12 @@
 #define TCP_MSS_MIN      216u // what we send at least, whatever a peer or an ICMP error says
 #define TCP_MSS_DEFAULT4 536u // RFC 9293 3.7.1
 #define TCP_MSS_DEFAULT6 1220u
-#define TCP_CHALLENGE_US 100000u // between two challenge ACKs of one connection
-#define TCP_BUDGET_PER_S 1000u   // challenge ACKs and stray RSTs of the worker, each
-#define TCP_PORT_STEPS   256u    // RFC 6056 algorithm 4
-#define TCP_OUTPUT_BURST 64u     // segments a connection sends in one go
+#define TCP_CHALLENGE_US 100000u  // between two challenge ACKs of one connection
+#define TCP_BUDGET_PER_S 1000u    // challenge ACKs and stray RSTs of the worker, each
+#define TCP_PORT_STEPS   256u     // RFC 6056 algorithm 4
+#define TCP_MTU_CACHE    1024u    // destinations whose path MTU is remembered
+#define TCP_CONFIRM_US   5000000u // between two confirmations of the next hop
+#define TCP_OUTPUT_BURST 64u      // segments a connection sends in one go
 
 // States that a connection can be in; LISTEN is struct tcp_listener, TIME-WAIT is struct
 // tcp_time_wait, and a listener's SYN-RECEIVED is struct tcp_half.
@@ -101,6 +103,26 @@ struct tcp_agreed {
 	bool has_ecn;
 	uint32_t ts_offset; // of our clock
 	uint32_t ts_recent; // TS.Recent
+};
+
+// What a connection knows of its path's MTU, as segment sizes like agreed.send_mss (tcp_mtu.c).
+struct tcp_mtu {
+	uint64_t due_us;        // no probe before
+	struct tcp_range probe; // the newest probe
+	uint16_t probe_mss;     // of the probe in flight; 0 = none
+	uint16_t limit;         // agreed in the handshake: never above it
+	uint16_t high;          // what may pass at most
+	uint8_t tries;          // lost probes of this size
+	bool is_top_tried : 1;  // high did not pass when it was tried: halve
+	bool is_fallen : 1;     // to the base, which has not passed yet
+	bool is_excused : 1;    // the newest probe was lost for its size: no congestion
+};
+
+// The MTU of the path to a destination.
+struct tcp_mtu_known {
+	struct addr remote;
+	uint64_t end_us; // 0 = free
+	uint16_t mtu;
 };
 
 struct tcp_conn {
@@ -183,6 +205,8 @@ struct tcp_conn {
 	struct tcp_sent_queue sent;
 	struct tcp_rack rack;
 	struct tcp_rate_clock rate;
+	struct tcp_mtu mtu;
+	uint64_t confirm_us; // when to tell net next that the next hop works
 
 	const struct tcp_events *events;
 	void *user;
@@ -259,7 +283,9 @@ struct tcp {
 	struct siphash_key table_key, isn_key, ts_key, port_key;
 	struct tcp_cookie_secret cookie_secrets[2]; // by generation modulo 2
 	uint16_t port_steps[TCP_PORT_STEPS];
-	uint64_t budget_second; // the second that the budgets are of
+	struct siphash_key mtu_key;
+	struct tcp_mtu_known *mtus; // TCP_MTU_CACHE
+	uint64_t budget_second;     // the second that the budgets are of
 	uint32_t challenge_budget;
 	uint32_t reset_budget;
 	struct tcp_buckets *syn_rates; // owned
@@ -527,6 +553,31 @@ void tcp_output_bare(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_
 // tcp_output_reset answers a segment of no connection with RST (RFC 9293 3.10.7.1).
 void tcp_output_reset(struct tcp *tcp, const struct tcp_tuple *tuple,
 		      const struct tcp_segment *segment);
+
+// -- tcp_mtu.c: the path's MTU
+
+// tcp_mtu_start begins with what the handshake agreed on, or less when the cache knows the path.
+void tcp_mtu_start(struct tcp_conn *conn);
+
+// tcp_mtu_told takes the MTU of a validated ICMP error: it lowers segments, within a floor, never
+// raises them. False when it says nothing new.
+bool tcp_mtu_told(struct tcp_conn *conn, uint32_t told);
+
+// tcp_mtu_expired looks for a black hole when the retransmission timer expired, before anything
+// else changes.
+void tcp_mtu_expired(struct tcp_conn *conn);
+
+// tcp_mtu_probe_bytes is the payload of a probe to send now, or 0; tcp_mtu_probed notes that pick,
+// which was chosen for it, left.
+uint32_t tcp_mtu_probe_bytes(struct tcp_conn *conn);
+void tcp_mtu_probed(struct tcp_conn *conn, const struct tcp_pick *pick);
+
+// tcp_mtu_acked moves on after SND.UNA moved.
+void tcp_mtu_acked(struct tcp_conn *conn);
+
+// tcp_mtu_excuses is true when what was found lost is a probe and nothing else: it is sent again
+// without recovery (RFC 4821 7.5).
+bool tcp_mtu_excuses(struct tcp_conn *conn);
 
 // -- tcp_timer.c
 

@@ -142,7 +142,7 @@ static uint32_t detect(struct tcp_conn *conn, const struct tcp_news *news)
 		tcp_timer_set(conn, TCP_TIMER_REORDER, losses.due_us);
 	else
 		tcp_timer_clear(conn, TCP_TIMER_REORDER);
-	if (conn->sent.lost_bytes && conn->recovery == TCP_RECOVERY_NONE)
+	if (conn->sent.lost_bytes && conn->recovery == TCP_RECOVERY_NONE && !tcp_mtu_excuses(conn))
 		begin_fast(conn, news);
 	return losses.bytes;
 }

@@ -47,6 +47,7 @@ static void expire_rto(struct tcp_conn *conn)
 	if (give_up(conn, conn->tcp->limits.retries, COUNTER_tcp_timed_out))
 		return;
 	tcp_count(conn->tcp, COUNTER_tcp_rto_expiries);
+	tcp_mtu_expired(conn);
 	tcp_recover_expired(conn);
 	tcp_rtt_back_off(&conn->rtt);
 	tcp_conn_notify(conn, 0);
