@@ -7,9 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANNOUNCE_COUNT  3u
-#define ANNOUNCE_GAP_US 1000000u
-#define PREFETCH_AHEAD  4u
+#define PREFETCH_AHEAD 4u
 
 // make_link_local derives fe80:: and the modified EUI-64 of mac (RFC 4291 2.5.6, appendix A).
 static struct addr make_link_local(const uint8_t mac[6])
@@ -19,20 +17,6 @@ static struct addr make_link_local(const uint8_t mac[6])
 	memcpy(a.bytes + 13, mac + 3, 3);
 	a.bytes[8] ^= 2;
 	return a;
-}
-
-// announce tells the neighbours our addresses, three times: what takes over an address is heard.
-static void announce(struct wheel_timer *timer, uint64_t now_us)
-{
-	struct net *net = container_of(timer, struct net, announce);
-	for (uint32_t i = 0; i < net->address_count; i++) {
-		if (addr_is_v4(&net->addresses[i].prefix.addr))
-			net_arp_announce(net, &net->addresses[i]);
-		else
-			net_nd_announce(net, &net->addresses[i]);
-	}
-	if (++net->announce_count < ANNOUNCE_COUNT)
-		wheel_arm(net->config.wheel, timer, now_us + ANNOUNCE_GAP_US);
 }
 
 static int init(struct net *net, const struct net_config *config)
@@ -49,9 +33,8 @@ static int init(struct net *net, const struct net_config *config)
 	net->label_key = random_key(config->random);
 	if (net_nexthop_init(net) != 0 || net_neigh_init(net) != 0 || net_frag_init(net) != 0)
 		return -1;
-	wheel_timer_init(&net->announce, announce);
-	if (config->worker_index == 0)
-		wheel_arm(config->wheel, &net->announce, 0);
+	net_mld_init(net);
+	net_announce_init(net);
 	return 0;
 }
 
@@ -71,7 +54,10 @@ void net_free(struct net *net)
 {
 	if (!net)
 		return;
-	wheel_disarm(net->config.wheel, &net->announce);
+	if (net->announcer.timer.fire) {
+		net_announce_fini(net);
+		net_mld_fini(net);
+	}
 	net_neigh_fini(net);
 	net_frag_fini(net);
 	for (uint32_t i = 0; net->ports && i < net->config.port_count; i++)

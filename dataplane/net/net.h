@@ -79,9 +79,11 @@ struct net_address {
 };
 
 struct net_route {
-	struct prefix prefix; // bits 0 (v6) or 96 (v4) = default
+	struct prefix prefix; // bits 0 (v6) or 96 (v4) = default; the same one several times shares
 	struct addr gateway;
 	uint32_t port_index;
+	uint16_t mss_clamp; // largest TCP segment this way; 0: the port's
+	bool is_dead;       // net's own: the gateway did not answer
 };
 
 struct net_config {
@@ -92,6 +94,7 @@ struct net_config {
 	uint32_t address_count;
 	const struct net_route *routes; // copied
 	uint32_t route_count;
+	bool detects_duplicates;             // ask at start whether others have our IPv6 addresses
 	uint32_t worker_index, worker_count; // who owns a flow, see net_owner
 	struct rte_mempool *mbufs;           // borrowed; private area >= sizeof(struct packet)
 	struct wheel *wheel;
@@ -145,6 +148,13 @@ void net_flush(struct net *net);
 
 // net_source_for chooses our address to reach remote (RFC 6724 in short). False without a route.
 bool net_source_for(const struct net *net, const struct addr *remote, struct addr *local);
+
+// net_announce tells the link three times, a second apart, that addr is ours (NULL: all of our
+// addresses): for who takes an address over. Call it on one worker. False when it is not ours.
+bool net_announce(struct net *net, const struct addr *addr);
+
+// net_mss_clamp is the largest TCP segment towards remote by configuration; 0: no clamp.
+uint32_t net_mss_clamp(const struct net *net, const struct addr *remote);
 
 // net_mtu is the IP MTU towards remote; net_can_segment tells whether net_tx.segment_bytes is worth
 // using towards it (TSO).

@@ -64,14 +64,6 @@ static bool is_wellformed(const struct net_frame *frame)
 	       (operation == ARP_REQUEST || operation == ARP_REPLY);
 }
 
-// defend answers somebody who says our address is his, within the rate of answers.
-static void defend(struct net *net, const struct net_frame *frame, const struct addr *ours)
-{
-	struct net_address address = {.prefix = {.addr = *ours}, .port_index = frame->port_index};
-	if (!frame->is_handed && net_icmp_may_answer(net))
-		net_arp_announce(net, &address);
-}
-
 // answer tells our MAC to the sender of a request.
 static void answer(struct net *net, const struct net_frame *frame, const struct addr *sender,
 		   const struct addr *target)
@@ -107,7 +99,9 @@ void net_arp_input(struct net *net, struct net_frame *frame)
 	enum counter reason = COUNTER_COUNT;
 	if (net_is_local(net, &sender)) {
 		reason = COUNTER_drop_ip_source;
-		defend(net, frame, &sender);
+		if (!frame->is_handed)
+			net_defend(net, &(struct net_address){.prefix = {.addr = sender},
+							      .port_index = frame->port_index});
 	} else if (is_reply && !is_to_us && !net_frame_is_group(frame)) {
 		// The kernel asked, for an address of its own behind our MAC.
 		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_neigh_unasked);

@@ -15,6 +15,7 @@
 #define TYPE_PARAMETER     4u
 #define TYPE_ECHO          128u
 #define TYPE_ECHO_REPLY    129u
+#define TYPE_MLD_QUERY     130u
 #define TYPE_ND_SOLICIT    135u
 #define TYPE_ND_ADVERTISE  136u
 #define CODE_NEXT_HEADER   1u
@@ -93,8 +94,11 @@ void net_icmp6_input(struct net *net, struct net_frame *frame)
 		net_icmp_echo(net, frame, TYPE_ECHO_REPLY);
 	else if (type >= TYPE_UNREACHABLE && type <= TYPE_PARAMETER)
 		take_error(net, frame);
-	else
+	else {
+		if (type == TYPE_MLD_QUERY)
+			net_mld_query(net, frame); // and the kernel may listen to groups too
 		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_icmp_ignored);
+	}
 }
 
 struct rte_mbuf *net_icmp6_quote(struct net *net, const struct net_frame *frame,

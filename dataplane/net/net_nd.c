@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Neighbour discovery for IPv6 (RFC 4861): solicitations for our addresses are answered, answers go
-// to net_neigh. No duplicate address detection of our own (addresses are configured); somebody
-// else's is answered. Router advertisements and redirects are not used.
+// to net_neigh, somebody's duplicate address detection is answered. Router advertisements and
+// redirects are not used: addresses and routes are configured, and nobody on the link may move us.
 #include "net_cksum.h"
 #include "net_priv.h"
 
@@ -27,43 +27,62 @@ struct nd {
 	const struct addr *target;
 	uint8_t type;
 	uint8_t flags;
-	uint8_t option; // which link-layer address option carries our MAC
+	uint8_t option; // which link-layer address option carries our MAC; 0 = none
 };
 
 static void send_nd(struct net *net, uint32_t port_index, const uint8_t to[6], const struct nd *nd)
 {
 	struct rte_mbuf *mbuf = net_alloc(net);
+	uint32_t bytes = nd->option ? ND_MESSAGE_BYTES : ND_FIXED_BYTES;
 	if (!mbuf)
 		return;
-	uint8_t *at = net_append(mbuf, ND_MESSAGE_BYTES);
-	memset(at, 0, ND_MESSAGE_BYTES);
+	uint8_t *at = net_append(mbuf, bytes);
+	memset(at, 0, bytes);
 	at[0] = nd->type;
 	at[4] = nd->flags;
 	memcpy(at + 8, nd->target->bytes, 16);
-	at[24] = nd->option;
-	at[25] = 1;
-	memcpy(at + 26, net->ports[port_index].port->mac, 6);
-	uint16_t pseudo =
-		net_cksum_pseudo(nd->source, nd->destination, NET_PROTOCOL_ICMP6, ND_MESSAGE_BYTES);
-	uint16_t sum = (uint16_t)~net_cksum_l4(mbuf, 0, ND_MESSAGE_BYTES, pseudo);
+	if (nd->option) {
+		at[24] = nd->option;
+		at[25] = 1;
+		memcpy(at + 26, net->ports[port_index].port->mac, 6);
+	}
+	uint16_t pseudo = net_cksum_pseudo(nd->source, nd->destination, NET_PROTOCOL_ICMP6, bytes);
+	uint16_t sum = (uint16_t)~net_cksum_l4(mbuf, 0, bytes, pseudo);
 	memcpy(at + 2, &sum, 2);
 	net_ip6_push(mbuf, nd->source, nd->destination, NET_PROTOCOL_ICMP6, 255);
 	net_eth_output(net, port_index, to, NET_ETHER_IP6, mbuf);
 }
 
+// ask sends a solicitation from source (unspecified: a probe, without our MAC) to the holder of
+// mac, or to target's group when it is NULL.
+static void ask(struct net *net, const struct net_address *target, const struct addr *source,
+		const uint8_t *mac)
+{
+	const struct addr *addr = &target->prefix.addr;
+	uint8_t group_mac[6] = {0x33, 0x33, 0xff};
+	struct addr group = {.bytes = {0xff, 2, [11] = 1, [12] = 0xff}};
+	memcpy(group.bytes + 13, addr->bytes + 13, 3);
+	memcpy(group_mac + 3, addr->bytes + 13, 3);
+	struct nd nd = {.source = source,
+			.destination = mac ? addr : &group,
+			.target = addr,
+			.type = ND_SOLICIT,
+			.option = addr_is_zero(source) ? 0 : OPTION_SOURCE_MAC};
+	send_nd(net, target->port_index, mac ? mac : group_mac, &nd);
+}
+
 void net_nd_solicit(struct net *net, uint32_t port_index, const struct addr *target,
 		    const uint8_t *mac)
 {
-	uint8_t group_mac[6] = {0x33, 0x33, 0xff};
-	struct addr group = {.bytes = {0xff, 2, [11] = 1, [12] = 0xff}};
-	memcpy(group.bytes + 13, target->bytes + 13, 3);
-	memcpy(group_mac + 3, target->bytes + 13, 3);
-	struct nd nd = {.source = net_address_on(net, port_index, target),
-			.destination = mac ? target : &group,
-			.target = target,
-			.type = ND_SOLICIT,
-			.option = OPTION_SOURCE_MAC};
-	send_nd(net, port_index, mac ? mac : group_mac, &nd);
+	struct net_address address = {.prefix = {.addr = *target}, .port_index = port_index};
+	ask(net, &address, net_address_on(net, port_index, target), mac);
+}
+
+void net_nd_probe(struct net *net, const struct net_address *address)
+{
+	static const struct addr unspecified;
+	counter_inc(net->config.counters, COUNTER_net_duplicate_probes);
+	ask(net, address, &unspecified, NULL);
 }
 
 // advertise tells our MAC for target to one node, or to all of them.
@@ -142,8 +161,12 @@ static enum counter take_advertise(struct net *net, const struct net_frame *fram
 	bool is_answer = at[4] & FLAG_SOLICITED;
 	if (is_answer && packet->destination.bytes[0] == 0xff)
 		return COUNTER_drop_nd_malformed;
-	if (net_is_local(net, &target))
+	if (net_is_local(net, &target)) {
+		if (!frame->is_handed)
+			net_defend(net, &(struct net_address){.prefix = {.addr = target},
+							      .port_index = frame->port_index});
 		return COUNTER_drop_ip_source;
+	}
 	if (is_answer)
 		net_copy_to_peers(net, frame, RTE_PTYPE_L4_ICMP);
 	if (!mac)

@@ -83,6 +83,8 @@ static void forget(struct net *net, struct net_neigh *neigh, enum counter reason
 	unhash(table, neigh);
 	list_remove(&neigh->link);
 	neigh->state = NET_NEIGH_FREE;
+	if (reason == COUNTER_drop_neigh_unreachable && neigh->is_pinned)
+		net_nexthop_heard(net, neigh->port_index, &neigh->addr, false);
 	for (uint32_t i = 0; i < neigh->queued_count; i++) {
 		if (reason == COUNTER_drop_neigh_unreachable)
 			report(net, neigh->queue[i]);
@@ -171,9 +173,11 @@ static void fire(struct wheel_timer *timer, uint64_t now_us)
 		enter(net, neigh, NET_NEIGH_PROBE, now_us);
 	else if (neigh->solicit_count < SOLICIT_MAX)
 		ask(net, neigh, now_us);
-	else if (neigh->state == NET_NEIGH_PROBE)
+	else if (neigh->state == NET_NEIGH_PROBE) {
+		if (neigh->is_pinned)
+			net_nexthop_heard(net, neigh->port_index, &neigh->addr, false);
 		enter(net, neigh, NET_NEIGH_INCOMPLETE, now_us);
-	else
+	} else
 		forget(net, neigh, COUNTER_drop_neigh_unreachable);
 }
 
@@ -246,6 +250,8 @@ static void learn(struct net *net, struct net_neigh *neigh, const uint8_t mac[6]
 	list_remove(&neigh->link);
 	list_append(&net->neigh.known, &neigh->link);
 	counter_inc(net->config.counters, COUNTER_net_neigh_resolved);
+	if (neigh->is_pinned)
+		net_nexthop_heard(net, neigh->port_index, &neigh->addr, true);
 	uint32_t count = neigh->queued_count;
 	neigh->queued_count = 0;
 	net->neigh.queued_count -= count;
@@ -273,6 +279,15 @@ void net_neigh_heard(struct net *net, uint32_t port_index, const struct addr *ad
 		    net->now_us >= neigh->confirmed_us + DOUBT_GAP_US)
 			enter(net, neigh, NET_NEIGH_PROBE, net->now_us);
 	}
+}
+
+void net_neigh_ask(struct net *net, const struct net_nexthop *hop)
+{
+	if (find(&net->neigh, hop->port_index, &hop->addr))
+		return;
+	struct net_neigh *neigh = add(net, hop);
+	if (neigh)
+		enter(net, neigh, NET_NEIGH_INCOMPLETE, net->now_us);
 }
 
 void net_confirm(struct net *net, const struct addr *local, const struct addr *remote)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Routes and addresses of one worker: connected prefixes and configured routes, longest prefix
 // first; which of our addresses to use (RFC 6724 in short). Tables are small and searched in order.
+// Several routes of one prefix share its destinations by rendezvous hashing: those over a gateway
+// that does not answer are passed over, and only their destinations move.
 #include "net_priv.h"
 
 #include "check.h"
@@ -8,6 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define REVIVE_US 5000000u // gateways that failed are asked for so often
 
 static int compare_addrs(const void *a, const void *b)
 {
@@ -19,7 +23,11 @@ static int compare_routes(const void *a, const void *b)
 {
 	const struct net_route *one = a;
 	const struct net_route *two = b;
-	return (int)two->prefix.bits - (int)one->prefix.bits;
+	if (one->prefix.bits != two->prefix.bits)
+		return (int)two->prefix.bits - (int)one->prefix.bits;
+	if (prefix_contains(&one->prefix, &two->prefix.addr)) // one prefix: connected ones first
+		return compare_addrs(&one->gateway, &two->gateway);
+	return compare_addrs(&one->prefix.addr, &two->prefix.addr);
 }
 
 static bool is_connected(const struct net_route *route)
@@ -66,6 +74,23 @@ static void fill_routes(struct net *net)
 	qsort(net->routes, net->route_count, sizeof(net->routes[0]), compare_routes);
 }
 
+// revive asks for the gateways that failed, away from any traffic.
+static void revive(struct wheel_timer *timer, uint64_t now_us)
+{
+	struct net *net = container_of(timer, struct net, hop_timer);
+	bool has_dead = false;
+	for (uint32_t i = 0; i < net->route_count; i++) {
+		const struct net_route *route = &net->routes[i];
+		if (!route->is_dead)
+			continue;
+		has_dead = true;
+		net_neigh_ask(net, &(struct net_nexthop){.addr = route->gateway,
+							 .port_index = route->port_index});
+	}
+	if (has_dead)
+		wheel_arm(net->config.wheel, timer, now_us + REVIVE_US);
+}
+
 int net_nexthop_init(struct net *net)
 {
 	const struct net_config *config = &net->config;
@@ -80,6 +105,7 @@ int net_nexthop_init(struct net *net)
 		return ENOMEM;
 	fill_addresses(net);
 	fill_routes(net);
+	wheel_timer_init(&net->hop_timer, revive);
 	net->config.addresses = net->addresses;
 	net->config.routes = net->routes;
 	return 0;
@@ -87,6 +113,8 @@ int net_nexthop_init(struct net *net)
 
 void net_nexthop_fini(struct net *net)
 {
+	if (net->hop_timer.fire)
+		wheel_disarm(net->config.wheel, &net->hop_timer);
 	free(net->addresses);
 	free(net->locals);
 	free(net->routes);
@@ -135,6 +163,65 @@ static uint32_t link_local_port(const struct net *net, const struct addr *local)
 	return 0;
 }
 
+// is_shared is true when route i + 1 has the same prefix as route i.
+static bool is_shared(const struct net *net, uint32_t i)
+{
+	const struct prefix *one = &net->routes[i].prefix;
+	const struct prefix *two = &net->routes[i + 1].prefix;
+	return i + 1 < net->route_count && one->bits == two->bits &&
+	       addr_is_v4(&one->addr) == addr_is_v4(&two->addr) && prefix_contains(one, &two->addr);
+}
+
+// is_on_port is true when local is an address of port.
+static bool is_on_port(const struct net *net, const struct addr *local, uint32_t port_index)
+{
+	for (uint32_t i = 0; local && i < net->address_count; i++)
+		if (net->addresses[i].port_index == port_index &&
+		    addr_equal(&net->addresses[i].prefix.addr, local))
+			return true;
+	return false;
+}
+
+// choose picks among the routes of one prefix, the first of which is route first: a connected one,
+// else a live one, else one by the port that has local, else by hash of remote.
+static const struct net_route *choose(const struct net *net, uint32_t first,
+				      const struct addr *local, const struct addr *remote)
+{
+	const struct net_route *best = &net->routes[first];
+	if (is_connected(best) || !is_shared(net, first))
+		return best;
+	uint64_t hash = siphash(&net->label_key, remote, sizeof(*remote));
+	uint64_t best_rank = 0;
+	for (uint32_t i = first;; i++) {
+		const struct net_route *route = &net->routes[i];
+		uint64_t rank = (hash ^ (i + 1) * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu >> 2;
+		rank |= (uint64_t)!route->is_dead << 63;
+		rank |= (uint64_t)is_on_port(net, local, route->port_index) << 62;
+		if (rank >= best_rank) {
+			best_rank = rank;
+			best = route;
+		}
+		if (!is_shared(net, i))
+			return best;
+	}
+}
+
+void net_nexthop_heard(struct net *net, uint32_t port_index, const struct addr *gateway,
+		       bool is_alive)
+{
+	for (uint32_t i = 0; i < net->route_count; i++) {
+		struct net_route *route = &net->routes[i];
+		if (route->port_index != port_index || !addr_equal(&route->gateway, gateway) ||
+		    route->is_dead == !is_alive)
+			continue;
+		route->is_dead = !is_alive;
+		counter_inc(net->config.counters,
+			    is_alive ? COUNTER_net_hops_revived : COUNTER_net_hops_failed);
+		if (!is_alive && !wheel_is_armed(&net->hop_timer))
+			wheel_arm(net->config.wheel, &net->hop_timer, net->now_us + REVIVE_US);
+	}
+}
+
 bool net_nexthop_find(const struct net *net, const struct addr *local, const struct addr *remote,
 		      struct net_nexthop *hop)
 {
@@ -142,7 +229,8 @@ bool net_nexthop_find(const struct net *net, const struct addr *local, const str
 	    net_is_local(net, remote) || net_is_broadcast(net, remote))
 		return false;
 	if (net_addr_is_link_local(remote)) {
-		*hop = (struct net_nexthop){*remote, link_local_port(net, local)};
+		*hop = (struct net_nexthop){.addr = *remote,
+					    .port_index = link_local_port(net, local)};
 		return true;
 	}
 	for (uint32_t i = 0; i < net->route_count; i++) {
@@ -150,8 +238,12 @@ bool net_nexthop_find(const struct net *net, const struct addr *local, const str
 		if (addr_is_v4(&route->prefix.addr) != addr_is_v4(remote) ||
 		    !prefix_contains(&route->prefix, remote))
 			continue;
-		*hop = (struct net_nexthop){is_connected(route) ? *remote : route->gateway,
-					    route->port_index};
+		route = choose(net, i, local, remote);
+		uint16_t clamp = route->mss_clamp;
+		*hop = (struct net_nexthop){
+			.addr = is_connected(route) ? *remote : route->gateway,
+			.mss_clamp = clamp ? clamp : net->ports[route->port_index].port->mss_clamp,
+			.port_index = route->port_index};
 		return true;
 	}
 	return false;
@@ -222,6 +314,12 @@ uint32_t net_mtu(const struct net *net, const struct addr *remote)
 	if (!net_nexthop_find(net, NULL, remote, &hop))
 		return 1280;
 	return net->ports[hop.port_index].port->mtu;
+}
+
+uint32_t net_mss_clamp(const struct net *net, const struct addr *remote)
+{
+	struct net_nexthop hop;
+	return net_nexthop_find(net, NULL, remote, &hop) ? hop.mss_clamp : 0;
 }
 
 bool net_can_segment(const struct net *net, const struct addr *remote)

@@ -78,7 +78,17 @@ struct net_port {
 // Where a packet goes next.
 struct net_nexthop {
 	struct addr addr; // the gateway, or the destination when it is connected
+	uint16_t mss_clamp;
 	uint32_t port_index;
+};
+
+// What is told to the link unasked.
+struct net_announcer {
+	struct wheel_timer timer;
+	uint32_t count; // times told
+	struct addr only;
+	bool has_only;
+	uint64_t defence_us; // no defence before
 };
 
 struct net {
@@ -97,13 +107,14 @@ struct net {
 	uint64_t now_us;
 	uint64_t icmp_credit_us;   // token bucket: time up to which answers are paid
 	uint16_t toeplitz[2][256]; // of the high and the low byte of a folded tuple
-	struct wheel_timer announce;
-	uint32_t announce_count;
 	struct rte_mbuf *gathered[PORT_BURST]; // of this burst, for upper_tcp
 	uint32_t gathered_count;
 	bool is_gathering; // inside of net_input
 	void (*watch)(void *user, uint32_t port_index, struct rte_mbuf *const *mbufs,
 		      uint32_t count, bool is_out); // NULL: nobody
+	struct net_announcer announcer;
+	struct wheel_timer mld_timer; // answers a querier
+	struct wheel_timer hop_timer; // asks for gateways that failed
 };
 
 // The facts of one packet while it climbs from Ethernet to IP.
@@ -165,6 +176,23 @@ void net_nd_input(struct net *net, struct net_frame *frame);
 void net_nd_solicit(struct net *net, uint32_t port_index, const struct addr *target,
 		    const uint8_t *mac);
 void net_nd_announce(struct net *net, const struct net_address *address);
+
+// net_nd_probe asks whether somebody else has address (RFC 4862 5.4.2).
+void net_nd_probe(struct net *net, const struct net_address *address);
+
+// net_announce_init begins the announcements of a start; net_announce_fini ends them.
+void net_announce_init(struct net *net);
+void net_announce_fini(struct net *net);
+
+// net_defend answers somebody who claims ours on its port (RFC 5227 2.4), counted, within a rate.
+void net_defend(struct net *net, const struct net_address *ours);
+
+// net_mld_report sends the groups of a port's addresses; net_mld_query answers a query in time;
+// net_mld_init and net_mld_fini begin and end its timer.
+void net_mld_init(struct net *net);
+void net_mld_fini(struct net *net);
+void net_mld_report(struct net *net, uint32_t port_index);
+void net_mld_query(struct net *net, const struct net_frame *frame);
 
 // net_ip4_input and net_ip6_input take an IP packet at frame->l3_offset.
 void net_ip4_input(struct net *net, struct net_frame *frame);
@@ -306,6 +334,14 @@ int net_neigh_send(struct net *net, const struct net_nexthop *hop, struct rte_mb
 // us alone. Only what we asked for is learned.
 void net_neigh_heard(struct net *net, uint32_t port_index, const struct addr *addr,
 		     const uint8_t mac[6], bool is_answer);
+
+// net_neigh_ask asks for hop's MAC unless it is known or being asked for.
+void net_neigh_ask(struct net *net, const struct net_nexthop *hop);
+
+// net_nexthop_heard notes that a gateway's holder answered, or did not: routes over one that did
+// not are passed over while there are others of the same prefix.
+void net_nexthop_heard(struct net *net, uint32_t port_index, const struct addr *gateway,
+		       bool is_alive);
 
 // net_nexthop_init takes memory and builds the tables; 0, ENOMEM or EINVAL.
 int net_nexthop_init(struct net *net);

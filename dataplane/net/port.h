@@ -25,6 +25,7 @@ struct port {
 	const struct port_ops *ops;
 	uint8_t mac[6];
 	uint16_t mtu;             // largest IP packet
+	uint16_t mss_clamp;       // largest TCP segment; 0 = no clamp
 	uint16_t vlan;            // 0 = untagged, else the tag we send and expect
 	uint16_t queue;           // this worker's queue
 	bool can_checksum_ip4_tx; // offloads; without them net does the work in software

@@ -25,6 +25,7 @@ struct port_ethdev_config {
 	uint32_t worker_count;
 	uint16_t mtu;                     // 0 = the device's
 	uint16_t vlan;                    // 0 = untagged
+	uint16_t mss_clamp;               // 0 = none
 	const uint8_t *mac;               // NULL = the device's, or one beside it for net_tap
 	struct rte_mempool *const *mbufs; // worker_count of them, borrowed
 	struct counters *const *counters; // worker_count of them, borrowed

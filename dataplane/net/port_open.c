@@ -200,6 +200,7 @@ static void fill_ports(struct opening *open, const struct port *common)
 		queue->port = *common;
 		queue->port.ops = is_own ? &port_queue_ops : &port_ring_ops;
 		queue->port.vlan = open->config->vlan;
+		queue->port.mss_clamp = open->config->mss_clamp;
 		queue->port.queue = is_own ? (uint16_t)i : 0;
 		queue->port.can_checksum_ip4_tx = (tx & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
 		queue->port.can_checksum_l4_tx = (tx & TX_CHECKSUM) == TX_CHECKSUM;

@@ -209,7 +209,9 @@ uint16_t tcp_local_mss(const struct tcp *tcp, const struct addr *remote)
 {
 	uint32_t headers_bytes = addr_is_v4(remote) ? 40 : 60;
 	uint32_t mtu = MIN(net_mtu(tcp->net, remote), 65535u);
-	return (uint16_t)(mtu > headers_bytes + TCP_MSS_MIN ? mtu - headers_bytes : TCP_MSS_MIN);
+	uint32_t clamp = net_mss_clamp(tcp->net, remote);
+	uint32_t mss = mtu > headers_bytes ? mtu - headers_bytes : 0;
+	return (uint16_t)MAX(clamp ? MIN(mss, clamp) : mss, TCP_MSS_MIN);
 }
 
 uint8_t tcp_local_scale(const struct tcp *tcp)

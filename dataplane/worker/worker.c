@@ -95,6 +95,7 @@ static const char *make_net(struct worker *worker)
 		.address_count = worker_addresses(conf, addresses),
 		.routes = routes,
 		.route_count = worker_routes(conf, routes),
+		.detects_duplicates = conf->dataplane.is_detect_duplicates,
 		.worker_index = worker->index,
 		.worker_count = worker->count,
 		.mbufs = worker->mbufs,

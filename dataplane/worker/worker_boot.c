@@ -164,6 +164,7 @@ static bool open_port(struct node *node, uint32_t index)
 		.device = conf->device,
 		.worker_count = node->worker_count,
 		.mtu = (uint16_t)conf->mtu,
+		.mss_clamp = (uint16_t)conf->mss_clamp,
 		.vlan = (uint16_t)conf->vlan,
 		.mac = conf->mac.is_set ? conf->mac.bytes : NULL,
 		.mbufs = node->mbufs,

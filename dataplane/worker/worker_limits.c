@@ -167,7 +167,10 @@ uint32_t worker_routes(const struct conf *conf, struct net_route *out)
 {
 	for (uint32_t i = 0; i < conf->dataplane.routes_count; i++) {
 		const struct conf_ip_route *route = &conf->dataplane.routes[i];
-		out[i] = (struct net_route){route->to, route->via, port_of(conf, &route->via)};
+		out[i] = (struct net_route){.prefix = route->to,
+					    .gateway = route->via,
+					    .port_index = port_of(conf, &route->via),
+					    .mss_clamp = (uint16_t)route->mss_clamp};
 	}
 	return conf->dataplane.routes_count;
 }

@@ -176,6 +176,52 @@ static void a_stale_neighbour_is_probed_after_use_and_kept_when_it_answers(void)
 	fake_stop(&fake);
 }
 
+static void progress_of_a_transport_keeps_a_neighbour_without_questions(void)
+{
+	struct addr ours = fake_addr("192.0.2.1"), remote = fake_addr("8.8.8.8");
+	struct fake fake;
+	fake_start(&fake);
+	fake_open(&fake);
+	net_confirm(fake.net, &ours, &remote); // nothing known: nothing learned
+	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_net_neigh_confirmed), 0);
+	fake_learn(&fake, "192.0.2.254");
+	uint64_t asked = fake_count(&fake, COUNTER_net_neigh_solicits);
+	for (int i = 0; i < 40; i++) { // 200 s
+		fake_send(&fake, "192.0.2.1", "8.8.8.8", 0, 0);
+		net_confirm(fake.net, &ours, &remote);
+		fake_run(&fake, 5000000);
+		fake_clear(&fake);
+	}
+	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_net_neigh_confirmed), 40);
+	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_net_neigh_solicits), asked);
+	fake_stop(&fake);
+}
+
+static void a_flood_of_claims_leaves_a_small_table_and_the_gateway(void)
+{
+	struct fake fake;
+	char text[40];
+	fake_start(&fake);
+	fake_open(&fake);
+	fake_learn(&fake, "192.0.2.254");
+	for (unsigned i = 0; i < 2000; i++) {
+		snprintf(text, sizeof(text), "192.0.2.%u", 2 + i % 250);
+		fake_answer_arp(&fake, text, mac_a);
+		snprintf(text, sizeof(text), "2001:db8::%x", 16 + i);
+		fake_answer_nd(&fake, text, mac_a);
+	}
+	for (unsigned i = 0; i < 500; i++) { // a scan through us makes us ask for many
+		snprintf(text, sizeof(text), "2001:db8::%x", 16 + i);
+		fake_send(&fake, "2001:db8::1", text, 0, 0);
+		fake_clear(&fake);
+	}
+	CU_ASSERT(fake_count(&fake, COUNTER_net_neighbours) <= 8);
+	fake_send(&fake, "192.0.2.1", "8.8.8.8", 0, 0);
+	CU_ASSERT_EQUAL_FATAL(fake.ports[0].sent_count, 1);
+	CU_ASSERT_EQUAL(sent(&fake, 0)[5], 0x99); // who answered first, not who claimed it later
+	fake_stop(&fake);
+}
+
 static void our_addresses_are_announced_three_times_by_worker_0(void)
 {
 	struct fake fake;
@@ -185,9 +231,10 @@ static void our_addresses_are_announced_three_times_by_worker_0(void)
 		fake.net = net_new(&fake.config);
 		net_set_time(fake.net, fake.now_us);
 		fake_run(&fake, 5000000);
-		// port 0: one IPv4, one IPv6, one link-local; port 1: one IPv4, one link-local
-		CU_ASSERT_EQUAL(fake.ports[0].sent_count, worker == 0 ? 9 : 0);
-		CU_ASSERT_EQUAL(fake.ports[1].sent_count, worker == 0 ? 6 : 0);
+		// port 0: one IPv4, one IPv6, one link-local; port 1: one IPv4, one link-local; and
+		// a report of IPv6's groups each
+		CU_ASSERT_EQUAL(fake.ports[0].sent_count, worker == 0 ? 9 + 3 : 0);
+		CU_ASSERT_EQUAL(fake.ports[1].sent_count, worker == 0 ? 6 + 3 : 0);
 		fake_stop(&fake);
 	}
 }
@@ -234,6 +281,10 @@ UNIT_MAIN("net_neigh",
 	   a_holder_that_is_silent_is_replaced_after_three_questions},
 	  {"a stale neighbour is probed after use and kept when it answers",
 	   a_stale_neighbour_is_probed_after_use_and_kept_when_it_answers},
+	  {"progress of a transport keeps a neighbour without questions",
+	   progress_of_a_transport_keeps_a_neighbour_without_questions},
+	  {"a flood of claims leaves a small table and the gateway",
+	   a_flood_of_claims_leaves_a_small_table_and_the_gateway},
 	  {"our addresses are announced three times by worker 0",
 	   our_addresses_are_announced_three_times_by_worker_0},
 	  {"an answer is shared with the other workers",
