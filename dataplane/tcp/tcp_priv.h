@@ -12,6 +12,7 @@
 #include "tcp_bucket.h"
 #include "tcp_cc.h"
 #include "tcp_memory.h"
+#include "tcp_mtu.h"
 #include "tcp_open.h"
 #include "tcp_rack.h"
 #include "tcp_rate.h"
@@ -30,7 +31,6 @@
 #define TCP_CHALLENGE_US 100000u  // between two challenge ACKs of one connection
 #define TCP_BUDGET_PER_S 1000u    // challenge ACKs and stray RSTs of the worker, each
 #define TCP_PORT_STEPS   256u     // RFC 6056 algorithm 4
-#define TCP_MTU_CACHE    1024u    // destinations whose path MTU is remembered
 #define TCP_CONFIRM_US   5000000u // between two confirmations of the next hop
 #define TCP_OUTPUT_BURST 64u      // segments a connection sends in one go
 
@@ -103,26 +103,6 @@ struct tcp_agreed {
 	bool has_ecn;
 	uint32_t ts_offset; // of our clock
 	uint32_t ts_recent; // TS.Recent
-};
-
-// What a connection knows of its path's MTU, as segment sizes like agreed.send_mss (tcp_mtu.c).
-struct tcp_mtu {
-	uint64_t due_us;        // no probe before
-	struct tcp_range probe; // the newest probe
-	uint16_t probe_mss;     // of the probe in flight; 0 = none
-	uint16_t limit;         // agreed in the handshake: never above it
-	uint16_t high;          // what may pass at most
-	uint8_t tries;          // lost probes of this size
-	bool is_top_tried : 1;  // high did not pass when it was tried: halve
-	bool is_fallen : 1;     // to the base, which has not passed yet
-	bool is_excused : 1;    // the newest probe was lost for its size: no congestion
-};
-
-// The MTU of the path to a destination.
-struct tcp_mtu_known {
-	struct addr remote;
-	uint64_t end_us; // 0 = free
-	uint16_t mtu;
 };
 
 struct tcp_conn {
@@ -553,31 +533,6 @@ void tcp_output_bare(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_
 // tcp_output_reset answers a segment of no connection with RST (RFC 9293 3.10.7.1).
 void tcp_output_reset(struct tcp *tcp, const struct tcp_tuple *tuple,
 		      const struct tcp_segment *segment);
-
-// -- tcp_mtu.c: the path's MTU
-
-// tcp_mtu_start begins with what the handshake agreed on, or less when the cache knows the path.
-void tcp_mtu_start(struct tcp_conn *conn);
-
-// tcp_mtu_told takes the MTU of a validated ICMP error: it lowers segments, within a floor, never
-// raises them. False when it says nothing new.
-bool tcp_mtu_told(struct tcp_conn *conn, uint32_t told);
-
-// tcp_mtu_expired looks for a black hole when the retransmission timer expired, before anything
-// else changes.
-void tcp_mtu_expired(struct tcp_conn *conn);
-
-// tcp_mtu_probe_bytes is the payload of a probe to send now, or 0; tcp_mtu_probed notes that pick,
-// which was chosen for it, left.
-uint32_t tcp_mtu_probe_bytes(struct tcp_conn *conn);
-void tcp_mtu_probed(struct tcp_conn *conn, const struct tcp_pick *pick);
-
-// tcp_mtu_acked moves on after SND.UNA moved.
-void tcp_mtu_acked(struct tcp_conn *conn);
-
-// tcp_mtu_excuses is true when what was found lost is a probe and nothing else: it is sent again
-// without recovery (RFC 4821 7.5).
-bool tcp_mtu_excuses(struct tcp_conn *conn);
 
 // -- tcp_timer.c
 
