@@ -105,8 +105,8 @@ struct net {
 	struct net_frag_table frags;
 	struct siphash_key label_key; // of flow labels
 	uint64_t now_us;
-	uint64_t icmp_credit_us;   // token bucket: time up to which answers are paid
-	uint16_t toeplitz[2][256]; // of the high and the low byte of a folded tuple
+	uint64_t icmp_credit_us;               // token bucket: time up to which answers are paid
+	uint16_t toeplitz[2][256];             // of the high and the low byte of a folded tuple
 	struct rte_mbuf *gathered[PORT_BURST]; // of this burst, for upper_tcp
 	uint32_t gathered_count;
 	bool is_gathering; // inside of net_input
