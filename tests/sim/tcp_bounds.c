@@ -21,7 +21,8 @@ static void say(struct tcp_world *world, struct addr address, struct tcp_segment
 	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(forger->memory->mbufs);
 	CHECK(mbuf);
 	memcpy(rte_pktmbuf_append(mbuf, segment.header_bytes), header, segment.header_bytes);
-	memcpy(rte_pktmbuf_append(mbuf, (uint16_t)text.bytes), text.at, text.bytes);
+	if (text.bytes)
+		memcpy(rte_pktmbuf_append(mbuf, (uint16_t)text.bytes), text.at, text.bytes);
 	struct net_tx tx = {.local = address,
 			    .remote = sim_host_addr(2, false),
 			    .protocol = NET_PROTOCOL_TCP,
