@@ -41,24 +41,25 @@ struct conf_mac {
 	;
 #include "conf.def"
 
-#define CONF_MEMBER_NAME(name)      char name[CONF_NAME_BYTES]
-#define CONF_MEMBER_TEXT(name)      char name[CONF_TEXT_BYTES]
-#define CONF_MEMBER_PATH(name)      char name[CONF_TEXT_BYTES]
-#define CONF_MEMBER_COUNT(name)     uint32_t name
-#define CONF_MEMBER_SIZE(name)      uint64_t name##_bytes
-#define CONF_MEMBER_TIME(name)      uint64_t name##_ms
-#define CONF_MEMBER_BOOL(name)      bool is_##name
-#define CONF_MEMBER_CORES(name)     struct conf_cores name
-#define CONF_MEMBER_ADDR(name)      struct addr name
-#define CONF_MEMBER_PREFIX(name)    struct prefix name
-#define CONF_MEMBER_PREFIXES(name)  struct conf_prefixes name
-#define CONF_MEMBER_MAC(name)       struct conf_mac name
-#define CONF_MEMBER_ROLE(name)      enum conf_role name
-#define CONF_MEMBER_IDLE(name)      enum conf_idle name
-#define CONF_MEMBER_HUGEPAGES(name) enum conf_hugepages name
-#define CONF_MEMBER_ECN(name)       enum conf_ecn name
-#define CONF_MEMBER_PROTOCOL(name)  enum conf_protocol name
-#define CONF_MEMBER_STORE(name)     enum conf_store name
+#define CONF_MEMBER_NAME(name)       char name[CONF_NAME_BYTES]
+#define CONF_MEMBER_TEXT(name)       char name[CONF_TEXT_BYTES]
+#define CONF_MEMBER_PATH(name)       char name[CONF_TEXT_BYTES]
+#define CONF_MEMBER_COUNT(name)      uint32_t name
+#define CONF_MEMBER_SIZE(name)       uint64_t name##_bytes
+#define CONF_MEMBER_TIME(name)       uint64_t name##_ms
+#define CONF_MEMBER_BOOL(name)       bool is_##name
+#define CONF_MEMBER_CORES(name)      struct conf_cores name
+#define CONF_MEMBER_ADDR(name)       struct addr name
+#define CONF_MEMBER_PREFIX(name)     struct prefix name
+#define CONF_MEMBER_PREFIXES(name)   struct conf_prefixes name
+#define CONF_MEMBER_MAC(name)        struct conf_mac name
+#define CONF_MEMBER_ROLE(name)       enum conf_role name
+#define CONF_MEMBER_IDLE(name)       enum conf_idle name
+#define CONF_MEMBER_HUGEPAGES(name)  enum conf_hugepages name
+#define CONF_MEMBER_ECN(name)        enum conf_ecn name
+#define CONF_MEMBER_PROTOCOL(name)   enum conf_protocol name
+#define CONF_MEMBER_CONGESTION(name) enum conf_congestion name
+#define CONF_MEMBER_STORE(name)      enum conf_store name
 
 // struct conf_port, conf_ip_route, conf_listener, conf_certificate: one element of a list. line is
 // where it stands in the file.

@@ -3,24 +3,25 @@
 #include "conf_table.h"
 
 // CONF_PLACE_<type>(name) is the name of the member that CONF_MEMBER_<type>(name) declares.
-#define CONF_PLACE_NAME(name)      name
-#define CONF_PLACE_TEXT(name)      name
-#define CONF_PLACE_PATH(name)      name
-#define CONF_PLACE_COUNT(name)     name
-#define CONF_PLACE_SIZE(name)      name##_bytes
-#define CONF_PLACE_TIME(name)      name##_ms
-#define CONF_PLACE_BOOL(name)      is_##name
-#define CONF_PLACE_CORES(name)     name
-#define CONF_PLACE_ADDR(name)      name
-#define CONF_PLACE_PREFIX(name)    name
-#define CONF_PLACE_PREFIXES(name)  name
-#define CONF_PLACE_MAC(name)       name
-#define CONF_PLACE_ROLE(name)      name
-#define CONF_PLACE_IDLE(name)      name
-#define CONF_PLACE_HUGEPAGES(name) name
-#define CONF_PLACE_ECN(name)       name
-#define CONF_PLACE_PROTOCOL(name)  name
-#define CONF_PLACE_STORE(name)     name
+#define CONF_PLACE_NAME(name)       name
+#define CONF_PLACE_TEXT(name)       name
+#define CONF_PLACE_PATH(name)       name
+#define CONF_PLACE_COUNT(name)      name
+#define CONF_PLACE_SIZE(name)       name##_bytes
+#define CONF_PLACE_TIME(name)       name##_ms
+#define CONF_PLACE_BOOL(name)       is_##name
+#define CONF_PLACE_CORES(name)      name
+#define CONF_PLACE_ADDR(name)       name
+#define CONF_PLACE_PREFIX(name)     name
+#define CONF_PLACE_PREFIXES(name)   name
+#define CONF_PLACE_MAC(name)        name
+#define CONF_PLACE_ROLE(name)       name
+#define CONF_PLACE_IDLE(name)       name
+#define CONF_PLACE_HUGEPAGES(name)  name
+#define CONF_PLACE_ECN(name)        name
+#define CONF_PLACE_PROTOCOL(name)   name
+#define CONF_PLACE_CONGESTION(name) name
+#define CONF_PLACE_STORE(name)      name
 
 #define CONF_TYPE_COUNT CONF_TYPE_COUNT_
 
@@ -120,6 +121,7 @@ const char *const *conf_choice_words(enum conf_type type)
 	case CONF_TYPE_HUGEPAGES: return hugepages_words;
 	case CONF_TYPE_ECN: return ecn_words;
 	case CONF_TYPE_PROTOCOL: return protocol_words;
+	case CONF_TYPE_CONGESTION: return congestion_words;
 	case CONF_TYPE_STORE: return store_words;
 	default: return NULL;
 	}

@@ -57,6 +57,7 @@ static const char *start_listening(struct proxy *proxy, const struct proxy_confi
 		proxy->listener_users[i] = (struct listener_user){proxy, &proxy->listeners[i]};
 		struct tcp_listener listener = {.local = proxy->listeners[i].addr,
 						.port = proxy->listeners[i].port,
+						.congestion = proxy->listeners[i].congestion,
 						.events = &transport_tcp_events,
 						.accepted = downstream_accepted,
 						.user = &proxy->listener_users[i]};

@@ -35,6 +35,7 @@ struct proxy_listener {
 	struct addr addr; // zero = every address of ours
 	uint16_t port;
 	enum proxy_protocol protocol;
+	enum tcp_congestion congestion;
 };
 
 struct proxy_limits {

@@ -27,6 +27,13 @@ enum tcp_ecn {
 	TCP_ECN_ON,     // and ask for it when we connect
 };
 
+// Congestion control of a connection.
+enum tcp_congestion {
+	TCP_CONGESTION_CUBIC, // RFC 9438
+	TCP_CONGESTION_BBR,   // draft-ietf-ccwg-bbr
+	TCP_CONGESTION_COUNT
+};
+
 struct tcp_limits {
 	uint32_t conn_count;      // connections, all states but TIME-WAIT and half-open
 	uint32_t half_open_count; // SYN-RECEIVED of listeners
@@ -52,7 +59,9 @@ struct tcp_limits {
 	uint32_t orphan_count;        // released and not yet over; 0 = no bound
 	uint32_t orphan_ms;           // an orphan's life before FIN-WAIT-2; 0 = no bound
 	enum tcp_ecn ecn;
-	uint16_t port_first; // ephemeral range, inclusive
+	enum tcp_congestion congestion; // of connections that we open
+	bool is_paced;                  // slow start too: what follows a model always is
+	uint16_t port_first;            // ephemeral range, inclusive
 	uint16_t port_last;
 };
 
@@ -83,7 +92,8 @@ struct tcp_events {
 struct tcp_listener {
 	struct addr local; // zero = any of our addresses of either family
 	uint16_t port;
-	uint16_t backlog; // connections half-open at most; 0 = limits.half_open_count
+	uint16_t backlog;               // connections half-open at most; 0 = limits.half_open_count
+	enum tcp_congestion congestion; // of its connections
 	const struct tcp_events *events;
 	// accepted: a peer's handshake is done. Returns the new connection's user pointer, or NULL
 	// to refuse it (reset, COUNTER_tcp_accept_refused).
@@ -107,6 +117,7 @@ struct tcp_info {
 	bool is_passive;   // the peer opened it
 	bool is_orphan;    // its owner is gone, what it left is still delivered
 	uint32_t srtt_us, rttvar_us, rto_us, cwnd_bytes, ssthresh_bytes;
+	uint64_t pacing_bytes_per_s; // 0 = not paced
 	uint32_t mss, send_window, receive_window;
 	uint32_t queued_bytes, unacked_bytes;  // to send: not yet sent; sent, not acknowledged
 	uint32_t unread_bytes, early_segments; // received: in order, and out of order

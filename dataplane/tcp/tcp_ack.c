@@ -158,7 +158,7 @@ static void inform(struct tcp_conn *conn, const struct tcp_news *news, bool may_
 		.now_us = conn->tcp->now_us,
 		.acked_bytes = news->acked_bytes,
 		.delivered_bytes = news->sent.delivered_bytes,
-		.lost_bytes = news->lost_bytes,
+		.lost_bytes = news->lost_bytes + cc->late_lost_bytes,
 		.in_flight_bytes = tcp_snd_in_flight(conn),
 		.prior_in_flight_bytes = before,
 		.srtt_us = conn->rtt.srtt_us,
@@ -169,8 +169,11 @@ static void inform(struct tcp_conn *conn, const struct tcp_news *news, bool may_
 		.is_in_recovery = conn->recovery != TCP_RECOVERY_NONE,
 	};
 	ack.is_round_start = tcp_rate_sample(&conn->rate, &news->sent, &ack.rate);
-	if (may_grow && ack.acked_bytes)
+	cc->late_lost_bytes = 0;
+	if (cc->ops->wants_all_acks || (may_grow && ack.acked_bytes))
 		cc->ops->acked(cc, &ack);
+	if (!cc->ops->wants_all_acks)
+		tcp_cc_pace(cc, &ack);
 }
 
 // take_ack is what an acceptable ACK does to the send side.

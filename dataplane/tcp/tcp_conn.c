@@ -21,11 +21,21 @@ struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_tuple *tuple)
 	return conn;
 }
 
+static const struct tcp_cc_ops *const algorithms[TCP_CONGESTION_COUNT] = {
+	[TCP_CONGESTION_CUBIC] = &tcp_cc_cubic,
+	[TCP_CONGESTION_BBR] = &tcp_cc_bbr,
+};
+
 void tcp_conn_agree(struct tcp_conn *conn, const struct tcp_agreed *agreed)
 {
+	const struct tcp *tcp = conn->tcp;
+	enum tcp_congestion congestion = tcp->limits.congestion;
+	if (conn->is_passive)
+		congestion = tcp->listenings[conn->listener_index].listener.congestion;
 	conn->agreed = *agreed;
 	tcp_mtu_start(conn);
-	tcp_cc_init(&conn->cc, &tcp_cc_cubic, tcp_conn_mss(conn));
+	conn->cc.is_paced = tcp->limits.is_paced;
+	tcp_cc_init(&conn->cc, algorithms[congestion], tcp_conn_mss(conn));
 }
 
 void tcp_conn_measure(struct tcp_conn *conn, const struct tcp_segment *answer, uint64_t sent_us)

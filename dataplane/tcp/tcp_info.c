@@ -16,6 +16,7 @@ static void fill(const struct tcp_conn *conn, struct tcp_info *info)
 		.cc = conn->cc.ops ? conn->cc.ops->name : "",
 		.is_passive = conn->is_passive,
 		.is_orphan = conn->is_orphan,
+		.pacing_bytes_per_s = conn->cc.pacing_bytes_per_s,
 		.srtt_us = conn->rtt.srtt_us,
 		.rttvar_us = conn->rtt.rttvar_us,
 		.rto_us = tcp_rtt_timeout_us(&conn->rtt),

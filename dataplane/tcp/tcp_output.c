@@ -216,11 +216,14 @@ void tcp_output(struct tcp_conn *conn)
 	struct tcp_pick pick;
 	uint64_t idle_us = conn->tcp->now_us - conn->sent_us;
 	if (seq_equal(conn->una, conn->nxt) && idle_us > tcp_rtt_timeout_us(&conn->rtt))
-		tcp_cc_idle(&conn->cc);
+		conn->cc.ops->idled(&conn->cc);
+	tcp_pace_cut(conn, &room);
 	uint32_t sent = 0;
 	bool has_mbufs = send_mtu_probe(conn, &room);
-	while (sent < TCP_OUTPUT_BURST && has_mbufs && tcp_snd_next(conn, &room, &pick)) {
+	while (sent < TCP_OUTPUT_BURST && has_mbufs && tcp_pace_is_due(conn) &&
+	       tcp_snd_next(conn, &room, &pick)) {
 		has_mbufs = send_pick(conn, &room, &pick);
+		tcp_pace_sent(conn, pick.bytes);
 		sent++;
 	}
 	if (!has_mbufs)

@@ -58,7 +58,7 @@ enum tcp_timer {
 	TCP_TIMER_DELAYED_ACK,
 	TCP_TIMER_KEEPALIVE,
 	TCP_TIMER_ORPHAN, // an orphan's life, in FIN-WAIT-2 its last part
-	TCP_TIMER_OUTPUT, // try again what lacked an mbuf
+	TCP_TIMER_OUTPUT, // send what lacked an mbuf, or waits for its pace
 	TCP_TIMER_COUNT
 };
 
@@ -156,6 +156,7 @@ struct tcp_conn {
 	uint32_t delivered_bytes;   // prr_delivered: reached the peer since
 	uint32_t recovered_bytes;   // prr_out: sent since
 	uint64_t sent_us;           // last time data left
+	uint64_t paced_us;          // no data leaves before this
 	uint32_t window;            // SND.WND in bytes
 	uint32_t window_max;        // largest the peer ever offered
 	uint32_t dup_acks;
@@ -533,6 +534,18 @@ void tcp_output_bare(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_
 // tcp_output_reset answers a segment of no connection with RST (RFC 9293 3.10.7.1).
 void tcp_output_reset(struct tcp *tcp, const struct tcp_tuple *tuple,
 		      const struct tcp_segment *segment);
+
+// -- tcp_pace.c: not faster than congestion control says
+
+// tcp_pace_cut makes room's bursts no larger than a timer tick's worth.
+void tcp_pace_cut(const struct tcp_conn *conn, struct tcp_room *room);
+
+// tcp_pace_is_due is true when data may leave now; when some waits and may not,
+// TCP_TIMER_OUTPUT is set.
+bool tcp_pace_is_due(struct tcp_conn *conn);
+
+// tcp_pace_sent accounts for bytes that left.
+void tcp_pace_sent(struct tcp_conn *conn, uint32_t bytes);
 
 // -- tcp_timer.c
 

@@ -21,7 +21,8 @@ static void begin(struct tcp_conn *conn, enum tcp_recovery recovery)
 // end_rate ends the pacing of RFC 6937: the window is what the loss left of it.
 static void end_rate(struct tcp_conn *conn)
 {
-	if (conn->recovery == TCP_RECOVERY_FAST && conn->agreed.has_sack)
+	if (conn->recovery == TCP_RECOVERY_FAST && conn->agreed.has_sack &&
+	    !conn->cc.ops->wants_all_acks)
 		conn->cc.cwnd_bytes = conn->cc.ssthresh_bytes;
 }
 
@@ -216,7 +217,8 @@ bool tcp_recover_input(struct tcp_conn *conn, struct tcp_news *news)
 
 void tcp_recover_rate(struct tcp_conn *conn, const struct tcp_news *news)
 {
-	if (conn->recovery != TCP_RECOVERY_FAST || !conn->agreed.has_sack)
+	if (conn->recovery != TCP_RECOVERY_FAST || !conn->agreed.has_sack ||
+	    conn->cc.ops->wants_all_acks)
 		return;
 	uint32_t pipe = tcp_snd_in_flight(conn);
 	uint32_t ssthresh = conn->cc.ssthresh_bytes;
@@ -242,6 +244,7 @@ void tcp_recover_reorder(struct tcp_conn *conn)
 	news.lost_bytes = detect(conn, &news);
 	if (news.lost_bytes == 0)
 		return;
+	conn->cc.late_lost_bytes += news.lost_bytes;
 	tcp_recover_rate(conn, &news);
 	tcp_conn_notify(conn, 0);
 }

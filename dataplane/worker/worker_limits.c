@@ -26,6 +26,11 @@ static uint64_t send_memory_bytes(const struct conf *conf)
 	return (uint64_t)conf->dataplane.record_buffers * BUF_BYTES / 2;
 }
 
+static const enum tcp_congestion congestions[] = {
+	[CONF_CONGESTION_CUBIC] = TCP_CONGESTION_CUBIC,
+	[CONF_CONGESTION_BBR] = TCP_CONGESTION_BBR,
+};
+
 struct tcp_limits worker_limits_tcp(const struct conf *conf)
 {
 	static const enum tcp_ecn ecn_words[] = {
@@ -57,6 +62,8 @@ struct tcp_limits worker_limits_tcp(const struct conf *conf)
 		.user_timeout_ms = (uint32_t)conf->tcp.user_timeout_ms,
 		.orphan_count = conf->tcp.orphans,
 		.orphan_ms = (uint32_t)conf->tcp.orphan_life_ms,
+		.is_paced = conf->tcp.is_pacing,
+		.congestion = congestions[conf->tcp.congestion],
 		.port_first = (uint16_t)conf->tcp.port_first,
 		.port_last = (uint16_t)conf->tcp.port_last,
 	};
@@ -186,7 +193,8 @@ uint32_t worker_listeners(const struct conf *conf, struct proxy_listener *out)
 	for (uint32_t i = 0; i < conf->listen_count; i++) {
 		const struct conf_listener *one = &conf->listen[i];
 		out[i] = (struct proxy_listener){one->address, (uint16_t)one->port,
-						 protocols[one->protocol]};
+						 protocols[one->protocol],
+						 congestions[one->congestion]};
 	}
 	return conf->listen_count;
 }
