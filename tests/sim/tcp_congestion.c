@@ -79,7 +79,9 @@ static uint64_t delivered_bytes(struct tcp_world *world, const struct flow *flow
 
 static void slow_start_ends_before_the_queue_is_full(void)
 {
-	struct tcp_world *world = bottleneck(sim_limits(), 7 * BDP_BYTES, 0);
+	struct tcp_limits limits = sim_limits();
+	limits.is_paced = true;
+	struct tcp_world *world = bottleneck(limits, 7 * BDP_BYTES, 0);
 	struct flow flow = {.end = &world->client};
 	struct tcp_info info;
 	world->config.bytes_per_s /= 2;
