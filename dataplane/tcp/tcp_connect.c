@@ -93,7 +93,7 @@ int tcp_connect_to(struct tcp *tcp, const struct tcp_connect *connect, struct po
 	conn->user = connect->user;
 	conn->iss = conn->una = iss;
 	conn->nxt = conn->max = conn->tail = seq_plus(conn->iss, 1);
-	conn->recover = conn->timed_end = conn->ecn_end = conn->nxt;
+	conn->recover = conn->timed_end = conn->nxt;
 	tcp_rack_init(&conn->rack, conn->nxt);
 	conn->agreed.ts_offset = tcp_ts_offset(tcp, &tuple);
 	*id = pool_id_of(&tcp->conns, conn);

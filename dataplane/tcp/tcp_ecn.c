@@ -43,9 +43,12 @@ void tcp_ecn_received(struct tcp_conn *conn, const struct tcp_segment *segment)
 void tcp_ecn_acked(struct tcp_conn *conn, const struct tcp_segment *segment)
 {
 	bool is_told = segment->flags & TCP_ECE && conn->agreed.has_ecn;
-	if (!is_told || seq_before(segment->ack, conn->ecn_end))
+	if (!seq_before(segment->ack, conn->ecn_end))
+		conn->is_reducing = false;
+	if (!is_told || conn->is_reducing)
 		return;
-	conn->ecn_end = conn->nxt; // once a round trip
+	conn->is_reducing = true; // once a round trip
+	conn->ecn_end = conn->nxt;
 	conn->is_reduction_due = true;
 	if (conn->recovery != TCP_RECOVERY_NONE) // a loss has reduced it
 		return;

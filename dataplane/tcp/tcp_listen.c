@@ -104,7 +104,7 @@ struct tcp_conn *tcp_half_make_conn(const struct tcp_half *half)
 	conn->events = tcp->listenings[half->listener_index].listener.events;
 	conn->iss = conn->una = half->iss;
 	conn->nxt = conn->max = conn->tail = seq_plus(half->iss, 1);
-	conn->recover = conn->timed_end = conn->ecn_end = conn->nxt;
+	conn->recover = conn->timed_end = conn->nxt;
 	tcp_rack_init(&conn->rack, conn->nxt);
 	conn->irs = half->irs;
 	conn->rcv_nxt = conn->last_ack = seq_plus(half->irs, 1);

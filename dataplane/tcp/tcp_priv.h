@@ -122,6 +122,7 @@ struct tcp_conn {
 	bool is_ack_due;       // send an ACK in the next output
 	bool is_echo_due;      // RFC 3168: ECE on every segment, until the peer says CWR
 	bool is_reduction_due; // and CWR on our next data
+	bool is_reducing;      // ECE below ecn_end is of the same congestion
 	bool is_fin_queued;    // FIN follows the last queued byte
 	bool is_fin_received;  // in order
 	bool is_room_low;      // owed a writable event
@@ -147,7 +148,7 @@ struct tcp_conn {
 	struct tcp_seq undo_start;  // and began here
 	struct tcp_seq again_start; // of what was sent again first in it
 	struct tcp_seq tail_end;    // TLP.end_seq
-	struct tcp_seq ecn_end;     // ECE is believed again from here on
+	struct tcp_seq ecn_end;     // see is_reducing
 	struct tcp_seq timed_end;   // of the round trip that is measured next
 	uint32_t again_ms;          // low 32 bits of now_us / 1000
 	uint32_t duplicates;        // times that the peer reported one

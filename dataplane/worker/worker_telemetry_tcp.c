@@ -181,6 +181,7 @@ static int add_flow(struct rte_tel_data *data, const struct flows_page *page, ui
 		{"rto_us", info->rto_us},
 		{"cwnd", info->cwnd_bytes},
 		{"ssthresh", info->ssthresh_bytes},
+		{"pacing_bytes_per_s", info->pacing_bytes_per_s},
 		{"mss", info->mss},
 		{"send_window", info->send_window},
 		{"receive_window", info->receive_window},
