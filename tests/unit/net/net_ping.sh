@@ -83,9 +83,12 @@ all_pings() { # NAME
 	check "$1: IPv6 is pinged" pings 2001:db8:1::1
 	check "$1: packets of 1500 bytes pass" pings -s 1472 198.51.100.1
 	check "$1: IPv6 packets of 1500 bytes pass" pings -s 1452 2001:db8:1::1
-	# the kernel puts IPv4 fragments together for net_af_packet, and cuts the result to its frame
-	case $1 in af_packet*) ;; *)
-		check "$1: fragments are put together and sent" pings -s 4000 198.51.100.1 ;;
+	case $1 in
+	af_packet*)
+		number=$((number + 1))
+		echo "ok $number - $1: fragments are put together and sent # SKIP net_af_packet asks the kernel" \
+			"for PACKET_FANOUT_FLAG_DEFRAG, and what that puts together is cut to a frame" ;;
+	*) check "$1: fragments are put together and sent" pings -s 4000 198.51.100.1 ;;
 	esac
 	check "$1: IPv6 fragments are put together and sent" pings -s 4000 2001:db8:1::1
 }
