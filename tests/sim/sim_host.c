@@ -31,6 +31,14 @@ struct sim_memory *sim_memory_new(const char *name, uint32_t mbuf_count, uint32_
 	return memory;
 }
 
+void sim_memory_free(struct sim_memory *memory)
+{
+	rte_mempool_free(memory->mbufs);
+	buf_pool_fini(&memory->bufs);
+	free(memory->block);
+	free(memory);
+}
+
 uint32_t sim_memory_in_use(const struct sim_memory *memory)
 {
 	return rte_mempool_in_use_count(memory->mbufs) + buf_pool_in_use(&memory->bufs);

@@ -60,6 +60,9 @@ void sim_start(void);
 struct sim_memory *sim_memory_new(const char *name, uint32_t mbuf_count, uint32_t large_count,
 				  uint32_t small_count);
 
+// sim_memory_free gives it back: nothing may be in use.
+void sim_memory_free(struct sim_memory *memory);
+
 // sim_memory_in_use counts mbufs and bufs out of their pools.
 uint32_t sim_memory_in_use(const struct sim_memory *memory);
 

@@ -227,6 +227,10 @@ int main(int count, char **arguments)
 	uint64_t failed = 0;
 	for (uint64_t seed = options.first; seed <= options.last; seed++)
 		failed += !run_seed(seed, &options, large, small);
+	for (unsigned host = 0; host < WORKLOAD_HOSTS; host++) {
+		sim_memory_free(large[host]);
+		sim_memory_free(small[host]);
+	}
 	printf("tcp_workload: seeds %lu-%lu, %lu failed\n", options.first, options.last, failed);
 	return failed ? 1 : 0;
 }

@@ -39,6 +39,8 @@ void drill_host_close(struct drill_host *drill)
 		rte_pktmbuf_free(drill->left[i]);
 	sim_host_close(&drill->host);
 	sim_link_free(drill->link);
+	sim_memory_free(drill->host.memory);
+	sim_memory_free(drill->wire_memory);
 }
 
 static void transmit(struct drill_host *drill, struct rte_mbuf *mbuf)
