@@ -90,7 +90,9 @@ bool tcp_mtu_told(struct tcp_conn *conn, uint32_t told)
 		return false;
 	uint32_t mss = MAX(told, MTU_FLOOR4) - headers_bytes(conn);
 	if (mtu->probe_mss > mss && mss >= conn->agreed.send_mss) { // it was about the probe
-		mtu->high = (uint16_t)mss;
+		mtu->high = (uint16_t)mss; // and is what to try next (RFC 8899 4.6.2)
+		mtu->is_top_tried = false;
+		mtu->tries = 0;
 		return true;
 	}
 	if (mss >= conn->agreed.send_mss)
@@ -224,7 +226,8 @@ bool tcp_mtu_excuses(struct tcp_conn *conn)
 	if (!mtu->probe_mss)
 		return mtu->is_excused && is_alone;
 	tcp_count(conn->tcp, COUNTER_tcp_mtu_probes_lost);
-	if (++mtu->tries >= TRIES) {
+	bool is_told = mtu->high < mtu->probe_mss; // by ICMP, why it was lost
+	if (!is_told && ++mtu->tries >= TRIES) {
 		mtu->high = mtu->probe_mss - 1;
 		mtu->is_top_tried = true;
 		mtu->tries = 0;

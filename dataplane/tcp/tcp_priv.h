@@ -53,6 +53,7 @@ enum tcp_state { TCP_STATES(X) TCP_STATE_COUNT };
 enum tcp_timer {
 	TCP_TIMER_REORDER, // RFC 8985 6.2: something may be lost by now
 	TCP_TIMER_TAIL,    // RFC 8985 7: probe for a lost tail; before RTO, which it puts off
+	TCP_TIMER_USER,    // nothing was acknowledged for limits.user_timeout_ms (RFC 9293 3.8.3)
 	TCP_TIMER_RTO,
 	TCP_TIMER_PERSIST,
 	TCP_TIMER_DELAYED_ACK,

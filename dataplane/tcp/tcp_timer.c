@@ -42,8 +42,6 @@ static void expire_rto(struct tcp_conn *conn)
 		resend_syn(conn);
 		return;
 	}
-	if (give_up_stalled(conn, conn->tcp->limits.user_timeout_ms, COUNTER_tcp_user_timed_out))
-		return;
 	if (give_up(conn, conn->tcp->limits.retries, COUNTER_tcp_timed_out))
 		return;
 	tcp_count(conn->tcp, COUNTER_tcp_rto_expiries);
@@ -51,6 +49,21 @@ static void expire_rto(struct tcp_conn *conn)
 	tcp_recover_expired(conn);
 	tcp_rtt_back_off(&conn->rtt);
 	tcp_conn_notify(conn, 0);
+}
+
+// watch_user sets the clock of what is in flight; it is moved on lazily, by expire_user.
+static void watch_user(struct tcp_conn *conn)
+{
+	uint32_t limit_ms = conn->tcp->limits.user_timeout_ms;
+	if (limit_ms)
+		tcp_timer_set(conn, TCP_TIMER_USER, conn->progress_us + limit_ms * 1000ull);
+}
+
+static void expire_user(struct tcp_conn *conn)
+{
+	uint32_t limit_ms = conn->tcp->limits.user_timeout_ms;
+	if (!give_up_stalled(conn, limit_ms, COUNTER_tcp_user_timed_out))
+		watch_user(conn);
 }
 
 static void expire_persist(struct tcp_conn *conn)
@@ -111,6 +124,7 @@ static void expire_output(struct tcp_conn *conn)
 static void (*const expire[TCP_TIMER_COUNT])(struct tcp_conn *conn) = {
 	[TCP_TIMER_REORDER] = tcp_recover_reorder,
 	[TCP_TIMER_TAIL] = tcp_tail_expired,
+	[TCP_TIMER_USER] = expire_user,
 	[TCP_TIMER_RTO] = expire_rto,
 	[TCP_TIMER_PERSIST] = expire_persist,
 	[TCP_TIMER_DELAYED_ACK] = expire_delayed_ack,
@@ -188,9 +202,12 @@ void tcp_timer_update(struct tcp_conn *conn)
 		tcp_timer_clear(conn, TCP_TIMER_PERSIST);
 		if (!tcp_timer_is_set(conn, TCP_TIMER_RTO))
 			tcp_timer_set(conn, TCP_TIMER_RTO, due_us);
+		if (!tcp_timer_is_set(conn, TCP_TIMER_USER))
+			watch_user(conn);
 		tcp_tail_update(conn);
 		return;
 	}
+	tcp_timer_clear(conn, TCP_TIMER_USER);
 	tcp_timer_clear(conn, TCP_TIMER_RTO);
 	tcp_timer_clear(conn, TCP_TIMER_TAIL);
 	if (!tcp_snd_has_more(conn))

@@ -188,22 +188,25 @@ static void note(struct segment_bed *bed, const struct segment_frame *frame)
 	flow->has_our_ts = true;
 }
 
-// keep stores a segment until the script looks at it.
+// keep stores what left until the script looks at it.
 static void keep(struct segment_bed *bed, struct segment_frame frame)
 {
-	note(bed, &frame);
+	if (!frame.icmp)
+		note(bed, &frame);
 	if (bed->packet_count == SEGMENT_PACKETS) {
 		bed->overrun_count++;
 		return;
 	}
 	uint8_t *payload = malloc(frame.payload_bytes + 1);
 	CHECK(payload);
-	memcpy(payload, frame.payload, frame.payload_bytes);
+	if (frame.payload_bytes)
+		memcpy(payload, frame.payload, frame.payload_bytes);
 	frame.payload = payload;
 	bed->packet[bed->packet_count++] = (struct segment_packet){bed->now_us, frame};
 }
 
-// take looks at a frame that left our stack: a segment, or a question for the peer's address.
+// take looks at a frame that left our stack: a segment, an ICMP error, or a question for the peer's
+// address.
 static void take(struct segment_bed *bed, struct rte_mbuf *mbuf)
 {
 	static uint8_t data[SEGMENT_FRAME_BYTES];
@@ -215,7 +218,8 @@ static void take(struct segment_bed *bed, struct rte_mbuf *mbuf)
 	uint32_t answer_bytes = segment_frame_resolve(&bed->ends, at, bytes, answer);
 	if (answer_bytes)
 		segment_bed_inject(bed, answer, answer_bytes);
-	else if (segment_frame_read(&bed->ends, at, bytes, &frame))
+	else if (segment_frame_read(&bed->ends, at, bytes, &frame) ||
+		 segment_frame_icmp_read(&bed->ends, at, bytes, &frame))
 		keep(bed, frame);
 	rte_pktmbuf_free(mbuf);
 }

@@ -79,6 +79,8 @@ static bool are_flags_right(uint8_t expected, uint8_t got)
 static const char *difference(const struct segment_flow *flow, const struct segment_spec *spec,
 			      const struct segment_frame *got)
 {
+	if (got->icmp)
+		return "an ICMP error";
 	if (got->destination_port != flow->peer_port || got->source_port != flow->our_port)
 		return "ports";
 	if (!got->is_checksum_good)
@@ -128,11 +130,29 @@ static bool await(struct segment_run *run)
 	return true;
 }
 
+// expect_icmp takes the name of an error that leaves for the peer.
+static bool expect_icmp(struct segment_run *run, struct segment_words *words)
+{
+	const char *name = segment_words_take(words);
+	char text[SEGMENT_LINE_BYTES];
+	if (!await(run))
+		return false;
+	const struct segment_frame *got = &segment_bed_next(run->bed)->frame;
+	if (!got->icmp || strcmp(got->icmp, name) != 0 || !got->is_checksum_good)
+		return segment_fail(run, "no such ICMP error: what left is\n#     > %s",
+				    segment_format(run->flow, got, true, text));
+	segment_note(run, "> icmp %s", name);
+	segment_bed_took(run->bed);
+	return true;
+}
+
 bool segment_do_expect(struct segment_run *run, struct segment_words *words)
 {
 	struct segment_spec spec;
 	char text[SEGMENT_LINE_BYTES];
 	segment_open(run);
+	if (segment_words_accept(words, "icmp"))
+		return expect_icmp(run, words);
 	if (!segment_spec_read(run, words, &spec) || !await(run))
 		return false;
 	const struct segment_frame *got = &segment_bed_next(run->bed)->frame;

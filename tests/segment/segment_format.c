@@ -75,6 +75,10 @@ const char *segment_format(const struct segment_flow *flow, const struct segment
 	uint32_t ack_base = is_ours ? flow->peer_isn : flow->our_isn;
 	uint32_t seq = frame->seq - seq_base;
 	out[0] = '\0';
+	if (frame->icmp) {
+		put(out, "icmp %s", frame->icmp);
+		return out;
+	}
 	put_flags(frame->flags, out);
 	put(out, " %d:%d", (int32_t)seq, (int32_t)(seq + frame->payload_bytes));
 	if (frame->flags & SEGMENT_ACK)

@@ -56,6 +56,7 @@ struct segment_frame {
 	uint16_t window, urgent;
 	uint8_t ttl, ecn; // ecn: the two bits of IP
 	bool has_df, is_checksum_good;
+	const char *icmp; // name of an ICMP error, which is no segment; NULL: it is one
 	struct segment_option option[SEGMENT_OPTIONS];
 	unsigned option_count;
 	const uint8_t *payload;
@@ -67,7 +68,7 @@ struct segment_frame {
 
 // What an ICMP error says, and about which segment of ours.
 struct segment_icmp {
-	const char *error; // net host protocol port admin too-big time parameter quench
+	const char *error; // net host protocol port admin too-big time reassembly parameter ...
 	uint32_t mtu;
 	uint32_t seq;
 	uint16_t our_port, peer_port;
@@ -87,6 +88,11 @@ bool segment_frame_read(const struct segment_ends *ends, const uint8_t *at, uint
 // no such error.
 uint32_t segment_frame_icmp(const struct segment_ends *ends, const struct segment_icmp *icmp,
 			    uint8_t *out);
+
+// segment_frame_icmp_read takes an ICMP error of ours apart, which is right when it quotes a packet
+// of the peer and its checksum is good; false when it is none.
+bool segment_frame_icmp_read(const struct segment_ends *ends, const uint8_t *at, uint32_t bytes,
+			     struct segment_frame *frame);
 
 // segment_frame_resolve answers an ARP request or a neighbour solicitation for the peer; returns
 // the answer's length at out, 0 when at is none.

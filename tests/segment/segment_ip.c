@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// IP, ICMP and address resolution of the scripts' peer; see segment_ip.h and segment_frame.h.
+// IP and address resolution of the scripts' peer; see segment_ip.h and segment_frame.h.
 #include "segment_ip.h"
 
 #include "check.h"
@@ -22,14 +22,14 @@ uint32_t segment_get(const uint8_t *at, unsigned bytes)
 	return value;
 }
 
-static uint32_t add(uint32_t sum, const uint8_t *at, uint32_t bytes)
+uint32_t segment_ip_add(uint32_t sum, const uint8_t *at, uint32_t bytes)
 {
 	for (uint32_t i = 0; i < bytes; i++)
 		sum += i % 2 ? at[i] : (uint32_t)at[i] << 8;
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-static uint16_t fold(uint32_t sum)
+uint16_t segment_ip_fold(uint32_t sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t) ~((sum & 0xffff) + (sum >> 16));
@@ -60,7 +60,7 @@ uint32_t segment_ip_put(const struct segment_ends *ends, const struct segment_ip
 	segment_put(at + 8, (uint32_t)ttl << 24 | (uint32_t)ip->protocol << 16, 4);
 	memcpy(at + 12, ends->peer_v4, 4);
 	memcpy(at + 16, ends->our_v4, 4);
-	segment_put(at + 10, fold(add(0, at, 20)), 2);
+	segment_put(at + 10, segment_ip_fold(segment_ip_add(0, at, 20)), 2);
 	return ETHERNET + 20 + ip->bytes;
 }
 
@@ -78,7 +78,7 @@ bool segment_ip_get(const struct segment_ends *ends, const uint8_t *at, uint32_t
 		ip->ttl = header[7];
 		ip->ecn = (header[1] >> 4) & 3;
 	} else {
-		CHECK(header[0] == 0x45 && fold(add(0, header, 20)) == 0);
+		CHECK(header[0] == 0x45 && segment_ip_fold(segment_ip_add(0, header, 20)) == 0);
 		ip->bytes = segment_get(header + 2, 2) - 20;
 		ip->ttl = header[8];
 		ip->ecn = header[1] & 3;
@@ -92,73 +92,15 @@ uint16_t segment_ip_checksum(const struct segment_ends *ends, const struct segme
 {
 	uint32_t sum = ip->protocol + ip->bytes;
 	if (ends->is_v6) {
-		sum = add(sum, is_from_peer ? ends->peer_v6 : ends->our_v6, 16);
-		sum = add(sum, is_from_peer ? ends->our_v6 : ends->peer_v6, 16);
+		sum = segment_ip_add(sum, is_from_peer ? ends->peer_v6 : ends->our_v6, 16);
+		sum = segment_ip_add(sum, is_from_peer ? ends->our_v6 : ends->peer_v6, 16);
 	} else {
-		sum = add(sum, is_from_peer ? ends->peer_v4 : ends->our_v4, 4);
-		sum = add(sum, is_from_peer ? ends->our_v4 : ends->peer_v4, 4);
+		sum = segment_ip_add(sum, is_from_peer ? ends->peer_v4 : ends->our_v4, 4);
+		sum = segment_ip_add(sum, is_from_peer ? ends->our_v4 : ends->peer_v4, 4);
 	}
 	for (uint32_t done = 0; done < ip->bytes; done += 1024)
-		sum = add(sum, at + done, MIN(ip->bytes - done, 1024u));
-	return fold(sum);
-}
-
-struct error {
-	const char *name;
-	uint8_t type4, code4, type6, code6; // type 0: the family has none
-};
-
-static const struct error errors[] = {
-	{"net", 3, 0, 1, 0},          {"host", 3, 1, 1, 3},       {"protocol", 3, 2, 4, 1},
-	{"port", 3, 3, 1, 4},         {"too-big", 3, 4, 2, 0},    {"admin", 3, 13, 1, 1},
-	{"time", 11, 0, 3, 0},        {"parameter", 12, 0, 4, 0}, {"quench", 4, 0, 0, 0},
-	{"route-failed", 3, 5, 0, 0},
-};
-
-// put_quoted writes our packet's IP header and the first 8 bytes of TCP, as a router quotes it;
-// returns its length.
-static uint32_t put_quoted(const struct segment_ends *ends, const struct segment_icmp *icmp,
-			   uint8_t *at)
-{
-	uint8_t frame[ETHERNET + 40];
-	struct segment_ends turned = *ends;
-	memcpy(turned.peer_v4, ends->our_v4, 4);
-	memcpy(turned.our_v4, ends->peer_v4, 4);
-	memcpy(turned.peer_v6, ends->our_v6, 16);
-	memcpy(turned.our_v6, ends->peer_v6, 16);
-	struct segment_ip ip = {.protocol = 6, .bytes = 1000};
-	segment_ip_put(&turned, &ip, frame);
-	uint32_t bytes = segment_ip_offset(ends) - ETHERNET;
-	memcpy(at, frame + ETHERNET, bytes);
-	segment_put(at + bytes, icmp->our_port, 2);
-	segment_put(at + bytes + 2, icmp->peer_port, 2);
-	segment_put(at + bytes + 4, icmp->seq, 4);
-	return bytes + 8;
-}
-
-uint32_t segment_frame_icmp(const struct segment_ends *ends, const struct segment_icmp *icmp,
-			    uint8_t *out)
-{
-	const struct error *error = NULL;
-	for (size_t i = 0; i < ARRAY_LEN(errors); i++)
-		if (strcmp(errors[i].name, icmp->error) == 0)
-			error = &errors[i];
-	if (!error || (ends->is_v6 && error->type6 == 0))
-		return 0;
-	uint8_t *at = out + segment_ip_offset(ends);
-	memset(at, 0, 8);
-	at[0] = ends->is_v6 ? error->type6 : error->type4;
-	at[1] = ends->is_v6 ? error->code6 : error->code4;
-	if (ends->is_v6)
-		segment_put(at + 4, icmp->mtu, 4);
-	else
-		segment_put(at + 6, icmp->mtu, 2);
-	struct segment_ip ip = {.protocol = ends->is_v6 ? 58 : 1};
-	ip.bytes = 8 + put_quoted(ends, icmp, at + 8);
-	uint16_t sum =
-		ends->is_v6 ? segment_ip_checksum(ends, &ip, at, true) : fold(add(0, at, ip.bytes));
-	segment_put(at + 2, sum, 2);
-	return segment_ip_put(ends, &ip, out);
+		sum = segment_ip_add(sum, at + done, MIN(ip->bytes - done, 1024u));
+	return segment_ip_fold(sum);
 }
 
 static uint32_t answer_arp(const struct segment_ends *ends, const uint8_t *at, uint8_t *out)

@@ -30,3 +30,8 @@ bool segment_ip_get(const struct segment_ends *ends, const uint8_t *at, uint32_t
 // the sum, except that is_from_peer names whose addresses come first.
 uint16_t segment_ip_checksum(const struct segment_ends *ends, const struct segment_ip *ip,
 			     const uint8_t *at, bool is_from_peer);
+
+// segment_ip_add adds bytes bytes (<= 1024) at at to an Internet checksum's sum (RFC 1071);
+// segment_ip_fold makes the checksum of it.
+uint32_t segment_ip_add(uint32_t sum, const uint8_t *at, uint32_t bytes);
+uint16_t segment_ip_fold(uint32_t sum);

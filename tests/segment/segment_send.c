@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `<`: the peer sends a segment or an ICMP error; `hold` and `go` make several arrive in one burst.
+#include "segment_cut.h"
 #include "segment_spec.h"
 
 #include "check.h"
@@ -102,9 +103,10 @@ static bool send_segment(struct segment_run *run, struct segment_words *words)
 {
 	static uint8_t out[SEGMENT_FRAME_BYTES], payload[SEGMENT_FRAME_BYTES];
 	struct segment_flow *flow = run->flow;
+	struct segment_cut cut;
 	struct segment_spec spec;
 	char text[SEGMENT_LINE_BYTES];
-	if (!segment_spec_read(run, words, &spec))
+	if (!segment_cut_read(run, words, &cut) || !segment_spec_read(run, words, &spec))
 		return false;
 	struct segment_frame frame = {
 		.source_port = flow->peer_port,
@@ -124,8 +126,13 @@ static bool send_segment(struct segment_run *run, struct segment_words *words)
 	fill_options(run, &spec, &frame);
 	fill_payload(&spec, payload);
 	uint32_t bytes = segment_frame_write(&run->bed->ends, &frame, out);
-	segment_note(run, "< %s", segment_format(flow, &frame, false, text));
-	return launch(run, out, bytes);
+	segment_format(flow, &frame, false, text);
+	if (cut.is_part || cut.header_count)
+		segment_note(run, "%s (%s)", run->text, text);
+	else
+		segment_note(run, "< %s", text);
+	bytes = segment_cut_apply(run, &cut, out, bytes);
+	return bytes && launch(run, out, bytes);
 }
 
 // send_icmp takes ERROR [mtu N] about SEQ.

@@ -255,7 +255,8 @@ static bool is_sending_watched(const struct tcp_conn *conn)
 {
 	for (unsigned timer = 0; timer < TCP_TIMER_COUNT; timer++) {
 		bool is_of_output = timer != TCP_TIMER_DELAYED_ACK &&
-				    timer != TCP_TIMER_KEEPALIVE && timer != TCP_TIMER_ORPHAN;
+				    timer != TCP_TIMER_KEEPALIVE && timer != TCP_TIMER_ORPHAN &&
+				    timer != TCP_TIMER_USER;
 		if (is_of_output && conn->deadline_us[timer] != TCP_NEVER)
 			return true;
 	}
@@ -274,6 +275,9 @@ static const char *check_stall(const struct tcp_conn *conn)
 	RULE(!conn->pending, "an event is pending and nobody will tell it");
 	RULE(conn->ack_segments == 0 || tcp_timer_is_set(conn, TCP_TIMER_DELAYED_ACK),
 	     "a delayed ACK has no timer");
+	RULE(!conn->tcp->limits.user_timeout_ms || !is_synchronized(conn) ||
+		     !seq_before(conn->una, conn->nxt) || tcp_timer_is_set(conn, TCP_TIMER_USER),
+	     "what is in flight has no user timeout");
 	RULE(conn->state != TCP_FIN_WAIT_2 || !conn->is_orphan ||
 		     tcp_timer_is_set(conn, TCP_TIMER_ORPHAN),
 	     "an orphan in FIN-WAIT-2 has no timer");
