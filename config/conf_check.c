@@ -47,6 +47,7 @@ static void check_powers(const struct conf *conf, const config_t *config,
 		const char *path;
 		uint64_t value;
 	} keys[] = {
+		{"access_log.ring", conf->access_log.ring_bytes},
 		{"channel.ring", conf->channel.ring_bytes},
 		{"channel.events", conf->channel.events_bytes},
 		{"dataplane.handoff", conf->dataplane.handoff},

@@ -4,6 +4,7 @@
 // of our own in exchange_reply.c.
 #include "exchange.h"
 
+#include "access.h"
 #include "forward.h"
 #include "proxy_priv.h"
 #include "relay.h"
@@ -18,6 +19,12 @@ const char *exchange_state_text(enum exchange_state state)
 #undef X
 	};
 	return state < EXCHANGE_STATE_COUNT ? texts[state] : "?";
+}
+
+uint32_t exchange_age_us(const struct exchange *exchange)
+{
+	uint64_t age_us = exchange->proxy->now_us - exchange->started_us;
+	return (uint32_t)MIN(MAX(age_us, 1u), UINT32_MAX);
 }
 
 void exchange_set_deadline(struct exchange *exchange, uint32_t ms)
@@ -176,6 +183,8 @@ void exchange_sent(struct exchange *exchange)
 	// What the last pull lent has gone, too.
 	counter_add(exchange->proxy->counters, COUNTER_exchange_response_bytes,
 		    exchange->response_lent);
+	exchange->response_bytes += exchange->response_lent;
+	access_note(exchange, exchange->state == EXCHANGE_REPLY ? exchange->reason : COUNTER_COUNT);
 	// An answer before the end of its request: the rest of the request is of no use.
 	if (!exchange->is_request_ended)
 		http_reset(down->transport.http, exchange->down_stream);
@@ -188,6 +197,7 @@ void exchange_break(struct exchange *exchange, enum counter reason)
 	counter_inc(exchange->proxy->counters, reason);
 	journal_add(exchange->proxy->journal, exchange->proxy->now_us, "exchange broken",
 		    (uint64_t)reason, exchange->state);
+	access_note(exchange, reason);
 	if (exchange->down) {
 		http_reset(exchange->down->transport.http, exchange->down_stream);
 		transport_touch(&exchange->down->transport);
@@ -198,6 +208,7 @@ void exchange_break(struct exchange *exchange, enum counter reason)
 void exchange_client_gone(struct exchange *exchange, enum counter reason)
 {
 	counter_inc(exchange->proxy->counters, reason);
+	access_note(exchange, reason);
 	exchange_free(exchange);
 }
 
@@ -219,6 +230,7 @@ void exchange_start(struct exchange *exchange)
 		request->scheme = protocol == PROXY_LISTEN_HTTPS ? SLICE("https") : SLICE("http");
 	exchange->host = host_of(request->authority);
 	exchange->path = slice_head(request->target, slice_find(request->target, '?'));
+	trace_begin(&exchange->trace, request, exchange->proxy->random);
 	if (exchange->host.bytes == 0 || exchange->host.bytes >= RECORD_HOST_BYTES)
 		exchange_reply(exchange, COUNTER_exchange_bad_host);
 	else if (protocol == PROXY_LISTEN_REDIRECT)

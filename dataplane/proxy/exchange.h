@@ -13,6 +13,7 @@
 #include "list.h"
 #include "pool.h"
 #include "route.h"
+#include "trace.h"
 #include "wheel.h"
 
 struct proxy;
@@ -51,6 +52,9 @@ struct exchange {
 	struct wheel_timer timer;
 	uint64_t started_us;
 	uint64_t moved_us; // state changed, or bytes of a body passed
+	struct trace trace;
+	uint32_t sent_us, answered_us; // since started_us, 0: never; see access.h
+	uint64_t request_bytes, response_bytes;
 
 	struct buf *head_buf; // memory of the request and of trailers
 	struct arena arena;   // in head_buf
@@ -156,6 +160,9 @@ void exchange_sent(struct exchange *exchange);
 
 // exchange_set_deadline ends the exchange's present state after ms.
 void exchange_set_deadline(struct exchange *exchange, uint32_t ms);
+
+// exchange_age_us is how long the exchange has lived: at least 1, at most UINT32_MAX µs.
+uint32_t exchange_age_us(const struct exchange *exchange);
 
 // exchange_status_of is the status with which a reason (exchange.def) is answered.
 uint16_t exchange_status_of(enum counter reason);

@@ -33,6 +33,7 @@ static void send_head(struct exchange *exchange, const struct http_message *mess
 {
 	struct downstream *down = exchange->down;
 	exchange->status = message->status;
+	exchange->answered_us = exchange_age_us(exchange);
 	exchange->is_response_begun = true;
 	exchange->is_response_ended = true;
 	if (http_respond(down->transport.http, exchange->down_stream, message, has_body) != 0) {

@@ -96,6 +96,7 @@ void exchange_send(struct exchange *exchange)
 	exchange->is_first_look = up->served_count == 1 && !up->transport.tls &&
 				  limits->connect_timeout_ms < limits->response_timeout_ms;
 	exchange->state = EXCHANGE_RESPONSE;
+	exchange->sent_us = exchange_age_us(exchange);
 	exchange_set_deadline(exchange, exchange->is_first_look ? limits->connect_timeout_ms
 								: limits->response_timeout_ms);
 	transport_touch(&up->transport);
@@ -224,6 +225,7 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 		return;
 	}
 	exchange->state = EXCHANGE_RELAY;
+	exchange->answered_us = exchange_age_us(exchange);
 	exchange->status = response->status;
 	exchange->is_response_begun = true;
 	if (http_respond(exchange->down->transport.http, exchange->down_stream, &out, !is_end) !=

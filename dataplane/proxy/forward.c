@@ -2,12 +2,12 @@
 // Fields that a proxy adds and removes on the way; see forward.h.
 #include "forward.h"
 
-#include "cache_status.h"
 #include "proxy_priv.h"
 
 #include "check.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 enum { FIELDS_ADDED_MAX = 8, VALUE_BYTES_MAX = 1024 };
 
@@ -137,33 +137,44 @@ static int add_forwarded(struct exchange *exchange, struct http_message *out)
 	return error ? ENOMEM : 0;
 }
 
+// add_trace hands the trace on; tracestate is the caller's word about a trace that goes on.
+static int add_trace(struct exchange *exchange, struct http_message *out)
+{
+	char text[TRACE_PARENT_BYTES];
+	trace_format(&exchange->trace, text);
+	return add(out, SLICE("traceparent"),
+		   arena_copy(&exchange->proxy->scratch, slice_of(text, sizeof(text))));
+}
+
 int forward_request(struct exchange *exchange, struct http_message *out)
 {
-	static const struct slice replaced[] = {SLICE("via"), SLICE("x-forwarded-for"),
-						SLICE("x-forwarded-proto"), SLICE("forwarded"),
-						SLICE("expect")};
+	// The last is left where the caller's trace goes on.
+	static const struct slice replaced[] = {
+		SLICE("x-forwarded-for"), SLICE("x-forwarded-proto"),
+		SLICE("forwarded"),       SLICE("via"),
+		SLICE("expect"),          SLICE("traceparent"),
+		SLICE("tracestate")};
+	enum { FORWARDED_COUNT = 3 };
 	const struct role *role = exchange->proxy->role;
 	const struct http_message *request = &exchange->request;
-	static const struct slice kept_forwarded[] = {SLICE("via"), SLICE("expect")};
-	int error = role->is_first ? begin(exchange, request, replaced, ARRAY_LEN(replaced), out)
-				   : begin(exchange, request, kept_forwarded,
-					   ARRAY_LEN(kept_forwarded), out);
-	if (error)
-		return error;
+	size_t first = role->is_first ? 0 : FORWARDED_COUNT;
+	size_t count = ARRAY_LEN(replaced) - exchange->trace.is_taken - first;
+	if (begin(exchange, request, replaced + first, count, out) != 0)
+		return ENOMEM;
 	out->expects_continue = false;
 	if (role->is_first && add_forwarded(exchange, out) != 0)
+		return ENOMEM;
+	if (add_trace(exchange, out) != 0)
 		return ENOMEM;
 	return add_via(exchange, request, out);
 }
 
-// add_cache_status says what the cache did (edge only; other nodes have none).
-static int add_cache_status(struct exchange *exchange, const struct http_message *from,
-			    struct http_message *out)
+size_t forward_cache_status(const struct exchange *exchange, uint16_t forward_status, char *out,
+			    size_t room)
 {
-	struct proxy *proxy = exchange->proxy;
+	const struct proxy *proxy = exchange->proxy;
 	if (!proxy->role->is_caching)
 		return 0;
-	char text[VALUE_BYTES_MAX / 2];
 	struct cache_status status = {
 		.node = proxy->node,
 		.answer = &exchange->answer,
@@ -172,12 +183,38 @@ static int add_cache_status(struct exchange *exchange, const struct http_message
 		.is_collapsed = exchange->is_collapsed,
 		.forward_status = exchange->answer.object || exchange->state == EXCHANGE_REPLY
 					  ? 0
-					  : from->status,
+					  : forward_status,
 	};
-	size_t bytes = cache_status_format(&status, text, sizeof(text));
+	return cache_status_format(&status, out, room);
+}
+
+// add_cache_status says what the cache did (edge only; other nodes have none).
+static int add_cache_status(struct exchange *exchange, const struct http_message *from,
+			    struct http_message *out)
+{
+	struct proxy *proxy = exchange->proxy;
+	char text[CACHE_STATUS_BYTES];
+	if (!proxy->role->is_caching)
+		return 0;
+	size_t bytes = forward_cache_status(exchange, from->status, text, sizeof(text));
 	struct slice own = arena_copy(&proxy->scratch, slice_of(text, bytes));
 	return add(out, SLICE("cache-status"),
 		   join_all(&proxy->scratch, from, SLICE("cache-status"), own));
+}
+
+// add_server_timing tells how long this node took until now (Server Timing, W3C), behind what the
+// nodes before it said.
+static int add_server_timing(struct exchange *exchange, struct http_message *out)
+{
+	char text[32];
+	struct arena *arena = &exchange->proxy->scratch;
+	if (!exchange->proxy->limits.has_server_timing)
+		return 0;
+	uint32_t age_us = exchange_age_us(exchange);
+	int bytes = snprintf(text, sizeof(text), ";dur=%u.%03u", age_us / 1000, age_us % 1000);
+	const struct slice parts[] = {slice_str(exchange->proxy->node),
+				      slice_of(text, (size_t)bytes)};
+	return add(out, SLICE("server-timing"), glue(arena, parts, ARRAY_LEN(parts)));
 }
 
 static int add_date(struct exchange *exchange, const struct http_message *from,
@@ -197,7 +234,10 @@ int forward_response(struct exchange *exchange, const struct http_message *respo
 	int error = begin(exchange, response, replaced, ARRAY_LEN(replaced), out);
 	if (error)
 		return error;
-	if (add_via(exchange, response, out) != 0 || add_date(exchange, response, out) != 0)
+	error |= add_via(exchange, response, out);
+	error |= add_date(exchange, response, out);
+	error |= add_server_timing(exchange, out);
+	if (error)
 		return ENOMEM;
 	return add_cache_status(exchange, response, out);
 }
@@ -223,7 +263,7 @@ int forward_object(struct exchange *exchange, struct http_message *out)
 	out->is_chunked = false;
 	out->content_length = is_304 ? HTTP_LENGTH_NONE : cache_object_bytes(answer->object);
 	struct slice age = number(&exchange->proxy->scratch, answer->age_s);
-	if (add(out, SLICE("age"), age) != 0)
+	if (add(out, SLICE("age"), age) != 0 || add_server_timing(exchange, out) != 0)
 		return ENOMEM;
 	return add_cache_status(exchange, stored, out);
 }
@@ -239,6 +279,7 @@ int forward_reply(struct exchange *exchange, uint16_t status, struct slice locat
 	error |= add(out, SLICE("content-type"), SLICE("text/plain; charset=utf-8"));
 	error |= add(out, SLICE("cache-control"), SLICE("no-store"));
 	error |= add_date(exchange, &empty, out);
+	error |= add_server_timing(exchange, out);
 	error |= add_cache_status(exchange, &empty, out);
 	if (location.bytes)
 		error |= add(out, SLICE("location"), location);

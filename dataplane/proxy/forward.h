@@ -4,6 +4,7 @@
 // scratch memory: valid until the next one is built.
 #pragma once
 
+#include "cache_status.h"
 #include "exchange.h"
 
 // forward_request builds the request for the next node. Returns 0, or ENOMEM when it does not fit.
@@ -15,6 +16,12 @@ int forward_response(struct exchange *exchange, const struct http_message *respo
 
 // forward_object builds the response for the client out of a stored one (a hit, or a 304).
 int forward_object(struct exchange *exchange, struct http_message *out);
+
+// forward_cache_status writes the words of Cache-Status (RFC 9211) about the exchange into out;
+// forward_status is that of the next node's response. Returns their length; 0 where there is no
+// cache, or room bytes do not suffice.
+size_t forward_cache_status(const struct exchange *exchange, uint16_t forward_status, char *out,
+			    size_t room);
 
 // forward_reply builds an answer of our own: status, a text body, and location when it is not
 // empty.

@@ -20,6 +20,7 @@
 #include "wheel.h"
 
 struct proxy; // one a worker
+struct access_entry;
 
 enum proxy_role { PROXY_EDGE, PROXY_GATEWAY, PROXY_SIDECAR, PROXY_ROLE_COUNT };
 
@@ -54,6 +55,9 @@ struct proxy_limits {
 	uint32_t response_timeout_ms;   // request sent to response head
 	uint32_t body_idle_timeout_ms;  // no byte of a body in either direction
 	uint32_t linger_ms;             // after our FIN, for the peer's
+	uint32_t access_sample;         // one in so many good exchanges is logged
+	bool access_query;              // the log keeps what follows '?'
+	bool has_server_timing;         // responses tell how long this node took
 	struct http_limits http;        // downstream and upstream connections
 };
 
@@ -63,6 +67,9 @@ struct proxy_callbacks {
 	bool (*lookup)(void *user, struct slice host);
 	// endpoint_failed tells control: failure_count tries in a row failed.
 	void (*endpoint_failed)(void *user, uint32_t endpoint_id, uint32_t failure_count);
+	// access takes an entry of the access log with its texts, borrowed for the call; NULL:
+	// nobody wants it.
+	void (*access)(void *user, const struct access_entry *entry, const struct slice *texts);
 	void *user;
 };
 

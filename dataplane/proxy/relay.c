@@ -43,6 +43,7 @@ void relay_wake_upstream(struct exchange *exchange)
 bool relay_request(struct exchange *exchange, struct slice bytes)
 {
 	counter_add(exchange->proxy->counters, COUNTER_exchange_request_bytes, bytes.bytes);
+	exchange->request_bytes += bytes.bytes;
 	if (fifo_write(&exchange->request_body, bytes) < bytes.bytes)
 		return false;
 	relay_wake_upstream(exchange);
@@ -88,6 +89,7 @@ static void return_response_credit(struct exchange *exchange)
 	size_t bytes = exchange->response_lent;
 	exchange->response_lent = 0;
 	counter_add(exchange->proxy->counters, COUNTER_exchange_response_bytes, bytes);
+	exchange->response_bytes += bytes;
 	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
 	if (exchange->state == EXCHANGE_REPLY)
 		return;

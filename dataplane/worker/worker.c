@@ -3,7 +3,9 @@
 // due is done next, so that all of it leaves in the same turn.
 #include "worker.h"
 
+#include "access.h"
 #include "check.h"
+#include "ring.h"
 #include "worker_exception.h"
 #include "worker_limits.h"
 
@@ -60,6 +62,19 @@ static void tell_endpoint_failed(void *user, uint32_t endpoint_id, uint32_t fail
 {
 	struct worker *worker = user;
 	channel_endpoint_failed(&worker->channel, endpoint_id, failure_count);
+}
+
+static void write_access(void *user, const struct access_entry *entry, const struct slice *texts)
+{
+	struct worker *worker = user;
+	struct access_entry own = *entry;
+	struct iovec parts[1 + ACCESS_TEXT_COUNT] = {{&own, sizeof(own)}};
+	own.worker = (uint8_t)worker->index;
+	for (unsigned i = 0; i < ACCESS_TEXT_COUNT; i++)
+		parts[1 + i] = (struct iovec){(void *)texts[i].at, texts[i].bytes};
+	bool is_written = ring_write(worker->access, 1, parts, ARRAY_LEN(parts)) == 0;
+	counter_inc(&worker->counters,
+		    is_written ? COUNTER_worker_access_lines : COUNTER_worker_access_dropped);
 }
 
 static const char *make_base(struct worker *worker, const struct worker_params *params)
@@ -158,7 +173,8 @@ static const char *make_proxy(struct worker *worker)
 		.listeners = listeners,
 		.listener_count = worker_listeners(conf, listeners),
 		.limits = worker_limits_proxy(conf),
-		.callbacks = {ask_route, tell_endpoint_failed, worker},
+		.callbacks = {ask_route, tell_endpoint_failed, worker->access ? write_access : NULL,
+			      worker},
 		.tcp = worker->tcp,
 		.tls = worker->tls,
 		.routes = worker->routes,
@@ -206,6 +222,7 @@ const char *worker_init(struct worker *worker, const struct worker_params *param
 	worker->exceptions = params->exceptions;
 	worker->port_count = params->conf->dataplane.ports_count;
 	worker->handoff = params->handoff;
+	worker->access = params->access;
 	const char *why = make_base(worker, params);
 	if (!why)
 		why = make_net(worker);

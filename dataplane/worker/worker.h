@@ -42,6 +42,7 @@ struct worker_params {
 	struct siphash_key seed;
 	struct siphash_key cache_secret; // the same for all workers of a node
 	struct handoff *handoff;         // borrowed; NULL when count is 1
+	struct ring_writer *access;      // borrowed; NULL: no access log
 	uint64_t now_us;
 	uint64_t wall_s;
 };
@@ -69,7 +70,8 @@ struct worker {
 	struct cache *cache; // NULL: no cache
 	struct handoff *handoff;
 	struct channel channel;
-	struct capture_tap *tap; // borrowed: of a capture under way, or NULL
+	struct ring_writer *access; // borrowed: entries of the access log, or NULL
+	struct capture_tap *tap;    // borrowed: of a capture under way, or NULL
 	bool is_draining;
 };
 

@@ -4,6 +4,7 @@
 #include "worker_boot.h"
 
 #include "check.h"
+#include "worker_access.h"
 #include "worker_attach.h"
 #include "worker_capture.h"
 #include "worker_eal.h"
@@ -49,6 +50,7 @@ struct node {
 	struct port_ethdev *devices[PORTS_MAX];
 	struct port_exception *exceptions[PORTS_MAX];
 	struct handoff *handoff;
+	struct access_log access_log;
 	struct worker_thread threads[WORKERS_MAX];
 	uint32_t thread_count; // prepared
 	struct attach attach;
@@ -214,6 +216,18 @@ static void free_handoff(struct node *node)
 	handoff_free(node->handoff);
 }
 
+static bool start_access_log(struct node *node)
+{
+	char why[WHY_BYTES - 32];
+	return access_log_start(&node->access_log, node->conf, why, sizeof(why)) ||
+	       fail(node, "access_log.file %s", why);
+}
+
+static void stop_access_log(struct node *node)
+{
+	access_log_stop(&node->access_log);
+}
+
 static bool init_worker(struct node *node, uint32_t index)
 {
 	struct worker_params params = {
@@ -227,6 +241,7 @@ static bool init_worker(struct node *node, uint32_t index)
 		.buffer_iova = node->buffers[index]->iova,
 		.cache_secret = node->cache_secret,
 		.handoff = node->handoff,
+		.access = access_log_ring(&node->access_log, index),
 		.now_us = clock_us(CLOCK_MONOTONIC),
 		.wall_s = clock_us(CLOCK_REALTIME) / 1000000,
 	};
@@ -360,12 +375,19 @@ static const struct {
 	bool (*start)(struct node *node);
 	void (*stop)(struct node *node); // also after start failed half way
 } boot_steps[] = {
-	{take_signals, drop_signals},  {start_eal, stop_eal},
-	{take_memory, give_memory},    {alloc_workers, free_workers},
-	{open_ports, close_ports},     {make_handoff, free_handoff},
-	{start_workers, stop_workers}, {listen_for_control, stop_listening},
-	{start_threads, stop_threads}, {start_telemetry, stop_telemetry},
-	{start_capture, stop_capture}, {harden, keep},
+	{take_signals, drop_signals},
+	{start_eal, stop_eal},
+	{take_memory, give_memory},
+	{alloc_workers, free_workers},
+	{open_ports, close_ports},
+	{make_handoff, free_handoff},
+	{start_access_log, stop_access_log},
+	{start_workers, stop_workers},
+	{listen_for_control, stop_listening},
+	{start_threads, stop_threads},
+	{start_telemetry, stop_telemetry},
+	{start_capture, stop_capture},
+	{harden, keep},
 };
 
 // serve waits for signals and control until a signal ends it.

@@ -125,6 +125,9 @@ struct proxy_limits worker_limits_proxy(const struct conf *conf)
 		.response_timeout_ms = (uint32_t)conf->upstream.response_timeout_ms,
 		.body_idle_timeout_ms = (uint32_t)conf->http.body_idle_timeout_ms,
 		.linger_ms = (uint32_t)conf->http.linger_ms,
+		.access_sample = conf->access_log.sample,
+		.access_query = conf->access_log.is_query,
+		.has_server_timing = conf->http.is_server_timing,
 		.http = http_limits_of(conf),
 	};
 }

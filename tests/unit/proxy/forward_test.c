@@ -176,7 +176,41 @@ static void answers_of_our_own_are_not_stored(void)
 	CU_ASSERT(is_field(&world, "allow", NULL));
 }
 
-UNIT_MAIN("forward", {"an edge tells who the client is", edge_tells_who_the_client_is},
+static void trace_is_handed_on_under_our_span(void)
+{
+	struct world world;
+	start(&world, PROXY_GATEWAY, "192.0.2.7");
+	give(&world, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+	give(&world, "tracestate", "a=1");
+	world.exchange.trace = (struct trace){.id = {1}, .span = {2}, .flags = 1, .is_taken = true};
+	CU_ASSERT_EQUAL_FATAL(forward_request(&world.exchange, &world.out), 0);
+	CU_ASSERT(is_field(&world, "tracestate", "a=1"));
+	CU_ASSERT(is_field(&world, "traceparent",
+			   "00-01000000000000000000000000000000-0200000000000000-01"));
+	world.exchange.trace.is_taken = false;
+	CU_ASSERT_EQUAL_FATAL(forward_request(&world.exchange, &world.out), 0);
+	CU_ASSERT(is_field(&world, "tracestate", NULL));
+}
+
+static void server_timing_is_told_where_it_is_asked_for(void)
+{
+	struct world world;
+	start(&world, PROXY_EDGE, "192.0.2.7");
+	give(&world, "server-timing", "db;dur=3");
+	proxy.now_us = 12345;
+	CU_ASSERT_EQUAL_FATAL(forward_reply(&world.exchange, 404, (struct slice){0}, &world.out),
+			      0);
+	CU_ASSERT(is_field(&world, "server-timing", NULL));
+	proxy.limits.has_server_timing = true;
+	CU_ASSERT_EQUAL_FATAL(forward_reply(&world.exchange, 404, (struct slice){0}, &world.out),
+			      0);
+	CU_ASSERT(is_field(&world, "server-timing", "n1;dur=12.345"));
+}
+
+UNIT_MAIN("forward", {"a trace is handed on under our span", trace_is_handed_on_under_our_span},
+	  {"Server-Timing is told where it is asked for",
+	   server_timing_is_told_where_it_is_asked_for},
+	  {"an edge tells who the client is", edge_tells_who_the_client_is},
 	  {"an edge quotes an address of IPv6", edge_quotes_an_address_of_ipv6},
 	  {"chains over several fields are joined", chains_over_several_fields_are_joined},
 	  {"nodes behind the edge leave what is said of the client alone",

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// W3C Trace Context; see trace.h.
+#include "trace.h"
+
+#include <string.h>
+
+enum { ID_AT = 3, PARENT_AT = 36, FLAGS_AT = 53, FLAGS_KNOWN = 1 };
+
+// nibble is the value of a lower-case hexadecimal digit, or -1.
+static int nibble(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+static bool read_hex(const char *text, uint8_t *out, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++) {
+		int high = nibble(text[2 * i]), low = nibble(text[2 * i + 1]);
+		if (high < 0 || low < 0)
+			return false;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static void write_hex(char *out, const uint8_t *from, size_t bytes)
+{
+	static const char digits[] = "0123456789abcdef";
+	for (size_t i = 0; i < bytes; i++) {
+		out[2 * i] = digits[from[i] >> 4];
+		out[2 * i + 1] = digits[from[i] & 15];
+	}
+}
+
+static bool is_zero(const uint8_t *at, size_t bytes)
+{
+	uint8_t any = 0;
+	for (size_t i = 0; i < bytes; i++)
+		any |= at[i];
+	return any == 0;
+}
+
+bool trace_parse(struct trace *trace, struct slice value)
+{
+	struct trace read = *trace;
+	uint8_t version;
+	if (value.bytes < TRACE_PARENT_BYTES || !read_hex(value.at, &version, 1) || version == 0xff)
+		return false;
+	bool is_longer = value.bytes > TRACE_PARENT_BYTES;
+	if (is_longer && (version == 0 || value.at[TRACE_PARENT_BYTES] != '-'))
+		return false;
+	if (value.at[ID_AT - 1] != '-' || value.at[PARENT_AT - 1] != '-' ||
+	    value.at[FLAGS_AT - 1] != '-')
+		return false;
+	if (!read_hex(value.at + ID_AT, read.id, sizeof(read.id)) ||
+	    !read_hex(value.at + PARENT_AT, read.parent, sizeof(read.parent)) ||
+	    !read_hex(value.at + FLAGS_AT, &read.flags, 1))
+		return false;
+	if (is_zero(read.id, sizeof(read.id)) || is_zero(read.parent, sizeof(read.parent)))
+		return false;
+	read.flags &= FLAGS_KNOWN;
+	*trace = read;
+	return true;
+}
+
+static void draw(struct random_source *random, uint8_t *out, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += sizeof(uint64_t)) {
+		uint64_t drawn = random_u64(random) | 1; // never all zero
+		memcpy(out + i, &drawn, sizeof(drawn));
+	}
+}
+
+void trace_begin(struct trace *trace, const struct http_message *request,
+		 struct random_source *random)
+{
+	struct slice value = {0};
+	uint32_t count = 0;
+	*trace = (struct trace){0};
+	for (uint32_t i = 0; i < request->field_count; i++) {
+		if (!slice_equal(request->fields[i].name, SLICE("traceparent")))
+			continue;
+		value = request->fields[i].value;
+		count++;
+	}
+	trace->is_taken = count == 1 && trace_parse(trace, value);
+	if (!trace->is_taken)
+		draw(random, trace->id, sizeof(trace->id));
+	draw(random, trace->span, sizeof(trace->span));
+}
+
+void trace_format(const struct trace *trace, char out[TRACE_PARENT_BYTES])
+{
+	memcpy(out, "00-", ID_AT);
+	write_hex(out + ID_AT, trace->id, sizeof(trace->id));
+	out[PARENT_AT - 1] = '-';
+	write_hex(out + PARENT_AT, trace->span, sizeof(trace->span));
+	out[FLAGS_AT - 1] = '-';
+	write_hex(out + FLAGS_AT, &trace->flags, 1);
+}
+
+bool trace_is_sampled(const struct trace *trace, uint32_t one_in)
+{
+	uint64_t low;
+	memcpy(&low, trace->id + sizeof(trace->id) - sizeof(low), sizeof(low));
+	return one_in <= 1 || (low >> 1) % one_in == 0; // bit 0 may be forced, see draw
+}
