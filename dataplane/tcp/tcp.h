@@ -60,6 +60,7 @@ struct tcp_limits {
 	uint32_t orphan_ms;           // an orphan's life before FIN-WAIT-2; 0 = no bound
 	enum tcp_ecn ecn;
 	enum tcp_congestion congestion; // of connections that we open
+	bool is_coalescing;             // segments that arrive together are taken as one (GRO)
 	bool is_paced;                  // slow start too: what follows a model always is
 	uint16_t port_first;            // ephemeral range, inclusive
 	uint16_t port_last;

@@ -34,7 +34,7 @@ void tcp_ecn_received(struct tcp_conn *conn, const struct tcp_segment *segment)
 		conn->is_echo_due = false;
 	if (segment->ip_ecn != IP_CE)
 		return;
-	tcp_count(conn->tcp, COUNTER_tcp_ecn_marks_in);
+	counter_add(conn->tcp->counters, COUNTER_tcp_ecn_marks_in, segment->piece_count);
 	conn->is_ack_due |= !conn->is_echo_due; // the first mark is told at once
 	conn->is_echo_due = true;
 	tcp_conn_notify(conn, 0);

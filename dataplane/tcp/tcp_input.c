@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A segment arrives: RFC 9293 3.10.7 in its order, one function a step, with RFC 7323's PAWS and
-// RFC 5961's rules for RST, SYN and ACK where they belong. Steps that return false have counted
-// why.
+// A segment, or a run of them (tcp_burst.c), arrives: RFC 9293 3.10.7 in its order, one function a
+// step, with RFC 7323's PAWS and RFC 5961's rules for RST, SYN and ACK where they belong. Steps
+// that return false have counted why.
 #include "tcp_priv.h"
 
 #define TS_RECENT_LIFE_US (24 * 86400 * 1000000ull) // RFC 7323 5.5
@@ -218,19 +218,8 @@ static struct tcp_conn *input_stranger(struct tcp *tcp, const struct tcp_tuple *
 	return NULL;
 }
 
-// divert gives a segment that no connection and no listener claims to the kernel, whose it may be;
-// false when it stays ours. mbuf is as it was received.
-static bool divert(struct tcp *tcp, const struct tcp_tuple *tuple, const struct tcp_found *found,
-		   struct rte_mbuf *mbuf)
-{
-	return found->kind == TCP_KIND_NONE &&
-	       !tcp_table_listener(tcp, &tuple->local, tuple->local_port) &&
-	       net_divert(tcp->net, mbuf);
-}
-
-// dispatch hands a parsed segment to what its tuple led to; it takes mbuf, payload only.
-static void dispatch(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_found found,
-		     struct tcp_segment *segment, struct rte_mbuf *mbuf)
+void tcp_input_segment(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_found found,
+		       struct tcp_segment *segment, struct rte_mbuf *mbuf)
 {
 	struct tcp_conn *conn = NULL;
 	struct tcp_seq iss_min;
@@ -246,79 +235,4 @@ static void dispatch(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_
 		input_conn(conn, segment, mbuf);
 	else
 		rte_pktmbuf_free(mbuf);
-}
-
-// A packet on its way to what its tuple leads to.
-struct arrival {
-	struct rte_mbuf *mbuf;
-	uint32_t header_offset;
-	struct tcp_segment segment;
-	struct tcp_tuple tuple;
-};
-
-// parse reads mbuf's header into arrival; false when it was dropped.
-static bool parse(struct tcp *tcp, struct rte_mbuf *mbuf, struct arrival *arrival)
-{
-	const struct packet *packet = packet_of(mbuf);
-	struct tcp_segment *segment = &arrival->segment;
-	uint8_t copy[TCP_HEADER_MAX_BYTES];
-	uint32_t header_bytes = MIN((uint32_t)packet->l4_bytes, TCP_HEADER_MAX_BYTES);
-	tcp_count(tcp, COUNTER_tcp_segments_in);
-	if (!packet->is_checksum_good) {
-		tcp_count(tcp, COUNTER_tcp_bad_checksum);
-		rte_pktmbuf_free(mbuf);
-		return false;
-	}
-	const uint8_t *header = rte_pktmbuf_read(mbuf, packet->l4_offset, header_bytes, copy);
-	bool is_whole = mbuf->pkt_len >= (uint32_t)packet->l4_offset + packet->l4_bytes;
-	if (!header || !is_whole || !tcp_segment_parse(header, header_bytes, segment)) {
-		tcp_count(tcp, COUNTER_tcp_bad_header);
-		rte_pktmbuf_free(mbuf);
-		return false;
-	}
-	segment->payload_bytes = (uint32_t)packet->l4_bytes - segment->header_bytes;
-	segment->ip_ecn = packet->ecn;
-	arrival->mbuf = mbuf;
-	arrival->header_offset = packet->l4_offset;
-	arrival->tuple = (struct tcp_tuple){
-		.local = packet->destination,
-		.remote = packet->source,
-		.local_port = segment->destination_port,
-		.remote_port = segment->source_port,
-	};
-	return true;
-}
-
-static void arrive(struct tcp *tcp, struct arrival *arrival, struct tcp_found found)
-{
-	struct tcp_segment *segment = &arrival->segment;
-	struct rte_mbuf *mbuf = arrival->mbuf;
-	if (divert(tcp, &arrival->tuple, &found, mbuf))
-		return;
-	mbuf = tcp_reass_trim_front(mbuf, arrival->header_offset + segment->header_bytes);
-	tcp_reass_trim_back(mbuf, segment->payload_bytes);
-	dispatch(tcp, &arrival->tuple, found, segment, mbuf);
-}
-
-void tcp_input(void *user, struct rte_mbuf *const *mbufs, uint32_t mbuf_count)
-{
-	struct tcp *tcp = user;
-	struct arrival arrivals[PORT_BURST];
-	const struct tcp_tuple *tuples[PORT_BURST];
-	struct tcp_found found[PORT_BURST];
-	uint32_t count = 0;
-	CHECK(mbuf_count <= PORT_BURST);
-	for (uint32_t i = 0; i < mbuf_count; i++) {
-		tuples[count] = &arrivals[count].tuple;
-		count += parse(tcp, mbufs[i], &arrivals[count]);
-	}
-	if (count == 0)
-		return;
-	tcp_table_find_burst(tcp, tuples, count, found);
-	uint64_t changes = tcp->table_changes;
-	for (uint32_t i = 0; i < count; i++) {
-		if (tcp->table_changes != changes) // an earlier one of the burst may have made it
-			found[i] = tcp_table_find(tcp, tuples[i]);
-		arrive(tcp, &arrivals[i], found[i]);
-	}
 }

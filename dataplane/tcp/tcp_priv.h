@@ -374,10 +374,14 @@ uint32_t tcp_ts_now(const struct tcp *tcp, uint32_t ts_offset);
 uint16_t tcp_local_mss(const struct tcp *tcp, const struct addr *remote);
 uint8_t tcp_local_scale(const struct tcp *tcp);
 
-// -- tcp_input.c, tcp_ack.c, tcp_rcv.c, tcp_error.c
+// -- tcp_burst.c, tcp_input.c, tcp_ack.c, tcp_rcv.c, tcp_error.c
 
 // tcp_input is net_upper.input.
 void tcp_input(void *user, struct rte_mbuf *const *mbufs, uint32_t count);
+
+// tcp_input_segment hands a parsed segment to what its tuple led to; it takes mbuf, payload only.
+void tcp_input_segment(struct tcp *tcp, const struct tcp_tuple *tuple, struct tcp_found found,
+		       struct tcp_segment *segment, struct rte_mbuf *mbuf);
 
 // tcp_icmp_error is net_upper.icmp_error.
 void tcp_icmp_error(void *user, const struct addr *local, const struct addr *remote,

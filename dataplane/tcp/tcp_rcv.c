@@ -4,10 +4,10 @@
 #include "tcp_priv.h"
 
 // acknowledge notes that in-order text came: every second segment, or what filled a gap, at once.
-static void acknowledge(struct tcp_conn *conn, bool is_now)
+static void acknowledge(struct tcp_conn *conn, uint32_t segment_count, bool is_now)
 {
 	struct tcp *tcp = conn->tcp;
-	conn->ack_segments++;
+	conn->ack_segments = (uint8_t)MIN(conn->ack_segments + segment_count, 255u);
 	if (is_now || conn->ack_segments >= 2 || tcp->limits.delayed_ack_ms == 0) {
 		conn->is_ack_due = true;
 		tcp_conn_notify(conn, 0);
@@ -55,7 +55,7 @@ static void measure(struct tcp_conn *conn, const struct tcp_segment *segment)
 		return;
 	}
 	uint32_t echo_ms = tcp_ts_now(conn->tcp, conn->agreed.ts_offset) - segment->ts_echo;
-	if (segment->payload_bytes >= tcp_conn_mss(conn) && echo_ms < TCP_RTO_MAX_US / 1000)
+	if (segment->piece_bytes >= tcp_conn_mss(conn) && echo_ms < TCP_RTO_MAX_US / 1000)
 		tcp_rightsize_echo(size, segment->ts_echo, MAX(echo_ms, 1u) * 1000);
 }
 
@@ -84,15 +84,15 @@ void tcp_rcv_text(struct tcp_conn *conn, const struct tcp_segment *segment, stru
 		counter_add(tcp->counters, COUNTER_tcp_bytes_in, bytes);
 		tcp_conn_notify(conn, TCP_PENDING_READABLE);
 		measure(conn, segment);
-		acknowledge(conn, has_gap);
+		acknowledge(conn, segment->piece_count, has_gap);
 		return;
 	}
+	enum counter outcome = COUNTER_tcp_duplicates;
 	if (result == TCP_REASS_EARLY)
-		tcp_count(tcp, COUNTER_tcp_out_of_order);
+		outcome = COUNTER_tcp_out_of_order;
 	else if (result == TCP_REASS_FULL)
-		tcp_count(tcp, COUNTER_tcp_reassembly_full);
-	else
-		tcp_count(tcp, COUNTER_tcp_duplicates);
+		outcome = COUNTER_tcp_reassembly_full;
+	counter_add(tcp->counters, outcome, segment->piece_count);
 	acknowledge_gap(conn);
 }
 

@@ -65,6 +65,18 @@ static bool join(struct rte_mbuf *last, const struct rte_mbuf *mbuf)
 	return true;
 }
 
+void tcp_reass_chain(struct rte_mbuf *head, struct rte_mbuf **last, struct rte_mbuf *mbuf)
+{
+	head->pkt_len += mbuf->pkt_len;
+	if (mbuf->nb_segs == 1 && join(*last, mbuf)) {
+		rte_pktmbuf_free_seg(mbuf);
+		return;
+	}
+	head->nb_segs = (uint16_t)(head->nb_segs + mbuf->nb_segs);
+	(*last)->next = mbuf;
+	*last = rte_pktmbuf_lastseg(mbuf);
+}
+
 // join_front copies a small mbuf before first when the headers that were there left the room.
 static bool join_front(struct rte_mbuf *first, const struct rte_mbuf *mbuf)
 {

@@ -87,6 +87,10 @@ bool tcp_reass_reaches(const struct tcp_reass *reass, struct tcp_seq seq);
 void tcp_reass_drop_early(struct tcp_reass *reass);
 void tcp_reass_clear(struct tcp_reass *reass);
 
+// tcp_reass_chain puts a packet with bytes behind head's last mbuf *last, and copies it there when
+// it is small: none is pinned for a few bytes.
+void tcp_reass_chain(struct rte_mbuf *head, struct rte_mbuf **last, struct rte_mbuf *mbuf);
+
 // tcp_reass_trim_front drops the first bytes bytes of a packet that may have several segments, and
 // keeps at least one mbuf; returns the packet's new first mbuf. bytes must not exceed pkt_len.
 struct rte_mbuf *tcp_reass_trim_front(struct rte_mbuf *mbuf, uint32_t bytes);

@@ -39,7 +39,9 @@ struct tcp_segment {
 	uint32_t ts_value;
 	uint32_t ts_echo;
 	uint32_t payload_bytes; // not of the header: the caller sets it
-	uint8_t ip_ecn;         // nor this: ECN bits of the IP header
+	uint32_t piece_bytes; // nor this, nor the next two: longest payload of those it is made of
+	uint8_t piece_count;  // segments that it is made of, see tcp_gro.h
+	uint8_t ip_ecn;       // ECN bits of the IP header
 	struct tcp_range sack[TCP_SACK_BLOCKS];
 };
 

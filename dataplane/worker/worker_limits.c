@@ -62,6 +62,7 @@ struct tcp_limits worker_limits_tcp(const struct conf *conf)
 		.user_timeout_ms = (uint32_t)conf->tcp.user_timeout_ms,
 		.orphan_count = conf->tcp.orphans,
 		.orphan_ms = (uint32_t)conf->tcp.orphan_life_ms,
+		.is_coalescing = conf->tcp.is_gro,
 		.is_paced = conf->tcp.is_pacing,
 		.congestion = congestions[conf->tcp.congestion],
 		.port_first = (uint16_t)conf->tcp.port_first,

@@ -33,13 +33,13 @@ enum option {
 
 enum operation {
 	STEP,
-	DELIVER_SOME, // n + 1 segments, both directions in turn
+	DELIVER_SOME, // n + 1 segments, both directions in turn, in one burst each
 	DELIVER,      // the first towards host n & 1
 	DROP,
 	REPEAT, // the first comes again, last
 	ROTATE, // the first comes last
 	DAMAGE, // one byte of the first: where, how
-	FORGE,  // see forge
+	FORGE,  // see forge; n & 4: it goes last on the wire
 	ICMP,   // see lie
 	PASS,   // 2^n ms
 	SEND,   // at end n & 3
@@ -130,33 +130,47 @@ static void note(struct world *world, uint8_t *frame, uint32_t bytes, unsigned t
 	memcpy(seen->headers, frame, (size_t)(tcp - frame));
 }
 
+// hold keeps a frame on the wire, while there is room.
+static void hold(struct wire *wire, const uint8_t *frame, uint32_t bytes)
+{
+	if (wire->count == FRAMES_MAX || bytes > FRAME_BYTES)
+		return;
+	wire->frames[wire->count].bytes = bytes;
+	memcpy(wire->frames[wire->count++].data, frame, bytes);
+}
+
 // tamper keeps every TCP segment; the program says what becomes of it.
 static bool tamper(void *user, const struct port *port, uint8_t *frame, uint32_t bytes)
 {
 	struct world *world = user;
 	unsigned to = port->mac[5] == 1;
-	struct wire *wire = &world->wires[to];
 	sim_frame_strip(frame, bytes, world->is_unwanted);
 	if (!sim_frame_tcp(frame, bytes, NULL))
 		return true;
 	note(world, frame, bytes, to);
-	if (wire->count == FRAMES_MAX || bytes > FRAME_BYTES)
-		return false;
-	wire->frames[wire->count].bytes = bytes;
-	memcpy(wire->frames[wire->count++].data, frame, bytes);
+	hold(&world->wires[to], frame, bytes);
 	return false;
 }
 
-// input gives a frame to a host, whose NIC finds its checksums good.
+// packet_of_frame makes a packet for a host, whose NIC finds its checksums good; NULL without
+// mbufs.
+static struct rte_mbuf *packet_of_frame(struct sim_host *host, const uint8_t *frame, uint32_t bytes)
+{
+	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(host->memory->mbufs);
+	if (!mbuf)
+		return NULL;
+	memcpy(rte_pktmbuf_append(mbuf, (uint16_t)bytes), frame, bytes);
+	mbuf->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	return mbuf;
+}
+
+// input gives a frame to a host.
 static void input(struct world *world, unsigned to, const uint8_t *frame, uint32_t bytes)
 {
 	struct sim_host *host = &world->hosts[to];
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(host->memory->mbufs);
-	if (!mbuf)
-		return;
-	memcpy(rte_pktmbuf_append(mbuf, (uint16_t)bytes), frame, bytes);
-	mbuf->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	net_input(host->net, 0, &mbuf, 1);
+	struct rte_mbuf *mbuf = packet_of_frame(host, frame, bytes);
+	if (mbuf)
+		net_input(host->net, 0, &mbuf, 1);
 }
 
 static void step(struct world *world)
@@ -174,13 +188,19 @@ static void take_first(struct wire *wire)
 	memmove(wire->frames, wire->frames + 1, wire->count * sizeof(wire->frames[0]));
 }
 
-static void deliver(struct world *world, unsigned to)
+// deliver gives the first count segments towards host to to it, in one burst.
+static void deliver(struct world *world, unsigned to, uint32_t count)
 {
+	struct sim_host *host = &world->hosts[to];
 	struct wire *wire = &world->wires[to];
-	if (wire->count == 0)
-		return;
-	input(world, to, wire->frames[0].data, wire->frames[0].bytes);
-	take_first(wire);
+	struct rte_mbuf *burst[PORT_BURST];
+	uint32_t in = 0;
+	for (uint32_t i = 0; i < count && wire->count > 0; i++) {
+		burst[in] = packet_of_frame(host, wire->frames[0].data, wire->frames[0].bytes);
+		in += burst[in] != NULL;
+		take_first(wire);
+	}
+	net_input(host->net, 0, burst, in);
 }
 
 static void deliver_all(struct world *world)
@@ -188,8 +208,8 @@ static void deliver_all(struct world *world)
 	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
 		if (world->wires[0].count + world->wires[1].count == 0)
 			return;
-		deliver(world, 0);
-		deliver(world, 1);
+		deliver(world, 0, 1);
+		deliver(world, 1, 1);
 		step(world);
 	}
 }
@@ -227,7 +247,7 @@ static struct tcp_seq near(struct world *world, struct tcp_seq base)
 
 // forge sends host `to` a segment of a connection that its peer never sent: flags, seq, ack,
 // window, payload bytes, options.
-static void forge(struct world *world, unsigned to, unsigned connection)
+static void forge(struct world *world, unsigned to, unsigned connection, bool is_queued)
 {
 	const struct seen *seen = &world->seen[connection][to];
 	const struct seen *other = &world->seen[connection][!to];
@@ -260,7 +280,10 @@ static void forge(struct world *world, unsigned to, unsigned connection)
 	uint8_t *length_at = frame + ip_at + (world->options & OPTION_V6 ? 4 : 2);
 	length_at[0] = (uint8_t)(length >> 8);
 	length_at[1] = (uint8_t)length;
-	input(world, to, frame, ip_at + ip_bytes + bytes);
+	if (is_queued)
+		hold(&world->wires[to], frame, ip_at + ip_bytes + bytes);
+	else
+		input(world, to, frame, ip_at + ip_bytes + bytes);
 }
 
 // lie tells host `to` by ICMP that a segment of its own did not fit: MTU, sequence number.
@@ -350,15 +373,15 @@ static void operate(struct world *world)
 	struct end *end = &world->ends[n & 3];
 	switch ((enum operation)(code & 15)) {
 	case DELIVER_SOME:
-		for (unsigned i = 0; i <= n; i++)
-			deliver(world, i & 1);
+		deliver(world, 0, (n + 2) / 2);
+		deliver(world, 1, (n + 1) / 2);
 		break;
-	case DELIVER: deliver(world, to); break;
+	case DELIVER: deliver(world, to, 1); break;
 	case DROP: take_first(&world->wires[to]); break;
 	case REPEAT: repeat(&world->wires[to], false); break;
 	case ROTATE: repeat(&world->wires[to], true); break;
 	case DAMAGE: damage(world, to); break;
-	case FORGE: forge(world, to, n >> 1 & 1); break;
+	case FORGE: forge(world, to, n >> 1 & 1, n & 4); break;
 	case ICMP: lie(world, to, n >> 1 & 1); break;
 	case PASS: pass(world, n); break;
 	case SEND: send_some(world, end); break;

@@ -335,6 +335,7 @@ static void make_tcp(struct rig *rig, uint32_t connections)
 			   .time_wait_ms = 60000,
 			   .fin_wait_2_ms = 20000,
 			   .delayed_ack_ms = 40,
+			   .is_coalescing = true,
 			   .port_first = 32768,
 			   .port_last = 60999},
 		.net = rig->net,

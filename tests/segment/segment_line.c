@@ -102,6 +102,7 @@ static const struct {
 	LIMIT(ecn),
 	LIMIT(congestion),
 	LIMIT(is_paced),
+	LIMIT(is_coalescing),
 };
 
 static bool set_limit(struct segment_run *run, const char *name, int64_t value)

@@ -61,6 +61,7 @@ struct tcp_limits sim_limits(void)
 		.time_wait_ms = 60000,
 		.fin_wait_2_ms = 20000,
 		.delayed_ack_ms = 40,
+		.is_coalescing = true,
 		.port_first = 32768,
 		.port_last = 60999,
 	};

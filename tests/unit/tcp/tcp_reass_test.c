@@ -70,6 +70,29 @@ static void small_payloads_share_an_mbuf(void)
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool()), 0);
 }
 
+// A chain of small payloads, as a run of segments makes it, pins no more than they do one by one.
+static void chained_payloads_share_an_mbuf(void)
+{
+	struct tcp_reass reass = {0};
+	struct tcp_seq next = seq_of(0);
+	struct rte_mbuf *head = packet(TCP_REASS_COPY, 'a', 0);
+	struct rte_mbuf *last = head;
+	tcp_reass_chain(head, &last, packet(TCP_REASS_COPY, 'b', 0));
+	tcp_reass_chain(head, &last, packet(TCP_REASS_COPY + 1, 'c', 0));
+	tcp_reass_chain(head, &last, packet(10, 'd', 5)); // of two mbufs
+	tcp_reass_chain(head, &last, packet(1400, 'e', 0));
+	CU_ASSERT_EQUAL(head->pkt_len, 3 * TCP_REASS_COPY + 1 + 10 + 1400);
+	CU_ASSERT_EQUAL(head->nb_segs, 5);
+	CU_ASSERT_EQUAL(rte_pktmbuf_lastseg(head), last);
+	CU_ASSERT_EQUAL(rte_mbuf_check(head, 1, NULL), 0);
+	CU_ASSERT_EQUAL(tcp_reass_add(&reass, &next, next, head), TCP_REASS_IN_ORDER);
+	CU_ASSERT_EQUAL(reass.mbuf_count, 5);
+	CU_ASSERT_EQUAL(tcp_reass_peek(&reass).bytes, 2 * TCP_REASS_COPY);
+	CU_ASSERT_EQUAL(tcp_reass_peek(&reass).at[TCP_REASS_COPY], 'b');
+	tcp_reass_clear(&reass);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool()), 0);
+}
+
 // Whatever the order in which single bytes come, they pin few packets.
 static void bytes_in_any_order_share_mbufs(void)
 {
@@ -230,6 +253,7 @@ static void any_order_and_overlap_gives_the_stream(void)
 UNIT_MAIN("tcp_reass",
 	  {"segments in order are readable at once", segments_in_order_are_readable_at_once},
 	  {"small payloads share an mbuf", small_payloads_share_an_mbuf},
+	  {"chained payloads share an mbuf", chained_payloads_share_an_mbuf},
 	  {"bytes in any order share mbufs", bytes_in_any_order_share_mbufs},
 	  {"the first copy of a byte wins", the_first_copy_of_a_byte_wins},
 	  {"what is held early is bounded", what_is_held_early_is_bounded},
