@@ -27,6 +27,15 @@ static const struct {
 	[BBR_PROBE_RTT] = {100, 50},
 };
 
+#define X(state, text) [BBR_##state] = text,
+static const char *const state_names[BBR_STATE_COUNT] = {BBR_STATES(X)};
+#undef X
+
+static const char *state(const struct tcp_cc *cc)
+{
+	return state_names[cc->bbr.state];
+}
+
 static void enter(struct tcp_bbr *bbr, enum tcp_bbr_state state, uint32_t now_ms)
 {
 	bbr->state = (uint8_t)state;
@@ -121,8 +130,10 @@ static void step(struct tcp_cc *cc, const struct tcp_cc_ack *ack, uint32_t now_m
 	struct tcp_bbr *bbr = &cc->bbr;
 	switch (bbr->state) {
 	case BBR_STARTUP:
-		if (bbr->is_full)
+		if (bbr->is_full) {
+			tcp_cc_note(cc, TCP_CC_FULL);
 			enter(bbr, BBR_DRAIN, now_ms);
+		}
 		break;
 	case BBR_DRAIN:
 		if (ack->in_flight_bytes <= tcp_bbr_bdp_bytes(bbr, 100))
@@ -137,8 +148,10 @@ static void step(struct tcp_cc *cc, const struct tcp_cc_ack *ack, uint32_t now_m
 			enter_refill(bbr, now_ms);
 		break;
 	case BBR_REFILL:
-		if (bbr->rounds > 0)
+		if (bbr->rounds > 0) {
+			tcp_cc_note(cc, TCP_CC_PROBE_UP);
 			enter(bbr, BBR_UP, now_ms);
+		}
 		break;
 	case BBR_UP: step_up(cc, ack, now_ms); break;
 	default: step_probe_rtt(cc, ack, now_ms);
@@ -166,6 +179,9 @@ static void bear_congestion(struct tcp_cc *cc, const struct tcp_cc_ack *ack, uin
 {
 	struct tcp_bbr *bbr = &cc->bbr;
 	uint32_t bdp_bytes = tcp_bbr_bdp_bytes(bbr, 100);
+	bool is_probing =
+		bbr->state == BBR_STARTUP || bbr->state == BBR_REFILL || bbr->state == BBR_UP;
+	tcp_cc_note(cc, is_probing ? TCP_CC_CUT : TCP_CC_YIELDED);
 	switch (bbr->state) {
 	case BBR_STARTUP:
 		bbr->is_full = true;
@@ -254,6 +270,7 @@ static void acked(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 	if (is_probe_rtt_due && bbr->state != BBR_PROBE_RTT) {
 		bbr->prior_cwnd_bytes = MAX(bbr->prior_cwnd_bytes, cc->cwnd_bytes);
 		bbr->is_low = false;
+		tcp_cc_note(cc, TCP_CC_PROBE_RTT);
 		enter(bbr, BBR_PROBE_RTT, now_ms);
 	}
 	step(cc, ack, now_ms);
@@ -304,5 +321,5 @@ static void marked(struct tcp_cc *cc, uint32_t, uint64_t)
 static void idled(struct tcp_cc *) {}
 
 const struct tcp_cc_ops tcp_cc_bbr = {
-	"bbr", true, start, acked, lost, expired, undo, marked, idled,
+	"bbr", true, start, acked, lost, expired, undo, marked, idled, state,
 };

@@ -12,16 +12,18 @@
 #define BBR_BETA_PERCENT     70u
 
 // In PROBE_BW: DOWN to UP, in the order of a cycle.
-enum tcp_bbr_state {
-	BBR_STARTUP,
-	BBR_DRAIN,
-	BBR_DOWN,
-	BBR_CRUISE,
-	BBR_REFILL,
-	BBR_UP,
-	BBR_PROBE_RTT,
-	BBR_STATE_COUNT
-};
+#define BBR_STATES(X)                                                                              \
+	X(STARTUP, "startup")                                                                      \
+	X(DRAIN, "drain")                                                                          \
+	X(DOWN, "down")                                                                            \
+	X(CRUISE, "cruise")                                                                        \
+	X(REFILL, "refill")                                                                        \
+	X(UP, "up")                                                                                \
+	X(PROBE_RTT, "probe-rtt")
+
+#define X(state, text) BBR_##state,
+enum tcp_bbr_state { BBR_STATES(X) BBR_STATE_COUNT };
+#undef X
 
 // tcp_bbr_model_init knows nothing yet.
 void tcp_bbr_model_init(struct tcp_bbr *bbr);

@@ -98,6 +98,18 @@ static void avoid_congestion(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 		      &cubic->grow_remainder);
 }
 
+// note_phase tells where HyStart++ went from phase before.
+static void note_phase(struct tcp_cc *cc, uint8_t before)
+{
+	static const enum tcp_cc_event entered[] = {
+		[TCP_HYSTART_SLOW_START] = TCP_CC_RESUMED,
+		[TCP_HYSTART_CSS] = TCP_CC_SLOWER,
+		[TCP_HYSTART_OFF] = TCP_CC_DELAYED,
+	};
+	if (cc->cubic.hystart.phase != before)
+		tcp_cc_note(cc, entered[cc->cubic.hystart.phase]);
+}
+
 // slow_start counts what arrived; in recovery after a timeout not what was SACKed long ago.
 static void slow_start(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 {
@@ -106,7 +118,9 @@ static void slow_start(struct tcp_cc *cc, const struct tcp_cc_ack *ack)
 		bytes = MIN(bytes, ack->delivered_bytes);
 	if (!cc->is_paced)
 		bytes = MIN(bytes, TCP_CC_BURST_SEGMENTS * cc->mss);
+	uint8_t phase = cc->cubic.hystart.phase;
 	bytes = tcp_hystart_acked(&cc->cubic.hystart, ack, bytes);
+	note_phase(cc, phase);
 	bool is_initial = cc->ssthresh_bytes == TCP_CC_WINDOW_BYTES_MAX;
 	if (is_initial && cc->cubic.hystart.phase == TCP_HYSTART_OFF)
 		cc->ssthresh_bytes = cc->cwnd_bytes; // RFC 9406: congestion avoidance from here on
@@ -171,6 +185,8 @@ static void reduce(struct tcp_cc *cc, uint32_t in_flight_bytes, uint32_t hundred
 	struct tcp_cubic *cubic = &cc->cubic;
 	bool is_used = in_flight_bytes >= cc->cwnd_bytes / 4 * 3; // the rest waits for its pace
 	uint32_t window = is_used ? cc->cwnd_bytes : MAX(in_flight_bytes, cc->mss);
+	if (cc->cwnd_bytes < cc->ssthresh_bytes)
+		tcp_cc_note(cc, TCP_CC_OVERRAN);
 	note_undo(cc);
 	cubic->prior_bytes = cc->cwnd_bytes;
 	if (cc->cwnd_bytes < cubic->w_max_bytes) // fast convergence
@@ -224,6 +240,18 @@ static void idled(struct tcp_cc *cc)
 		tcp_hystart_init(&cc->cubic.hystart);
 }
 
+static const char *state(const struct tcp_cc *cc)
+{
+	const struct tcp_cubic *cubic = &cc->cubic;
+	if (cc->cwnd_bytes < cc->ssthresh_bytes)
+		return cubic->hystart.phase == TCP_HYSTART_CSS ? "slower-start" : "slow-start";
+	if (cubic->epoch_us == 0)
+		return "avoidance"; // nothing was acknowledged since it began
+	if (cc->cwnd_bytes <= cubic->w_est_bytes)
+		return "reno-friendly";
+	return cc->cwnd_bytes < cubic->w_max_bytes ? "concave" : "convex";
+}
+
 const struct tcp_cc_ops tcp_cc_cubic = {
 	.name = "cubic",
 	.start = start,
@@ -233,4 +261,5 @@ const struct tcp_cc_ops tcp_cc_cubic = {
 	.undo = undo,
 	.marked = marked,
 	.idled = idled,
+	.state = state,
 };

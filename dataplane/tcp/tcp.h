@@ -113,10 +113,11 @@ struct tcp_connect {
 // What an operator asks of a connection (as ss -ti).
 struct tcp_info {
 	struct tcp_tuple tuple;
-	const char *state; // name
-	const char *cc;    // congestion control's name; "" before a handshake agreed on it
-	bool is_passive;   // the peer opened it
-	bool is_orphan;    // its owner is gone, what it left is still delivered
+	const char *state;    // name
+	const char *cc;       // congestion control's name; "" before a handshake agreed on it
+	const char *cc_state; // what it does now, as "slow-start"
+	bool is_passive;      // the peer opened it
+	bool is_orphan;       // its owner is gone, what it left is still delivered
 	uint32_t srtt_us, rttvar_us, rto_us, cwnd_bytes, ssthresh_bytes;
 	uint64_t pacing_bytes_per_s; // 0 = not paced
 	uint32_t mss, send_window, receive_window;

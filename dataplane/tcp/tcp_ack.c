@@ -149,31 +149,40 @@ static bool is_dup(const struct tcp_conn *conn, const struct tcp_segment *segmen
 	return tcp_segment_length(segment) == 0 && !has_window_changed;
 }
 
+// count_events counts what congestion control did since the last ACK.
+static void count_events(struct tcp_conn *conn)
+{
+#define X(name, counter) COUNTER_tcp_##counter,
+	static const enum counter counters[] = {TCP_CC_EVENTS(X)};
+#undef X
+	for (; conn->cc.events; conn->cc.events &= (uint16_t)(conn->cc.events - 1))
+		tcp_count(conn->tcp, counters[rte_bsf32(conn->cc.events)]);
+}
+
 // inform tells congestion control what the ACK did.
 static void inform(struct tcp_conn *conn, const struct tcp_news *news, bool may_grow)
 {
 	struct tcp_cc *cc = &conn->cc;
-	uint32_t before = news->in_flight_bytes;
 	struct tcp_cc_ack ack = {
 		.now_us = conn->tcp->now_us,
 		.acked_bytes = news->acked_bytes,
 		.delivered_bytes = news->sent.delivered_bytes,
 		.lost_bytes = news->lost_bytes + cc->late_lost_bytes,
 		.in_flight_bytes = tcp_snd_in_flight(conn),
-		.prior_in_flight_bytes = before,
+		.prior_in_flight_bytes = news->in_flight_bytes,
 		.srtt_us = conn->rtt.srtt_us,
 		.rtt_us = news->sent.has_rack ? conn->rack.rtt_us : 0,
-		.is_limited = cc->cwnd_bytes < cc->ssthresh_bytes
-				      ? before >= cc->cwnd_bytes / 2
-				      : before + 2 * cc->mss >= cc->cwnd_bytes,
+		.is_limited = conn->is_used,
 		.is_in_recovery = conn->recovery != TCP_RECOVERY_NONE,
 	};
+	conn->is_used &= seq_before(conn->una, conn->used_end);
 	ack.is_round_start = tcp_rate_sample(&conn->rate, &news->sent, &ack.rate);
 	cc->late_lost_bytes = 0;
 	if (cc->ops->wants_all_acks || (may_grow && ack.acked_bytes))
 		cc->ops->acked(cc, &ack);
 	if (!cc->ops->wants_all_acks)
 		tcp_cc_pace(cc, &ack);
+	count_events(conn);
 }
 
 // take_ack is what an acceptable ACK does to the send side.

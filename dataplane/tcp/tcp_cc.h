@@ -14,6 +14,22 @@
 #define TCP_CC_VALID_US          300000000u // NVP of RFC 7661: an unused window lives so long
 #define TCP_HYSTART_RTT_US_NEVER UINT32_MAX
 
+// What an algorithm did, for the counters: EVENT(name, counter of tcp).
+#define TCP_CC_EVENTS(EVENT)                                                                       \
+	EVENT(SLOWER, hystart_slower)                                                              \
+	EVENT(RESUMED, hystart_resumed)                                                            \
+	EVENT(DELAYED, hystart_exits)                                                              \
+	EVENT(OVERRAN, slow_start_losses)                                                          \
+	EVENT(FULL, bbr_full)                                                                      \
+	EVENT(PROBE_UP, bbr_probes)                                                                \
+	EVENT(PROBE_RTT, bbr_rtt_probes)                                                           \
+	EVENT(CUT, bbr_cuts)                                                                       \
+	EVENT(YIELDED, bbr_yields)
+
+#define X(name, counter) TCP_CC_##name,
+enum tcp_cc_event { TCP_CC_EVENTS(X) TCP_CC_EVENT_COUNT };
+#undef X
+
 struct tcp_cc;
 
 // A delivery-rate sample (draft-cheng-iccrg-delivery-rate-estimation); interval_us 0: none.
@@ -58,6 +74,8 @@ struct tcp_cc_ops {
 	void (*marked)(struct tcp_cc *cc, uint32_t in_flight_bytes, uint64_t now_us);
 	// idled restarts after a pause longer than the RTO (RFC 5681 4.1).
 	void (*idled)(struct tcp_cc *cc);
+	// state names what it does now, for operators.
+	const char *(*state)(const struct tcp_cc *cc);
 };
 
 enum tcp_hystart_phase {
@@ -132,6 +150,7 @@ struct tcp_cc {
 	uint32_t ssthresh_bytes;
 	uint32_t mss;             // payload bytes of a full segment
 	uint32_t late_lost_bytes; // found lost by a timer: for the next ACK to tell
+	uint16_t events;          // bits of enum tcp_cc_event, for its user to count and clear
 	bool is_paced;            // tcp_cc_pace sets a rate
 	union {
 		struct tcp_cubic cubic;
@@ -152,6 +171,12 @@ uint32_t tcp_cc_initial_bytes(const struct tcp_cc *cc);
 // tcp_cc_pace sets the rate of an algorithm that knows only a window: two windows a round trip in
 // slow start, so that the queue shows the path and not our bursts; none later, where ACKs pace.
 void tcp_cc_pace(struct tcp_cc *cc, const struct tcp_cc_ack *ack);
+
+// tcp_cc_note adds an event to cc->events.
+static inline void tcp_cc_note(struct tcp_cc *cc, enum tcp_cc_event event)
+{
+	cc->events |= (uint16_t)(1u << event);
+}
 
 // tcp_hystart_init begins the first round of slow start; tcp_hystart_acked takes an ACK in slow
 // start, cc->cwnd_bytes below cc->ssthresh_bytes, and returns by how much of bytes the window may

@@ -14,6 +14,7 @@ static void fill(const struct tcp_conn *conn, struct tcp_info *info)
 		.tuple = conn->tuple,
 		.state = state_names[conn->state],
 		.cc = conn->cc.ops ? conn->cc.ops->name : "",
+		.cc_state = conn->cc.ops ? conn->cc.ops->state(&conn->cc) : "",
 		.is_passive = conn->is_passive,
 		.is_orphan = conn->is_orphan,
 		.pacing_bytes_per_s = conn->cc.pacing_bytes_per_s,
@@ -51,6 +52,7 @@ static void fill_half(const struct tcp_half *half, struct tcp_info *info)
 		.tuple = half->tuple,
 		.state = state_names[TCP_SYN_RECEIVED],
 		.cc = "",
+		.cc_state = "",
 		.is_passive = true,
 		.mss = half->agreed.send_mss,
 		.send_window = half->window,
@@ -66,6 +68,7 @@ static void fill_time_wait(const struct tcp *tcp, const struct tcp_time_wait *wa
 		.tuple = wait->tuple,
 		.state = "TIME-WAIT",
 		.cc = "",
+		.cc_state = "",
 		.is_orphan = true,
 		.opened_us = wait->due_us - tcp->limits.time_wait_ms * 1000ull,
 	};

@@ -200,11 +200,12 @@ static bool send_mtu_probe(struct tcp_conn *conn, const struct tcp_room *room)
 	uint32_t bytes = has_blocks ? 0 : tcp_mtu_probe_bytes(conn);
 	struct tcp_room probe_room = {bytes, bytes};
 	struct tcp_pick pick;
-	if (bytes == 0 || !tcp_snd_next(conn, &probe_room, &pick))
+	if (bytes == 0 || !tcp_pace_is_due(conn) || !tcp_snd_next(conn, &probe_room, &pick))
 		return true;
 	if (!send_pick(conn, &probe_room, &pick))
 		return false;
 	tcp_mtu_probed(conn, &pick);
+	tcp_pace_sent(conn, pick.bytes);
 	return true;
 }
 

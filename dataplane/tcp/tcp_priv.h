@@ -130,6 +130,7 @@ struct tcp_conn {
 	bool is_rexmit_due;    // send the first lost segment again, whatever the window
 	bool is_tail_due;      // send a tail loss probe, whatever the window
 	bool is_tail_stale;    // TCP_TIMER_TAIL has to be set anew
+	bool is_used;          // the congestion window, by what was in flight up to used_end
 	bool has_tail;         // a tail loss probe went up to tail_end; this episode has no other
 	bool is_tail_again;    // and it was a retransmission
 	bool is_undoable;      // this recovery, or the last one, may turn out spurious
@@ -150,6 +151,7 @@ struct tcp_conn {
 	struct tcp_seq again_start; // of what was sent again first in it
 	struct tcp_seq tail_end;    // TLP.end_seq
 	struct tcp_seq ecn_end;     // see is_reducing
+	struct tcp_seq used_end;    // see is_used
 	struct tcp_seq timed_end;   // of the round trip that is measured next
 	uint32_t again_ms;          // low 32 bits of now_us / 1000
 	uint32_t duplicates;        // times that the peer reported one

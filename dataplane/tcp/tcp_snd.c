@@ -208,6 +208,21 @@ static void note_record(struct tcp_conn *conn, const struct tcp_pick *pick)
 		tcp_count(conn->tcp, COUNTER_tcp_sent_records_merged);
 }
 
+// note_used remembers that what is in flight fills the window, or half of one that doubles: what is
+// acknowledged up to here makes it grow (RFC 7661 4.3, RFC 9438 5.8).
+static void note_used(struct tcp_conn *conn)
+{
+	const struct tcp_cc *cc = &conn->cc;
+	uint32_t in_flight = tcp_snd_in_flight(conn);
+	bool is_slow_start = cc->cwnd_bytes < cc->ssthresh_bytes;
+	if (in_flight < cc->cwnd_bytes / 2)
+		return;
+	if (!is_slow_start && in_flight + 2 * cc->mss < cc->cwnd_bytes)
+		return;
+	conn->is_used = true;
+	conn->used_end = conn->nxt;
+}
+
 void tcp_snd_sent(struct tcp_conn *conn, const struct tcp_pick *pick)
 {
 	struct tcp *tcp = conn->tcp;
@@ -221,6 +236,7 @@ void tcp_snd_sent(struct tcp_conn *conn, const struct tcp_pick *pick)
 		note_record(conn, pick);
 		conn->nxt = seq_later(conn->nxt, end);
 		conn->is_tail_stale |= !pick->record;
+		note_used(conn);
 	}
 	conn->max = seq_later(conn->max, end);
 	conn->bytes_sent += fresh;

@@ -161,6 +161,7 @@ static void add_names(struct rte_tel_data *row, const struct tcp_info *info)
 	rte_tel_data_add_dict_string(row, "local", endpoint_addr_text(&local, text));
 	rte_tel_data_add_dict_string(row, "remote", endpoint_addr_text(&remote, text));
 	rte_tel_data_add_dict_string(row, "cc", info->cc);
+	rte_tel_data_add_dict_string(row, "cc_state", info->cc_state);
 }
 
 static int add_flow(struct rte_tel_data *data, const struct flows_page *page, uint32_t index)

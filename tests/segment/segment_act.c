@@ -32,6 +32,7 @@ static bool listen_on(struct segment_run *run, struct segment_words *words)
 	struct tcp_listener listener = {
 		.events = &segment_bed_events,
 		.accepted = segment_bed_accepted,
+		.congestion = run->bed->limits.congestion,
 		.user = run->bed,
 	};
 	if (!read_u16(run, words, &listener.port))

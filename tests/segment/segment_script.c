@@ -58,10 +58,12 @@ static void read_heading(const char *line, struct segment_script *script)
 		copy_line(line, script->sentence, sizeof(script->sentence));
 }
 
-// is_rfc tells whether text is a number and a section.
+// is_rfc tells whether text is a number, or a draft's name, and a section.
 static bool is_rfc(const char *text)
 {
 	size_t digits = strspn(text, "0123456789");
+	if (strncmp(text, "draft-", 6) == 0)
+		digits = strcspn(text, " ");
 	return digits >= 3 && text[digits] == ' ' && text[digits + 1];
 }
 

@@ -33,6 +33,7 @@ struct sim_port {
 	uint32_t capacity;
 	uint64_t last_due_us; // of frames in order
 	uint64_t free_us;     // when the transmitter is done with what it has
+	uint64_t policed_us;  // when its bucket was full, or will be
 	struct rte_mbuf *ring[SIM_LINK_TX_RING];
 	uint32_t ring_at;
 };
@@ -176,6 +177,21 @@ static bool pace(struct sim_link *link, struct sim_port *from, uint32_t bytes, u
 	return true;
 }
 
+// is_policed is a token bucket: true for a frame that finds too few tokens in it.
+static bool is_policed(struct sim_link *link, struct sim_port *from, uint32_t bytes)
+{
+	const struct sim_link_config *config = &link->config;
+	if (!config->policed_bytes_per_s)
+		return false;
+	uint64_t full_us = MAX(from->policed_us, *link->now_us);
+	full_us += bytes * 1000000ull / config->policed_bytes_per_s;
+	if ((full_us - *link->now_us) * config->policed_bytes_per_s / 1000000 >
+	    config->policed_burst_bytes)
+		return true;
+	from->policed_us = full_us;
+	return false;
+}
+
 // refuse drops a frame that exceeds the MTU, and says so to its sender where routers do.
 static void refuse(struct sim_link *link, struct sim_port *from, const struct frame *frame)
 {
@@ -216,6 +232,10 @@ static void transmit(struct sim_port *from, const struct rte_mbuf *mbuf)
 	const struct sim_link_config *config = &link->config;
 	if (config->tamper && !config->tamper(config->user, &from->port, data, frame.bytes)) {
 		link->totals.tampered_out++;
+		return;
+	}
+	if (is_policed(link, from, frame.bytes)) {
+		link->totals.policed++;
 		return;
 	}
 	if (!pace(link, from, frame.bytes, &start_us)) {

@@ -23,8 +23,9 @@ static const struct {
 	const char *name;
 	size_t offset;
 } keys[] = {
-	KEY(delay_us),      KEY(jitter_us), KEY(reorder_us), KEY(reorder_ppm), KEY(loss_ppm),
-	KEY(duplicate_ppm), KEY(spared),    KEY(rate_kbit),  KEY(queue_bytes), KEY(mark_bytes),
+	KEY(delay_us),    KEY(jitter_us),     KEY(reorder_us),  KEY(reorder_ppm),
+	KEY(loss_ppm),    KEY(duplicate_ppm), KEY(spared),      KEY(rate_kbit),
+	KEY(queue_bytes), KEY(mark_bytes),    KEY(police_kbit), KEY(police_bytes),
 };
 
 static bool set(struct relay_shape *shape, const char *word)
@@ -69,6 +70,20 @@ static uint64_t draw(const struct relay_link *link, enum draw purpose, uint64_t 
 static bool happens(const struct relay_link *link, enum draw purpose, uint64_t ppm)
 {
 	return ppm > 0 && draw(link, purpose, RELAY_MILLION) < ppm;
+}
+
+// is_policed is a token bucket: true for a frame that finds too few tokens in it.
+static bool is_policed(struct relay_link *link, uint64_t now_ns, uint32_t bytes)
+{
+	const struct relay_shape *shape = &link->shape;
+	if (shape->police_kbit == 0)
+		return false;
+	uint64_t full_ns = link->full_ns > now_ns ? link->full_ns : now_ns;
+	full_ns += bytes * 8000000ull / shape->police_kbit;
+	if ((full_ns - now_ns) * shape->police_kbit / 8000000 > shape->police_bytes)
+		return true;
+	link->full_ns = full_ns;
+	return false;
 }
 
 // queue puts a frame into the queue: false when it is full, else free_ns is when it has left.
@@ -116,6 +131,10 @@ struct relay_fate relay_link_take(struct relay_link *link, uint64_t now_ns, uint
 	count->bytes += bytes;
 	if (count->frames > link->shape.spared && happens(link, DRAW_LOSS, link->shape.loss_ppm)) {
 		count->lost++;
+		return fate;
+	}
+	if (is_policed(link, now_ns, bytes)) {
+		count->policed++;
 		return fate;
 	}
 	if (!queue(link, now_ns, bytes, &fate.is_marked)) {

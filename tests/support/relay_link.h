@@ -19,12 +19,14 @@ struct relay_shape {
 	uint64_t spared;        // so many first frames are never lost (ARP, SYN)
 	uint64_t rate_kbit;     // 0 = endless
 	uint64_t queue_bytes;   // drop-tail; 0 = endless
-	uint64_t mark_bytes;    // a longer queue marks ECN-capable frames; 0 = never
+	uint64_t police_kbit;  // what comes faster is dropped at once (a token bucket); 0 = endless
+	uint64_t police_bytes; // as many may come at once
+	uint64_t mark_bytes;   // a longer queue marks ECN-capable frames; 0 = never
 };
 
 struct relay_count {
 	uint64_t frames, bytes; // that came
-	uint64_t lost, queue_full, duplicated, reordered, marked;
+	uint64_t lost, queue_full, policed, duplicated, reordered, marked;
 	uint64_t queue_max_bytes;
 };
 
@@ -32,6 +34,7 @@ struct relay_link {
 	struct relay_shape shape;
 	struct relay_count count;
 	uint64_t seed;
+	uint64_t full_ns; // when the policer's bucket was full, or will be
 	uint64_t free_ns; // when the last admitted frame has left the queue
 	uint64_t last_ns; // when the last frame that kept its place arrives
 };

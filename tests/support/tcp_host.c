@@ -4,7 +4,7 @@
 //   tcp_host --conf FILE --listen PORT | --connect ADDR:PORT [options of transfer_job.h]
 //
 // Says "ready", then one line of JSON (with all counters) when its transfers, or its seconds, are
-// over, or on TERM. Options that set up kernel sockets are refused or without effect here.
+// over, or on TERM. --cc is the listener's. Options that set up kernel sockets have no effect here.
 #include "transfer_job.h"
 
 #include "check.h"
@@ -12,6 +12,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CHUNK_BYTES 16384u
 #define TICK_US     1000u // how late a pause ends
@@ -252,9 +253,12 @@ static void open_all(struct host *host)
 	host->conn_count = host->stack.conf->tcp.connections;
 	host->conns = calloc(host->conn_count, sizeof(*host->conns));
 	CHECK(host->conns);
+	bool is_bbr = strcmp(host->options.cc, "bbr") == 0;
 	struct tcp_listener listener = {.port = host->options.listen,
 					.events = &events,
 					.accepted = on_accepted,
+					.congestion =
+						is_bbr ? TCP_CONGESTION_BBR : TCP_CONGESTION_CUBIC,
 					.user = host};
 	if (host->options.listen)
 		CHECK(tcp_listen_on(host->stack.tcp, &listener) == 0);

@@ -39,7 +39,7 @@ struct peer {
 	struct conn *conns[CONNS_MAX];
 	uint32_t count;
 	int listener;
-	uint64_t now_us, last_connect_us;
+	uint64_t now_us, last_connect_us, traced_us;
 };
 
 static volatile sig_atomic_t is_stopped;
@@ -235,6 +235,40 @@ static int serve(struct peer *peer, struct conn *conn, short events, short got)
 	return -1;
 }
 
+// skip begins to count when the options say so.
+static void skip(struct peer *peer)
+{
+	struct transfer_tally *tally = &peer->tally;
+	uint64_t in = 0;
+	if (!peer->options.skip_ms || !tally->first_us || tally->skipped_us ||
+	    peer->now_us < tally->first_us + peer->options.skip_ms * 1000)
+		return;
+	for (uint32_t i = 0; i < peer->count; i++)
+		in += peer->conns[i]->transfer.in;
+	transfer_tally_skip(tally, peer->now_us, in);
+}
+
+// trace tells what the kernel thinks of each connection, as tcp_host does of its own.
+static void trace(struct peer *peer)
+{
+	uint32_t trace_ms = peer->options.trace_ms;
+	if (!trace_ms || peer->now_us - peer->traced_us < trace_ms * 1000ull)
+		return;
+	peer->traced_us = peer->now_us;
+	for (uint32_t i = 0; i < peer->count; i++) {
+		const struct conn *conn = peer->conns[i];
+		struct tcp_info info = {0};
+		socklen_t bytes = sizeof(info);
+		getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &bytes);
+		fprintf(stderr, "%u: %lu ms: cwnd %u ssthresh %u unacked %u srtt %u us again %u\n",
+			i, (peer->now_us - conn->opened_us) / 1000,
+			info.tcpi_snd_cwnd * info.tcpi_snd_mss,
+			info.tcpi_snd_ssthresh * info.tcpi_snd_mss,
+			info.tcpi_unacked * info.tcpi_snd_mss, info.tcpi_rtt,
+			info.tcpi_total_retrans);
+	}
+}
+
 static int timeout_ms(const struct peer *peer)
 {
 	const struct transfer_options *options = &peer->options;
@@ -252,6 +286,8 @@ static void turn(struct peer *peer)
 	polls[count] = (struct pollfd){peer->listener, POLLIN, 0};
 	poll(polls, count + 1, timeout_ms(peer));
 	peer->now_us = clock_us();
+	skip(peer);
+	trace(peer);
 	// Backwards: the one that takes an ended one's place was served.
 	for (uint32_t i = count; i-- > 0;) {
 		int how = serve(peer, peer->conns[i], polls[i].events, polls[i].revents);

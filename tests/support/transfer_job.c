@@ -6,27 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct option options_table[] = {{"conf", required_argument, NULL, 'c'},
-					      {"connect", required_argument, NULL, 'C'},
-					      {"listen", required_argument, NULL, 'l'},
-					      {"count", required_argument, NULL, 'n'},
-					      {"at-once", required_argument, NULL, 'a'},
-					      {"up", required_argument, NULL, 'u'},
-					      {"down", required_argument, NULL, 'd'},
-					      {"order", required_argument, NULL, 'o'},
-					      {"gap-us", required_argument, NULL, 'g'},
-					      {"stop-ms", required_argument, NULL, 's'},
-					      {"reset-after", required_argument, NULL, 'r'},
-					      {"slow", required_argument, NULL, 'S'},
-					      {"write", required_argument, NULL, 'w'},
-					      {"cc", required_argument, NULL, 'k'},
-					      {"rcvbuf", required_argument, NULL, 'R'},
-					      {"sndbuf", required_argument, NULL, 'B'},
-					      {"maxseg", required_argument, NULL, 'm'},
-					      {"nodelay", no_argument, NULL, 'N'},
-					      {"seconds", required_argument, NULL, 't'},
-					      {"trace", required_argument, NULL, 'T'},
-					      {NULL, 0, NULL, 0}};
+static const struct option options_table[] = {
+	{"conf", required_argument, NULL, 'c'},    {"connect", required_argument, NULL, 'C'},
+	{"listen", required_argument, NULL, 'l'},  {"count", required_argument, NULL, 'n'},
+	{"at-once", required_argument, NULL, 'a'}, {"up", required_argument, NULL, 'u'},
+	{"down", required_argument, NULL, 'd'},    {"order", required_argument, NULL, 'o'},
+	{"gap-us", required_argument, NULL, 'g'},  {"skip-ms", required_argument, NULL, 'K'},
+	{"stop-ms", required_argument, NULL, 's'}, {"reset-after", required_argument, NULL, 'r'},
+	{"slow", required_argument, NULL, 'S'},    {"write", required_argument, NULL, 'w'},
+	{"cc", required_argument, NULL, 'k'},      {"rcvbuf", required_argument, NULL, 'R'},
+	{"sndbuf", required_argument, NULL, 'B'},  {"maxseg", required_argument, NULL, 'm'},
+	{"nodelay", no_argument, NULL, 'N'},       {"seconds", required_argument, NULL, 't'},
+	{"trace", required_argument, NULL, 'T'},   {NULL, 0, NULL, 0}};
 
 _Noreturn static void usage(const char *program)
 {
@@ -68,6 +59,7 @@ static void read_one(struct transfer_options *options, int option, const char *t
 	case 'd': options->request.down = number; break;
 	case 'o': options->request.order = order_of(text); break;
 	case 'g': options->gap_us = number; break;
+	case 'K': options->skip_ms = number; break;
 	case 's': options->stop_ms = number; break;
 	case 'r': options->reset_after = number; break;
 	case 'S': pair(text, &options->slow_bytes, &options->slow_ms); break;
@@ -123,6 +115,12 @@ void transfer_tally_end(struct transfer_tally *tally, const struct transfer *tra
 	tally->last_us = now_us;
 }
 
+void transfer_tally_skip(struct transfer_tally *tally, uint64_t now_us, uint64_t in)
+{
+	tally->skipped_us = now_us;
+	tally->skipped_in = tally->in + in;
+}
+
 uint32_t transfer_tally_in_flight(const struct transfer_tally *tally)
 {
 	uint32_t ended = 0;
@@ -163,16 +161,16 @@ void transfer_tally_print(const struct transfer_tally *tally, FILE *out)
 {
 	static const char *const names[TRANSFER_END_COUNT] = {"good", "wrong", "reset", "stopped",
 							      "failed"};
-	uint64_t took_us = tally->last_us > tally->first_us && tally->opened > 0
-				   ? tally->last_us - tally->first_us
-				   : 1;
+	uint64_t first_us = tally->skipped_us ? tally->skipped_us : tally->first_us;
+	uint64_t took_us =
+		tally->last_us > first_us && tally->opened > 0 ? tally->last_us - first_us : 1;
 	uint32_t n = tally->opened;
 	fprintf(out, "\"begun\": %u, \"opened\": %u", tally->begun, n);
 	for (unsigned i = 0; i < TRANSFER_END_COUNT; i++)
 		fprintf(out, ", \"%s\": %u", names[i], tally->ended[i]);
 	fprintf(out, ", \"unfinished\": %u", transfer_tally_in_flight(tally));
 	fprintf(out, ", \"in\": %lu, \"out\": %lu, \"took_us\": %lu, \"in_kbit\": %lu", tally->in,
-		tally->out, took_us, tally->in * 8000 / took_us);
+		tally->out, took_us, (tally->in - tally->skipped_in) * 8000 / took_us);
 	if (n > 0) {
 		qsort(tally->open_us, n, sizeof(*tally->open_us), by_size);
 		fprintf(out, ", \"open_p50_us\": %u, \"open_p99_us\": %u, \"open_max_us\": %u",

@@ -26,6 +26,7 @@ struct transfer_options {
 	uint32_t at_once;
 	struct transfer_request request;
 	uint64_t gap_us;      // between two connects
+	uint64_t skip_ms;     // tcp_peer: in_kbit begins so long after the first is open
 	uint64_t stop_ms;     // abort a transfer that has been open so long; 0 = never
 	uint64_t reset_after; // abort when so many bytes came; 0 = never
 	uint32_t slow_bytes;  // read at most so many every slow_ms; 0 = at once
@@ -34,7 +35,7 @@ struct transfer_options {
 	uint32_t write_us;
 	const char *cc; // congestion control; "cubic"
 	int rcvbuf, sndbuf, maxseg;
-	uint32_t trace_ms; // tcp_host: tell the state of the connections this often
+	uint32_t trace_ms; // tell the state of the connections this often
 	bool is_nodelay;
 	uint64_t seconds; // end after so long, whatever happens
 };
@@ -42,9 +43,10 @@ struct transfer_options {
 struct transfer_tally {
 	uint32_t begun, opened;
 	uint32_t ended[TRANSFER_END_COUNT];
-	uint64_t in, out;           // bytes of the streams
-	uint64_t first_us, last_us; // opened, ended
-	uint32_t *open_us;          // how long each open took
+	uint64_t in, out;                // bytes of the streams
+	uint64_t first_us, last_us;      // opened, ended
+	uint64_t skipped_us, skipped_in; // 0, or where in_kbit begins
+	uint32_t *open_us;               // how long each open took
 	uint32_t open_capacity;
 	uint64_t retransmits;         // of all ended connections
 	uint32_t srtt_us, cwnd_bytes; // of the last one
@@ -61,6 +63,10 @@ void transfer_tally_opened(struct transfer_tally *tally, uint64_t now_us, uint64
 // transfer_tally_end counts how one ended.
 void transfer_tally_end(struct transfer_tally *tally, const struct transfer *transfer,
 			enum transfer_end how, uint64_t now_us);
+
+// transfer_tally_skip leaves what came until now out of in_kbit, once: in bytes of transfers that
+// have not ended.
+void transfer_tally_skip(struct transfer_tally *tally, uint64_t now_us, uint64_t in);
 
 // transfer_tally_in_flight is how many have begun and not ended.
 uint32_t transfer_tally_in_flight(const struct transfer_tally *tally);

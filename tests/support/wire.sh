@@ -6,37 +6,45 @@
 #   eth0 10.9.0.1 ──── left0 [wire_relay] right0 ─────────────────────── eth0 10.9.0.2
 #        fd09::1                └── or tap0, which is tcp_host's 10.9.0.3   fd09::2
 #
+# twin, 10.9.0.4, is one more kernel where wire_twin made it: what ours is compared with.
 # FAR is the far end: ours, right, or both (behind a bridge, see bridge_up). Every program writes to $TMP/NAME.out and ends by itself.
 SUPPORT=$MILLRACE_BUILD/tests/support
 LEFT4=10.9.0.1 LEFT6=fd09::1
-declare -A FAR4=([right]=10.9.0.2 [ours]=10.9.0.3) FAR6=([right]=fd09::2 [ours]=fd09::3)
+declare -A FAR4=([right]=10.9.0.2 [ours]=10.9.0.3 [twin]=10.9.0.4)
+declare -A FAR6=([right]=fd09::2 [ours]=fd09::3 [twin]=fd09::4)
 declare -A FAR_DEVICE=([right]=right0 [ours]=tap0 [both]=middle)
 declare -A PIDS=()
 # The kernel's TCP runs before every program; ours is not to wait for other people's programs either.
 PUNCTUAL="chrt --fifo 1"
 
-# wire_up makes the namespaces. Kernels keep no memory of paths from one connection to the next.
+# kernel_host HOST V4 V6: a namespace on a veth to the wire's, whose end there is ${HOST}0. Kernels keep no
+# memory of paths from one connection to the next.
+kernel_host() {
+	local host=$1 far=${1}0
+	ip netns add "mr-$LAB_ID-$host" || return 1
+	on "$host" ip link set lo up
+	ip link add eth0 netns "mr-$LAB_ID-$host" type veth peer name "$far" netns "mr-$LAB_ID-wire"
+	on "$host" ethtool -K eth0 tx off tso off gso off gro off >/dev/null 2>&1
+	on wire ethtool -K "$far" tx off tso off gso off gro off >/dev/null 2>&1
+	on "$host" sysctl -qw net.ipv4.tcp_no_metrics_save=1 \
+		net.ipv6.conf.eth0.accept_dad=0 \
+		net.ipv6.conf.eth0.router_solicitations=0
+	on wire ip link set "$far" up
+	on "$host" ip link set eth0 up
+	on "$host" ip address add "$2/24" dev eth0 && on "$host" ip address add "$3/64" dev eth0 nodad
+}
+
+# wire_up makes the namespaces.
 wire_up() {
-	local host far
-	for host in left wire right; do
-		ip netns add "mr-$LAB_ID-$host" || return 1
-		on $host ip link set lo up
-	done
-	for host in left right; do
-		far=${host}0
-		ip link add eth0 netns "mr-$LAB_ID-$host" type veth peer name "$far" netns "mr-$LAB_ID-wire"
-		on $host ethtool -K eth0 tx off tso off gso off gro off >/dev/null 2>&1
-		on wire ethtool -K "$far" tx off tso off gso off gro off >/dev/null 2>&1
-		on wire sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
-		on $host sysctl -qw net.ipv4.tcp_no_metrics_save=1 \
-			net.ipv6.conf.eth0.accept_dad=0 \
-			net.ipv6.conf.eth0.router_solicitations=0
-		on wire ip link set "$far" up
-		on $host ip link set eth0 up
-	done
-	on left ip address add $LEFT4/24 dev eth0 && on left ip address add $LEFT6/64 dev eth0 nodad
-	on right ip address add "${FAR4[right]}/24" dev eth0
-	on right ip address add "${FAR6[right]}/64" dev eth0 nodad
+	ip netns add "mr-$LAB_ID-wire" || return 1
+	on wire ip link set lo up
+	on wire sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	kernel_host left $LEFT4 $LEFT6 && kernel_host right "${FAR4[right]}" "${FAR6[right]}"
+}
+
+# wire_twin adds the kernel that stands where ours does, behind the bridge (bridge_up).
+wire_twin() {
+	kernel_host twin "${FAR4[twin]}" "${FAR6[twin]}" && on wire ip link set twin0 master bridge0
 }
 
 # host_conf [KEY=VALUE ...]: $TMP/host.conf for tcp_host; tcp.KEY as in conf.def.

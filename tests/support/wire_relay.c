@@ -288,6 +288,7 @@ static void print_link(const char *name, const struct relay_count *count)
 		{"bytes", count->bytes},
 		{"lost", count->lost},
 		{"queue_full", count->queue_full},
+		{"policed", count->policed},
 		{"duplicated", count->duplicated},
 		{"reordered", count->reordered},
 		{"marked", count->marked},

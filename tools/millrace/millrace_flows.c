@@ -120,7 +120,8 @@ static void sort(json_t *flows, const char *field)
 
 static void show_flow(json_t *flow)
 {
-	static const char *const shown[] = {"state", "role", "local", "remote", "worker", "cc"};
+	static const char *const shown[] = {"state",  "role", "local",   "remote",
+					    "worker", "cc",   "cc_state"};
 	const char *name;
 	json_t *value;
 	printf("%-12s %-10s %s -> %s worker:%" JSON_INTEGER_FORMAT "\n    ",
@@ -129,7 +130,8 @@ static void show_flow(json_t *flow)
 	       json_string_value(json_object_get(flow, "local")),
 	       json_string_value(json_object_get(flow, "remote")),
 	       json_integer_value(json_object_get(flow, "worker")));
-	printf(" %s", json_string_value(json_object_get(flow, "cc")));
+	printf(" %s %s", json_string_value(json_object_get(flow, "cc")),
+	       json_string_value(json_object_get(flow, "cc_state")));
 	json_object_foreach(flow, name, value)
 	{
 		bool is_shown = !json_is_integer(value) || json_integer_value(value) == 0;

@@ -85,7 +85,20 @@ static void keeps_order_unless_asked(void)
 	CU_ASSERT(latest_ns > last_ns - 5000000);
 }
 
+static void polices_and_does_not_delay(void)
+{
+	// 12 Mbit/s: a frame of 1500 bytes a millisecond; three at once.
+	struct relay_link link = link_of("police_kbit=12000,police_bytes=4500,delay_us=10000");
+	for (unsigned i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(relay_link_take(&link, 0, FRAME_BYTES).due_ns[0], 10000000);
+	CU_ASSERT_EQUAL(relay_link_take(&link, 0, FRAME_BYTES).copies, 0);
+	CU_ASSERT_EQUAL(link.count.policed, 1);
+	CU_ASSERT_EQUAL(relay_link_take(&link, 1000000, FRAME_BYTES).due_ns[0], 11000000);
+	CU_ASSERT_EQUAL(relay_link_take(&link, 1000000, FRAME_BYTES).copies, 0);
+}
+
 UNIT_MAIN("relay_link", {"a shape is read, and what is none refused", reads_shapes},
 	  {"loss and duplication are as frequent as asked, and the same again", loses_as_asked},
 	  {"a bounded queue delays, marks and drops", queues_and_drops},
+	  {"a policer drops what comes too fast and delays nothing", polices_and_does_not_delay},
 	  {"jitter keeps the order, reordering does not", keeps_order_unless_asked})

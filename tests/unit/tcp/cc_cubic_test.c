@@ -235,6 +235,8 @@ static void slow_start_ends_when_round_trips_grow(void)
 			cc.ops->acked(&cc, &ack);
 		}
 	CU_ASSERT(cc.ssthresh_bytes < TCP_CC_WINDOW_BYTES_MAX);
+	CU_ASSERT_EQUAL(cc.events, 1u << TCP_CC_SLOWER | 1u << TCP_CC_DELAYED);
+	CU_ASSERT_STRING_EQUAL(cc.ops->state(&cc), "reno-friendly");
 }
 
 static void extreme_times_and_windows_do_not_overflow(void)
