@@ -2,7 +2,7 @@
 # On a bad path we are as fast as the Linux kernel: goodput of kernel to kernel, of us to the kernel
 # and of the kernel to us over the same link, all CUBIC, one after the other within each repeat.
 #
-# E2E_LONG=1: the whole table, at least 90 % asserted. Without it: two cells, 60 %, so that a busy
+# E2E_LONG=1: the whole table, at least 90 % asserted, and what one bridge without a link brings is told. Without it: two cells, 60 %, so that a busy
 # machine does not decide. GOODPUT_CELLS="LOSS_PPM:RTT_MS ...", GOODPUT_REPEATS and GOODPUT_SECONDS
 # choose others.
 . "$(dirname "$0")/lib.sh"
@@ -22,6 +22,29 @@ ENDLESS=100000000000
 # shape LOSS_PPM RTT_MS: one direction; the queue holds what one round trip brings.
 shape() {
 	echo "loss_ppm=$1,spared=20,delay_us=$(($2 * 500)),rate_kbit=$RATE_KBIT,queue_bytes=$(($2 * RATE_KBIT / 8))"
+}
+
+# lan SERVER CLIENT ADDRESS: goodput in kbit/s of one connection over the bridge, no relay between.
+lan() {
+	local ask=(--connect "$3:7000" --down $ENDLESS --stop-ms $((SECONDS_EACH * 1000)) --seconds $((SECONDS_EACH + 8)))
+	serve "$1" server --seconds 60
+	[ "$1" = ours ] && bridge_tap
+	call "$2" client "${ask[@]}"
+	[ "$2" = ours ] && bridge_tap
+	join client
+	stop server
+	field client in_kbit
+}
+
+# tell_lan: both directions against kernel to kernel.
+tell_lan() {
+	local kernel sent received
+	bridge_up
+	kernel=$(lan right left "${FAR4[right]}")
+	sent=$(lan ours left "${FAR4[ours]}")
+	received=$(lan left ours $LEFT4)
+	echo "# a bridge, kbit/s: kernel to kernel $kernel; us to kernel $sent ($((sent * 100 / (kernel + 1))) %);" \
+		"kernel to us $received ($((received * 100 / (kernel + 1))) %)"
 }
 
 # one SERVER CLIENT ADDRESS FAR SHAPE SEED CONNS: prints the client's goodput in kbit/s, the server's
@@ -74,4 +97,5 @@ host_conf 'send_buffer = "4MiB"' 'receive_buffer = "6MiB"'
 for cell in $CELLS; do
 	cell "${cell%:*}" "${cell#*:}"
 done
+[ "${E2E_LONG:-0}" = 1 ] && tell_lan
 finish
