@@ -156,10 +156,8 @@ bool net_announce(struct net *net, const struct addr *addr);
 // net_mss_clamp is the largest TCP segment towards remote by configuration; 0: no clamp.
 uint32_t net_mss_clamp(const struct net *net, const struct addr *remote);
 
-// net_mtu is the IP MTU towards remote; net_can_segment tells whether net_tx.segment_bytes is worth
-// using towards it (TSO).
+// net_mtu is the IP MTU towards remote.
 uint32_t net_mtu(const struct net *net, const struct addr *remote);
-bool net_can_segment(const struct net *net, const struct addr *remote);
 
 // net_is_local is true for an address of ours.
 bool net_is_local(const struct net *net, const struct addr *addr);

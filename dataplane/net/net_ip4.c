@@ -58,7 +58,7 @@ static enum counter check_header(const struct net *net, const struct net_frame *
 	bool is_good = nic == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 	if (!net->ports[frame->port_index].port->can_checksum_rx ||
 	    (!is_good && nic != RTE_MBUF_F_RX_IP_CKSUM_BAD))
-		is_good = rte_raw_cksum(header, header_bytes) == 0xffff;
+		is_good = net_cksum_bytes(header, header_bytes) == 0xffff;
 	if (!is_good)
 		return COUNTER_drop_ip4_checksum;
 	if (!are_options_sane(header + NET_IP4_BYTES, header_bytes - NET_IP4_BYTES))

@@ -321,11 +321,3 @@ uint32_t net_mss_clamp(const struct net *net, const struct addr *remote)
 	struct net_nexthop hop;
 	return net_nexthop_find(net, NULL, remote, &hop) ? hop.mss_clamp : 0;
 }
-
-bool net_can_segment(const struct net *net, const struct addr *remote)
-{
-	struct net_nexthop hop;
-	if (!net_nexthop_find(net, NULL, remote, &hop))
-		return false;
-	return net->ports[hop.port_index].port->can_segment;
-}

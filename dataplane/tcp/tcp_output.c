@@ -4,9 +4,9 @@
 // gives the buffer's reference back. Payloads that are smaller than the work are copied.
 #include "tcp_priv.h"
 
-#define COPY_BYTES    192u   // at most copied into the header mbuf
-#define PARTS_MAX     16u    // buffers in one packet
-#define TSO_BYTES_MAX 61440u // below 64 KiB with any headers
+#define COPY_BYTES      192u   // at most copied into the header mbuf
+#define PARTS_MAX       16u    // buffers in one packet
+#define BURST_BYTES_MAX 61440u // that net or its port cuts: below 64 KiB with any headers
 
 static_assert(sizeof(struct rte_mbuf_ext_shared_info) <= sizeof(((struct buf *)0)->packet),
 	      "a buffer's packet field holds the mbufs' reference count");
@@ -52,18 +52,30 @@ static void append_copy(struct tcp_conn *conn, struct rte_mbuf *head, struct tcp
 	}
 }
 
-// append_parts attaches bytes of the queue from seq on behind head; returns how many, fewer when
-// PARTS_MAX buffers did not hold them, or 0 without an mbuf.
-static uint32_t append_parts(struct tcp_conn *conn, struct rte_mbuf *head, struct tcp_seq seq,
-			     uint32_t bytes)
+// held_by_parts is how many of pick's bytes PARTS_MAX buffers hold, in whole segments if any.
+static uint32_t held_by_parts(struct tcp_conn *conn, const struct tcp_pick *pick)
+{
+	const struct tcp_slice *slice = tcp_snd_find(conn, pick->seq);
+	uint32_t held = slice->bytes - seq_distance(slice->seq, pick->seq);
+	for (uint32_t parts = 1; held < pick->bytes && parts < PARTS_MAX; parts++) {
+		slice = slice->next;
+		held += slice->bytes;
+	}
+	if (held >= pick->bytes)
+		return pick->bytes;
+	return held > pick->segment_bytes ? held - held % pick->segment_bytes : held;
+}
+
+// append_parts attaches bytes of the queue from seq on behind head; false without an mbuf.
+static bool append_parts(struct tcp_conn *conn, struct rte_mbuf *head, struct tcp_seq seq,
+			 uint32_t bytes)
 {
 	struct tcp_slice *slice = tcp_snd_find(conn, seq);
 	struct rte_mbuf *last = head;
-	uint32_t done = 0;
-	for (uint32_t parts = 0; done < bytes && parts < PARTS_MAX; parts++) {
+	for (uint32_t done = 0; done < bytes;) {
 		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(conn->tcp->mbufs);
 		if (!mbuf)
-			return 0;
+			return false;
 		uint32_t skip = seq_distance(slice->seq, seq);
 		uint32_t part = MIN(bytes - done, slice->bytes - skip);
 		attach(mbuf, slice->buf, slice->offset + skip, part);
@@ -75,7 +87,7 @@ static uint32_t append_parts(struct tcp_conn *conn, struct rte_mbuf *head, struc
 		done += part;
 		slice = slice->next;
 	}
-	return done;
+	return true;
 }
 
 // append_payload puts pick's bytes behind head and cuts pick to what fitted; false without mbufs.
@@ -87,11 +99,11 @@ static bool append_payload(struct tcp_conn *conn, struct rte_mbuf *head, struct 
 		append_copy(conn, head, pick->seq, pick->bytes);
 		return true;
 	}
-	uint32_t done = append_parts(conn, head, pick->seq, pick->bytes);
-	if (done < pick->bytes)
+	uint32_t held = held_by_parts(conn, pick);
+	if (held < pick->bytes)
 		pick->is_fin = false;
-	pick->bytes = done;
-	return done > 0;
+	pick->bytes = held;
+	return append_parts(conn, head, pick->seq, held);
 }
 
 static void transmit(struct tcp *tcp, const struct tcp_tuple *tuple, struct rte_mbuf *mbuf,
@@ -147,8 +159,8 @@ static struct tcp_room room_now(const struct tcp_conn *conn)
 		segment_bytes -= 4 + 8 * count;
 	struct tcp_room room = {segment_bytes, segment_bytes};
 	bool is_told_once = conn->is_reduction_due; // CWR on one segment alone
-	if (!is_told_once && net_can_segment(conn->tcp->net, &conn->tuple.remote))
-		room.burst_bytes = MAX(TSO_BYTES_MAX / segment_bytes, 1u) * segment_bytes;
+	if (!is_told_once)
+		room.burst_bytes = MAX(BURST_BYTES_MAX / segment_bytes, 1u) * segment_bytes;
 	return room;
 }
 
@@ -225,11 +237,11 @@ void tcp_output(struct tcp_conn *conn)
 	       tcp_snd_next(conn, &room, &pick)) {
 		has_mbufs = send_pick(conn, &room, &pick);
 		tcp_pace_sent(conn, pick.bytes);
-		sent++;
+		sent += MAX(pick.bytes / room.segment_bytes, 1u);
 	}
 	if (!has_mbufs)
 		retry_soon(conn);
-	else if (sent == TCP_OUTPUT_BURST)
+	else if (sent >= TCP_OUTPUT_BURST)
 		tcp_conn_notify(conn, 0);
 	if (conn->is_ack_due)
 		tcp_output_ack(conn);

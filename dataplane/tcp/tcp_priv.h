@@ -32,7 +32,7 @@
 #define TCP_BUDGET_PER_S 1000u    // challenge ACKs and stray RSTs of the worker, each
 #define TCP_PORT_STEPS   256u     // RFC 6056 algorithm 4
 #define TCP_CONFIRM_US   5000000u // between two confirmations of the next hop
-#define TCP_OUTPUT_BURST 64u      // segments a connection sends in one go
+#define TCP_OUTPUT_BURST 64u      // segments after which a connection lets others send
 
 // States that a connection can be in; LISTEN is struct tcp_listener, TIME-WAIT is struct
 // tcp_time_wait, and a listener's SYN-RECEIVED is struct tcp_half.
@@ -440,7 +440,7 @@ struct tcp_slice *tcp_snd_find(struct tcp_conn *conn, struct tcp_seq seq);
 // tcp_snd_in_flight is what we think is in the network, in bytes (pipe of RFC 6675).
 uint32_t tcp_snd_in_flight(const struct tcp_conn *conn);
 
-// How much one packet may carry: burst_bytes is more than segment_bytes where TSO cuts it.
+// How much one packet may carry: burst_bytes is more than segment_bytes where net may cut it.
 struct tcp_room {
 	uint32_t segment_bytes; // payload of one segment
 	uint32_t burst_bytes;   // a multiple of it

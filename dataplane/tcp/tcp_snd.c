@@ -176,9 +176,9 @@ bool tcp_snd_next(struct tcp_conn *conn, const struct tcp_room *room, struct tcp
 // note_again counts what is sent again in an episode, so that it can turn out to have been in vain.
 static void note_again(struct tcp_conn *conn, const struct tcp_pick *pick)
 {
-	uint32_t bytes = pick->bytes;
-	conn->retransmits++;
-	tcp_count(conn->tcp, COUNTER_tcp_retransmits);
+	uint32_t segments = MAX((pick->bytes + conn->cc.mss - 1) / conn->cc.mss, 1u);
+	conn->retransmits += segments;
+	counter_add(conn->tcp->counters, COUNTER_tcp_retransmits, segments);
 	if (conn->recovery == TCP_RECOVERY_NONE)
 		return;
 	if (!conn->has_again) {
@@ -186,7 +186,7 @@ static void note_again(struct tcp_conn *conn, const struct tcp_pick *pick)
 		conn->again_start = pick->seq;
 	}
 	conn->has_again = true;
-	conn->undo_count += MAX((bytes + conn->cc.mss - 1) / conn->cc.mss, 1u);
+	conn->undo_count += segments;
 }
 
 // note_record makes a record of what left.
