@@ -113,7 +113,7 @@ void net_input(struct net *net, uint32_t port_index, struct rte_mbuf **mbufs, ui
 	net_l4_flush(net);
 }
 
-void net_input_handed(struct net *net, struct rte_mbuf *mbuf)
+static void take_handed(struct net *net, struct rte_mbuf *mbuf)
 {
 	const struct packet *packet = packet_of(mbuf);
 	struct net_frame frame = {.mbuf = mbuf,
@@ -133,6 +133,15 @@ void net_input_handed(struct net *net, struct rte_mbuf *mbuf)
 		frame.protocol = l4 == RTE_PTYPE_L4_TCP ? NET_PROTOCOL_TCP : NET_PROTOCOL_UDP;
 		net_l4_deliver(net, &frame);
 	}
+}
+
+void net_input_handed(struct net *net, struct rte_mbuf *const *mbufs, uint32_t count)
+{
+	net->is_gathering = true;
+	for (uint32_t i = 0; i < count; i++)
+		take_handed(net, mbufs[i]);
+	net->is_gathering = false;
+	net_l4_flush(net);
 }
 
 void net_flush(struct net *net)

@@ -123,9 +123,9 @@ void net_set_time(struct net *net, uint64_t now_us);
 // net_input takes the count frames received on port port_index.
 void net_input(struct net *net, uint32_t port_index, struct rte_mbuf **mbufs, uint32_t count);
 
-// net_input_handed takes a packet that another worker's net handed to this one (parsed already:
-// packet_of(mbuf) is valid).
-void net_input_handed(struct net *net, struct rte_mbuf *mbuf);
+// net_input_handed takes count packets that another worker's net handed to this one (parsed
+// already: packet_of of each is valid).
+void net_input_handed(struct net *net, struct rte_mbuf *const *mbufs, uint32_t count);
 
 // net_output takes mbuf (transport header first, NET_HEADROOM before it), adds checksum, IP and
 // Ethernet headers and queues it on the port; while the neighbour's address is unknown it waits in

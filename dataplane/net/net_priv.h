@@ -109,7 +109,7 @@ struct net {
 	uint16_t toeplitz[2][256];             // of the high and the low byte of a folded tuple
 	struct rte_mbuf *gathered[PORT_BURST]; // of this burst, for upper_tcp
 	uint32_t gathered_count;
-	bool is_gathering; // inside of net_input
+	bool is_gathering; // inside of net_input or net_input_handed
 	void (*watch)(void *user, uint32_t port_index, struct rte_mbuf *const *mbufs,
 		      uint32_t count, bool is_out); // NULL: nobody
 	struct net_announcer announcer;

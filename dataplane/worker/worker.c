@@ -307,9 +307,11 @@ static uint32_t receive_handed(struct worker *worker)
 		if (from == worker->index)
 			continue;
 		uint32_t count = handoff_receive(worker->handoff, from, worker->index, burst);
+		uint32_t ours = 0;
 		for (uint32_t i = 0; i < count; i++)
 			if (!worker_exception_handed(worker, burst[i]))
-				net_input_handed(worker->net, burst[i]);
+				burst[ours++] = burst[i];
+		net_input_handed(worker->net, burst, ours);
 		total += count;
 	}
 	counter_add(&worker->counters, COUNTER_worker_handed_in, total);

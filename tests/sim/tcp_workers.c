@@ -184,8 +184,7 @@ static void take_handed(struct member *member)
 		if (from == member->index)
 			continue;
 		uint32_t count = handoff_receive(member->crew->handoff, from, member->index, mbufs);
-		for (uint32_t i = 0; i < count; i++)
-			net_input_handed(member->host.net, mbufs[i]);
+		net_input_handed(member->host.net, mbufs, count);
 		counter_add(&member->host.counters, COUNTER_worker_handed_in, count);
 	}
 }

@@ -134,8 +134,7 @@ static uint32_t run_worker(struct station *station, uint32_t worker)
 	net_set_time(net, now_us);
 	uint32_t count = station->ports[worker]->ops->rx(station->ports[worker], mbufs, PORT_BURST);
 	net_input(net, 0, mbufs, count);
-	for (uint32_t i = 0; i < station->handed_count[worker]; i++)
-		net_input_handed(net, station->handed[worker][i]);
+	net_input_handed(net, station->handed[worker], station->handed_count[worker]);
 	station->handed_count[worker] = 0;
 	wheel_advance(&station->wheels[worker], now_us, 64);
 	net_flush(net);

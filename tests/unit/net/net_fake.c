@@ -48,6 +48,7 @@ static void keep_input(void *user, struct rte_mbuf *const *mbufs, uint32_t count
 	CHECK(fake->received_count + count <= FAKE_KEPT);
 	memcpy(fake->received + fake->received_count, mbufs, count * sizeof(*mbufs));
 	fake->received_count += count;
+	fake->received_bursts++;
 }
 
 static void keep_error(void *user, const struct addr *local, const struct addr *remote,

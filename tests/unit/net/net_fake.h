@@ -40,7 +40,7 @@ struct fake {
 	struct net_config config;
 	uint64_t now_us;
 	struct rte_mbuf *received[FAKE_KEPT]; // by the upper protocol
-	uint32_t received_count;
+	uint32_t received_count, received_bursts;
 	struct rte_mbuf *handed[FAKE_KEPT];
 	uint32_t handed_to[FAKE_KEPT];
 	uint32_t handed_count;

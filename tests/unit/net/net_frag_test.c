@@ -296,8 +296,7 @@ static void fragments_meet_at_one_worker_and_the_packet_goes_to_its_owner(void)
 	other.config.worker_count = 4;
 	other.config.worker_index = meeting;
 	fake_open(&other);
-	net_input_handed(other.net, fake.handed[0]);
-	net_input_handed(other.net, fake.handed[1]);
+	net_input_handed(other.net, fake.handed, 2);
 	fake.handed_count = 0;
 	CU_ASSERT_EQUAL(fake_count(&other, COUNTER_net_reassembled), 1);
 	CU_ASSERT_EQUAL(other.received_count, owner == meeting);

@@ -257,8 +257,7 @@ static void an_answer_is_shared_with_the_other_workers(void)
 	fake.handed[0] = fake.handed[3];
 	fake.handed[2] = NULL;
 	fake.handed_count = 2;
-	net_input_handed(fake.net, copies[0]);
-	net_input_handed(fake.net, copies[1]);
+	net_input_handed(fake.net, copies, 2);
 	CU_ASSERT_EQUAL(fake_count(&fake, COUNTER_net_neigh_resolved), 2);
 	CU_ASSERT_EQUAL(fake.handed_count, 2);
 	fake_stop(&fake);
