@@ -98,7 +98,8 @@ static void slow_start_ends_before_the_queue_is_full(void)
 	close_all(world, &flow, 1);
 }
 
-// check_bbr wants four fifths of the path and round trips near the path's own.
+// check_bbr wants four fifths of the path, and three quarters of what loses 5 %, and round trips
+// near the path's own.
 static void check_bbr(uint32_t loss)
 {
 	struct tcp_limits limits = sim_limits();
@@ -114,7 +115,7 @@ static void check_bbr(uint32_t loss)
 	uint64_t srtt_us = flow.srtt_us / flow.samples;
 	printf("# bbr, loss %u.%02u %%: %lu kbit/s of 20000, srtt %lu us\n", loss / 100, loss % 100,
 	       kbit_s, srtt_us);
-	CU_ASSERT(kbit_s >= 16000);
+	CU_ASSERT(kbit_s >= 16000 - 2 * loss);
 	CU_ASSERT(srtt_us < RTT_MS * 1400);
 	CU_ASSERT_EQUAL(tcp_world_count(world, 0, COUNTER_tcp_bbr_full), 1);
 	CU_ASSERT(tcp_world_count(world, 0, COUNTER_tcp_bbr_probes) >= 5);
@@ -213,7 +214,7 @@ static void end_all(struct tcp_world *world, struct sending *sendings, unsigned 
 	tcp_world_end(world);
 }
 
-// share lets two flows run, the second 3 s later; returns per cent of what both got in 40 s that
+// share lets two flows run, the second 3 s later; returns per cent of what both got in 25 s that
 // was the first's.
 static uint64_t share(enum tcp_congestion first, enum tcp_congestion second, uint32_t queue_bytes)
 {
@@ -222,16 +223,16 @@ static uint64_t share(enum tcp_congestion first, enum tcp_congestion second, uin
 	ask(world, &sendings[0], first);
 	send_all(world, sendings, 1, 3000);
 	ask(world, &sendings[1], second);
-	send_all(world, sendings, 2, 15000);
+	send_all(world, sendings, 2, 10000);
 	uint64_t before[2] = {sendings[0].sink.read, sendings[1].sink.read};
-	send_all(world, sendings, 2, 40000);
+	send_all(world, sendings, 2, 25000);
 	uint64_t got = sendings[0].sink.read - before[0];
 	uint64_t all = got + sendings[1].sink.read - before[1];
 	printf("# queue %u kB: %s, the first, has %lu %% of %lu kbit/s, %s the rest; sent again "
 	       "%lu\n",
-	       queue_bytes / 1000, names[first], got * 100 / all, all * 8 / 40000, names[second],
+	       queue_bytes / 1000, names[first], got * 100 / all, all * 8 / 25000, names[second],
 	       tcp_world_count(world, 0, COUNTER_tcp_retransmits));
-	CU_ASSERT(all * 8 / 40000 > 16500);
+	CU_ASSERT(all * 8 / 25000 > 16500);
 	end_all(world, sendings, 2);
 	return got * 100 / all;
 }
@@ -251,7 +252,7 @@ static void bbr_and_cubic_leave_each_other_a_part(void)
 	}
 }
 
-// police sends for 20 s through a policer of 10 Mbit/s; returns per mille sent again.
+// police sends for 10 s through a policer of 10 Mbit/s; returns per mille sent again.
 static uint64_t police(enum tcp_congestion congestion, uint64_t *kbit_s)
 {
 	struct tcp_world *world = bottleneck(sim_limits(), 0, 0);
@@ -264,9 +265,9 @@ static uint64_t police(enum tcp_congestion congestion, uint64_t *kbit_s)
 	uint64_t before = sending.sink.read;
 	uint64_t again = tcp_world_count(world, 0, COUNTER_tcp_retransmits);
 	uint64_t dropped = sim_link_totals_of(world->link).policed;
-	send_all(world, &sending, 1, 20000);
+	send_all(world, &sending, 1, 10000);
 	uint64_t bytes = sending.sink.read - before;
-	*kbit_s = bytes * 8 / 20000;
+	*kbit_s = bytes * 8 / 10000;
 	again = tcp_world_count(world, 0, COUNTER_tcp_retransmits) - again;
 	uint64_t permille = again * 1000 / (bytes / 1448 + 1);
 	printf("# policer of 10000 kbit/s, %s: %lu kbit/s, dropped %lu, sent again %lu in 1000; "
