@@ -10,6 +10,7 @@ bool h1_try_finish(struct h1_conn *c)
 	c->stream_user = NULL;
 	c->unconsumed_bytes = 0;
 	c->interim_count = 0;
+	c->is_tunnel = false;
 	c->reading = H1_READ_HEAD;
 	c->writing = H1_WRITE_IDLE;
 	if (c->will_close || c->is_input_ended)
@@ -118,6 +119,13 @@ static bool h1_is_done(const struct http_conn *conn)
 	return c->is_dead && !c->is_live && h1_out_pending(&c->out) == 0;
 }
 
+static bool h1_has_said_all(const struct http_conn *conn)
+{
+	const struct h1_conn *c = (const struct h1_conn *)conn;
+	return c->is_live && c->is_tunnel && c->reading == H1_READ_TO_END &&
+	       c->writing == H1_WRITE_DONE && h1_out_pending(&c->out) == 0;
+}
+
 static uint32_t h1_stream_count(const struct http_conn *conn)
 {
 	return ((const struct h1_conn *)conn)->is_live;
@@ -143,6 +151,7 @@ static const struct http_conn_ops h1_ops = {
 	.set_stream_user = h1_set_stream_user,
 	.shutdown = h1_shutdown,
 	.is_done = h1_is_done,
+	.has_said_all = h1_has_said_all,
 	.stream_count = h1_stream_count,
 	.can_request = h1_can_request,
 };

@@ -9,6 +9,7 @@
 #include "h1_parse.h"
 #include "h1_write.h"
 #include "http_priv.h"
+#include "websocket.h"
 
 enum h1_reading {
 	H1_READ_HEAD,
@@ -16,11 +17,13 @@ enum h1_reading {
 	H1_READ_CHUNKED,
 	H1_READ_TRAILERS,
 	H1_READ_TO_END,
+	H1_READ_HELD, // server: a tunnel is asked for, its bytes wait for our answer
 	H1_READ_DONE,
 };
 
 enum h1_writing {
 	H1_WRITE_IDLE, // the head of the message has not been given yet
+	H1_WRITE_HELD, // client: a tunnel is asked for, its bytes wait for the answer
 	H1_WRITE_BODY, // the head is in out, the body is pulled
 	H1_WRITE_DONE,
 };
@@ -44,6 +47,8 @@ struct h1_conn {
 	bool is_head_request;
 	bool is_peer_http10;
 	bool awaits_continue; // peer waits for 100 before its body
+	bool is_tunnel;       // asked for; accept is the answer that makes it
+	char accept[WEBSOCKET_ACCEPT_BYTES];
 	// writing
 	enum h1_writing writing;
 	struct h1_out out;

@@ -46,6 +46,11 @@ static void on_request(struct h1_conn *c)
 	c->awaits_continue = m->expects_continue;
 	c->will_close |= m->method == HTTP_CONNECT; // what follows would be a tunnel's
 	begin_body(c, m);
+	c->is_tunnel = m->protocol.bytes > 0;
+	if (c->is_tunnel) {
+		websocket_accept_of(c->head.hop.key, c->accept);
+		c->reading = H1_READ_HELD;
+	}
 	c->is_live = true;
 	c->stream++;
 	c->base.events->head(c->base.user, c->stream, c->stream_user, m,
@@ -55,21 +60,47 @@ static void on_request(struct h1_conn *c)
 static void on_interim(struct h1_conn *c)
 {
 	const struct http_message *m = &c->head.message;
-	if (m->status == 101)
-		fail_by(c, COUNTER_http_upgrade_refused);
-	else if (++c->interim_count > INTERIM_MAX)
+	if (++c->interim_count > INTERIM_MAX)
 		fail_by(c, COUNTER_http_interim_many);
 	else
 		c->base.events->head(c->base.user, c->stream, c->stream_user, m, false);
 }
 
+// RFC 6455 4.1: 101 is the answer to what we asked for, or nothing at all.
+static void on_switch(struct h1_conn *c)
+{
+	struct http_message *m = &c->head.message;
+	struct slice accept = slice_of(c->accept, sizeof(c->accept));
+	if (!c->is_tunnel || !c->head.hop.is_websocket ||
+	    !slice_equal(c->head.hop.accept, accept)) {
+		fail_by(c, COUNTER_http_upgrade_refused);
+		return;
+	}
+	m->status = 200;
+	m->content_length = HTTP_LENGTH_NONE;
+	c->reading = H1_READ_TO_END;
+	c->writing = H1_WRITE_BODY;
+	c->will_close = true;
+	c->base.events->head(c->base.user, c->stream, c->stream_user, m, false);
+}
+
 static void on_response(struct h1_conn *c)
 {
 	struct http_message *m = &c->head.message;
+	if (m->status == 101) {
+		on_switch(c);
+		return;
+	}
 	if (m->status < 200) {
 		on_interim(c);
 		return;
 	}
+	if (c->is_tunnel && m->status < 300) { // it would pass for a tunnel further on
+		fail_by(c, COUNTER_http_upgrade_refused);
+		return;
+	}
+	if (c->is_tunnel)
+		c->writing = H1_WRITE_DONE;
 	begin_body(c, m);
 	bool is_end = c->reading == H1_READ_DONE;
 	uint32_t stream = c->stream;
@@ -194,6 +225,7 @@ static size_t read_some(struct h1_conn *c, struct slice bytes)
 	case H1_READ_CHUNKED: return read_chunked(c, bytes);
 	case H1_READ_TRAILERS: return read_trailers(c, bytes);
 	case H1_READ_TO_END: return read_to_end(c, bytes);
+	case H1_READ_HELD:
 	case H1_READ_DONE: break;
 	}
 	return 0;
@@ -201,7 +233,7 @@ static size_t read_some(struct h1_conn *c, struct slice bytes)
 
 static bool can_read(const struct h1_conn *c)
 {
-	if (c->is_dead || c->reading == H1_READ_DONE)
+	if (c->is_dead || c->reading == H1_READ_DONE || c->reading == H1_READ_HELD)
 		return false;
 	return c->reading == H1_READ_HEAD || window_of(c) > 0;
 }

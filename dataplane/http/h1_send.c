@@ -37,6 +37,19 @@ static struct h1_frame frame_request(const struct http_message *m, bool has_body
 	return frame;
 }
 
+// A tunnel is bytes to the end of the connection, once the peer has answered for it.
+static void ask_tunnel(struct h1_conn *c, const struct http_message *m, struct h1_frame *frame,
+		       char key[static WEBSOCKET_KEY_BYTES])
+{
+	websocket_key_of(m->nonce, key);
+	*frame = (struct h1_frame){
+		.framing = H1_TO_END,
+		.content_length = HTTP_LENGTH_NONE,
+		.websocket = slice_of(key, WEBSOCKET_KEY_BYTES),
+	};
+	websocket_accept_of(frame->websocket, c->accept);
+}
+
 int h1_request(struct http_conn *conn, const struct http_message *message, bool has_body,
 	       void *stream_user, uint32_t *stream)
 {
@@ -45,7 +58,11 @@ int h1_request(struct http_conn *conn, const struct http_message *message, bool 
 		return EPIPE;
 	if (c->is_live)
 		return EBUSY;
+	char key[WEBSOCKET_KEY_BYTES];
 	struct h1_frame frame = frame_request(message, has_body);
+	c->is_tunnel = message->protocol.bytes > 0;
+	if (c->is_tunnel)
+		ask_tunnel(c, message, &frame, key);
 	if (h1_write_request(&c->out, message, &frame)) {
 		h1_out_clear(&c->out);
 		c->is_dead = true;
@@ -56,6 +73,8 @@ int h1_request(struct http_conn *conn, const struct http_message *message, bool 
 	c->stream_user = stream_user;
 	*stream = ++c->stream;
 	begin_writing(c, frame);
+	if (c->is_tunnel)
+		c->writing = H1_WRITE_HELD;
 	return 0;
 }
 
@@ -97,11 +116,21 @@ int h1_respond(struct http_conn *conn, uint32_t stream, const struct http_messag
 	if (message->status < 200)
 		return respond_interim(c, message);
 	struct h1_frame frame = frame_response(c, message, has_body);
+	if (c->is_tunnel && message->status < 300) {
+		frame = (struct h1_frame){
+			.framing = H1_TO_END,
+			.content_length = HTTP_LENGTH_NONE,
+			.websocket = slice_of(c->accept, sizeof(c->accept)),
+		};
+		c->reading = H1_READ_TO_END;
+	} else if (c->is_tunnel) {
+		c->reading = H1_READ_DONE;
+	}
 	// A client that still waits for 100 may send its body or not: nobody could tell what
 	// follows.
 	bool is_unclear = c->awaits_continue && c->reading != H1_READ_DONE;
 	c->will_close |= frame.framing == H1_TO_END || is_unclear;
-	if (c->will_close)
+	if (c->will_close && !frame.websocket.bytes)
 		frame.connection = H1_CONNECTION_CLOSE;
 	else if (c->is_peer_http10)
 		frame.connection = H1_CONNECTION_KEEP_ALIVE;

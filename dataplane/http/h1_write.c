@@ -14,6 +14,7 @@ static const struct {
 	const char *reason;
 } reasons[] = {
 	{100, "Continue"},
+	{101, "Switching Protocols"},
 	{102, "Processing"},
 	{103, "Early Hints"},
 	{200, "OK"},
@@ -138,10 +139,19 @@ static void put_frame(struct h1_out *out, const struct h1_frame *frame)
 		put_field(out, SLICE("connection"), SLICE("keep-alive"));
 }
 
+// RFC 6455 4.1, 4.2.2
+static void put_websocket(struct h1_out *out, struct slice name, struct slice value)
+{
+	put_field(out, SLICE("upgrade"), SLICE("websocket"));
+	put_field(out, SLICE("connection"), SLICE("Upgrade"));
+	put_field(out, name, value);
+}
+
 int h1_write_request(struct h1_out *out, const struct http_message *message,
 		     const struct h1_frame *frame)
 {
-	put(out, message->method_text);
+	bool is_tunnel = frame->websocket.bytes > 0;
+	put(out, is_tunnel ? SLICE("GET") : message->method_text);
 	put(out, SLICE(" "));
 	put(out, message->target);
 	put(out, SLICE(" HTTP/1.1\r\n"));
@@ -149,6 +159,10 @@ int h1_write_request(struct h1_out *out, const struct http_message *message,
 	put_fields(out, message->fields, message->field_count);
 	if (message->expects_continue)
 		put_field(out, SLICE("expect"), SLICE("100-continue"));
+	if (is_tunnel && !http_field_find(message, SLICE("sec-websocket-version")).at)
+		put_field(out, SLICE("sec-websocket-version"), SLICE("13"));
+	if (is_tunnel)
+		put_websocket(out, SLICE("sec-websocket-key"), frame->websocket);
 	put_frame(out, frame);
 	put(out, SLICE("\r\n"));
 	return out->is_broken ? ENOMEM : 0;
@@ -157,11 +171,15 @@ int h1_write_request(struct h1_out *out, const struct http_message *message,
 int h1_write_response(struct h1_out *out, const struct http_message *message,
 		      const struct h1_frame *frame)
 {
+	bool is_tunnel = frame->websocket.bytes > 0;
+	uint16_t status = is_tunnel ? 101 : message->status;
 	put(out, SLICE("HTTP/1.1 "));
-	put_number(out, message->status);
+	put_number(out, status);
 	put(out, SLICE(" "));
-	put(out, slice_str(reason_of(message->status)));
+	put(out, slice_str(reason_of(status)));
 	put(out, SLICE("\r\n"));
+	if (is_tunnel)
+		put_websocket(out, SLICE("sec-websocket-accept"), frame->websocket);
 	put_fields(out, message->fields, message->field_count);
 	put_frame(out, frame);
 	put(out, SLICE("\r\n"));

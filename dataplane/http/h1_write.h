@@ -19,6 +19,7 @@ struct h1_frame {
 	enum h1_framing framing;
 	uint64_t content_length; // written when not HTTP_LENGTH_NONE
 	enum h1_connection connection;
+	struct slice websocket; // key of a request, accept of a response: of a tunnel; else empty
 };
 
 // Bytes that wait to be produced: heads, chunk ends, trailers. Bodies never pass through it.

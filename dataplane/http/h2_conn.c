@@ -2,11 +2,13 @@
 // An HTTP/2 connection behind http.h: its session with nghttp2, its bounds, its end.
 #include "h2_priv.h"
 
+#include <arpa/inet.h>
+
 #define OUTBOUND_ACKS_MAX 64u   // answers to SETTINGS and PING that wait to be sent
 #define SETTINGS_MAX      32u   // entries of one SETTINGS
 #define IDLE_FRAMES_MAX   1024u // frames without use, beyond what useful ones paid for
 
-#define UNSEEN_FRAME_BYTES 32 // of frames of unknown types that count as one without use
+#define IDLE_FRAME_BYTES 2048u // payload without use that counts as a frame more
 
 static const uint8_t notice_ping[8] = "millrace";
 
@@ -34,9 +36,10 @@ void h2_note_reset(struct h2_conn *c)
 		h2_end(c, COUNTER_http_h2_resets_many, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-void h2_note_frame(struct h2_conn *c)
+void h2_note_frame(struct h2_conn *c, size_t bytes)
 {
-	if (++c->idle_frames > IDLE_FRAMES_MAX)
+	c->idle_frames += 1 + bytes / IDLE_FRAME_BYTES;
+	if (c->idle_frames > IDLE_FRAMES_MAX)
 		h2_end(c, COUNTER_http_h2_flooded, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
@@ -44,6 +47,19 @@ void h2_note_moved(struct h2_conn *c, size_t bytes)
 {
 	uint64_t credit = 2 + bytes / 1024;
 	c->idle_frames -= MIN(credit, c->idle_frames);
+}
+
+// nghttp2 has given up and says no more: the last words are ours, unless a frame is half sent.
+static void say_goaway(struct h2_conn *c, uint32_t error)
+{
+	static const uint8_t head[] = {0, 0, 8, NGHTTP2_GOAWAY, 0, 0, 0, 0, 0};
+	uint32_t words[] = {htonl(c->past.last), htonl(error)};
+	if (c->rest_bytes > 0)
+		return;
+	memcpy(c->last_words, head, sizeof(head));
+	memcpy(c->last_words + sizeof(head), words, sizeof(words));
+	c->rest = c->last_words;
+	c->rest_bytes = sizeof(c->last_words);
 }
 
 static int fault_of_error(ssize_t error)
@@ -56,14 +72,6 @@ static int fault_of_error(ssize_t error)
 	}
 }
 
-// Frames of unknown types pass by without a callback; browsers send few and small ones.
-static void note_unseen(struct h2_conn *c)
-{
-	for (; c->unseen_bytes >= UNSEEN_FRAME_BYTES && !c->is_dead;
-	     c->unseen_bytes -= UNSEEN_FRAME_BYTES)
-		h2_note_frame(c);
-}
-
 static void drop_idle_memory(struct h2_conn *c)
 {
 	if (c->stream_count || c->head.stream)
@@ -72,25 +80,38 @@ static void drop_idle_memory(struct h2_conn *c)
 	c->head_memory = NULL;
 }
 
+// The connection ends by an error that nghttp2 does not survive.
+static void give_up(struct h2_conn *c, ssize_t error)
+{
+	if (c->is_dead)
+		return;
+	c->is_broken = true;
+	if (error != NGHTTP2_ERR_BAD_CLIENT_MAGIC) // RFC 9113 3.4: it may not speak HTTP/2
+		say_goaway(c, error == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM
+							   : NGHTTP2_PROTOCOL_ERROR);
+	h2_end_streams(c, http_fault_of(fault_of_error(error), false));
+}
+
 static size_t h2_receive(struct http_conn *conn, struct slice bytes)
 {
 	struct h2_conn *c = h2_of(conn);
 	if (c->is_inside || c->is_dead || bytes.bytes == 0)
 		return 0;
 	c->is_inside = true;
-	ssize_t taken =
-		nghttp2_session_mem_recv(c->session, (const uint8_t *)bytes.at, bytes.bytes);
+	size_t taken = 0;
+	while (taken < bytes.bytes && !c->is_dead) {
+		size_t step = h2_scan(c, slice_skip(bytes, taken));
+		ssize_t given = nghttp2_session_mem_recv(c->session,
+							 (const uint8_t *)bytes.at + taken, step);
+		if (given != (ssize_t)step) {
+			give_up(c, given);
+			break;
+		}
+		taken += step;
+	}
 	c->is_inside = false;
-	if (taken > 0) {
-		c->unseen_bytes += taken;
-		note_unseen(c);
-	}
-	if (taken < 0 && !c->is_dead) {
-		c->is_broken = true;
-		h2_end_streams(c, http_fault_of(fault_of_error(taken), false));
-	}
 	drop_idle_memory(c);
-	return taken < 0 ? 0 : (size_t)taken;
+	return taken;
 }
 
 static void h2_receive_end(struct http_conn *conn)
@@ -99,13 +120,14 @@ static void h2_receive_end(struct http_conn *conn)
 	if (c->is_dead)
 		return;
 	c->is_broken = true;
+	c->rest_bytes = 0;
 	h2_end_streams(c, (struct http_fault){0});
 }
 
 static bool h2_wants_to_send(const struct http_conn *conn)
 {
 	const struct h2_conn *c = (const struct h2_conn *)conn;
-	return !c->is_broken && (c->rest_bytes > 0 || nghttp2_session_want_write(c->session));
+	return c->rest_bytes > 0 || (!c->is_broken && nghttp2_session_want_write(c->session));
 }
 
 static void h2_resume(struct http_conn *conn, uint32_t id)
@@ -144,6 +166,8 @@ static void h2_reset(struct http_conn *conn, uint32_t id)
 	if (!stream)
 		return;
 	uint32_t error = reset_error(c, stream);
+	if (!stream->is_recv_ended)
+		h2_note_unwanted(c);
 	h2_stream_free(c, stream);
 	nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, (int32_t)id, error);
 }
@@ -177,6 +201,11 @@ static bool h2_is_done(const struct http_conn *conn)
 	const struct h2_conn *c = (const struct h2_conn *)conn;
 	bool is_ending = (c->is_shutdown && c->is_notice_acked) || c->is_goaway_received;
 	return (c->is_dead || (is_ending && c->stream_count == 0)) && !h2_wants_to_send(conn);
+}
+
+static bool h2_has_said_all(const struct http_conn *)
+{
+	return false;
 }
 
 static uint32_t h2_stream_count(const struct http_conn *conn)
@@ -219,6 +248,7 @@ static const struct http_conn_ops h2_ops = {
 	.set_stream_user = h2_set_stream_user,
 	.shutdown = h2_shutdown,
 	.is_done = h2_is_done,
+	.has_said_all = h2_has_said_all,
 	.stream_count = h2_stream_count,
 	.can_request = h2_can_request,
 };
@@ -259,10 +289,12 @@ static int submit_settings(struct h2_conn *c, bool is_server, const struct http_
 		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->stream_window_bytes},
 		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits->head_bytes},
 		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->stream_count},
-		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+		{is_server ? NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL
+			   : NGHTTP2_SETTINGS_ENABLE_PUSH,
+		 is_server},
+		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
 	};
-	size_t count = is_server ? 3 : 4; // a server may not speak of push
-	if (nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, entries, count))
+	if (nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, entries, ARRAY_LEN(entries)))
 		return NGHTTP2_ERR_NOMEM;
 	return nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0,
 						     (int32_t)limits->conn_window_bytes);
@@ -277,6 +309,7 @@ struct http_conn *h2_conn_new(bool is_server, const struct http_limits *limits)
 		return NULL;
 	c->base.ops = &h2_ops;
 	c->slot_count = limits->stream_count;
+	c->scan.skip_bytes = is_server ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
 	c->streams = calloc(c->slot_count, sizeof(*c->streams));
 	for (uint32_t i = 0; c->streams && i < c->slot_count; i++)
 		c->streams[i].next_free = i + 1;

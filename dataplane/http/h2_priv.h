@@ -21,6 +21,7 @@ struct h2_stream {
 	uint64_t received_bytes;
 	uint64_t content_length; // of the message received
 	bool is_head_request;
+	bool is_tunnel;
 	bool is_recv_ended;
 	bool is_answered; // server: the final response was submitted
 	bool is_sent;     // the sent event was given
@@ -39,6 +40,29 @@ struct h2_head {
 	int fault; // first rule broken, 0: none
 };
 
+// What is remembered of streams that are no more (server), and of the windows before a SETTINGS.
+#define H2_PAST_ENDED   32u
+#define H2_PAST_SKIPPED 4u
+
+struct h2_past {
+	uint32_t last;                 // highest number opened
+	uint32_t ended[H2_PAST_ENDED]; // a ring: ended or reset by the peer
+	unsigned ended_count;
+	struct h2_gap {
+		uint32_t first, last; // numbers passed over, RFC 9113 5.1.1
+	} skipped[H2_PAST_SKIPPED];
+	unsigned skipped_count;
+	uint32_t initial_window;
+	int64_t widest_window;
+};
+
+// Where in the frames the received bytes are; see h2_scan.c.
+struct h2_scan {
+	size_t skip_bytes; // of the preface, or of the frame's payload
+	uint8_t head[9];
+	uint32_t head_bytes;
+};
+
 struct h2_conn {
 	struct http_conn base;
 	nghttp2_session *session;
@@ -51,16 +75,20 @@ struct h2_conn {
 	// produce
 	const uint8_t *rest; // of a frame that did not fit, nghttp2's until the next mem_send
 	size_t rest_bytes;
-	uint8_t *out; // inside produce
+	uint8_t last_words[17]; // a GOAWAY, when nghttp2 can write none
+	uint8_t *out;           // inside produce
 	size_t out_room;
 	size_t out_used;
 	struct slice pulled; // between the read and the send callback
 	// bounds
 	uint32_t resets; // streams ended by the peer's fault or wish, less those that ended well
 	uint64_t idle_frames; // frames that carried nothing, less what was useful
-	int64_t unseen_bytes; // received, less those of frames that nghttp2 told of
+	uint64_t junk_bytes;  // of bodies that may still come after our own resets
+	struct h2_scan scan;
+	struct h2_past past;
 	// the connection
-	bool is_inside; // nghttp2 is working: no receive, no produce
+	bool is_inside;  // nghttp2 is working: no receive, no produce
+	bool is_settled; // the peer's first SETTINGS came
 	bool is_shutdown;
 	bool is_notice_acked; // the PING behind the shutdown notice came back
 	bool is_goaway_received;
@@ -88,16 +116,37 @@ void h2_stream_fail(struct h2_conn *c, struct h2_stream *stream, struct http_fau
 // h2_refuse answers a request that has no owner by its fault, and counts it.
 void h2_refuse(struct h2_conn *c, int32_t id, int counter);
 
+// h2_note_unwanted: a stream ends by us before its body's end; what is on its way may come.
+void h2_note_unwanted(struct h2_conn *c);
+
 // h2_end begins the end of the connection: GOAWAY with error, every stream reset, closed told.
 void h2_end(struct h2_conn *c, int counter, uint32_t error);
 
 // h2_end_streams is h2_end after GOAWAY: every stream hears reset, the owner closed.
 void h2_end_streams(struct h2_conn *c, struct http_fault fault);
 
+// h2_past_opened and h2_past_ended (h2_past.c) note a stream's first frame and the peer's last one.
+void h2_past_opened(struct h2_conn *c, uint32_t id);
+void h2_past_ended(struct h2_conn *c, uint32_t id);
+
+// h2_past_check ends the connection when a frame that begins is one that its stream's end forbids;
+// nghttp2 does not know the stream any more.
+void h2_past_check(struct h2_conn *c, const nghttp2_frame_hd *hd);
+
+// h2_scan (h2_scan.c) looks at the frame heads in bytes before nghttp2 does, counts those without
+// use, and returns how many bytes to give to nghttp2 before it is asked again.
+size_t h2_scan(struct h2_conn *c, struct slice bytes);
+
+// h2_past_settings_begin and h2_past_settings_end, around a SETTINGS of the peer: one that makes a
+// stream's window larger than 2^31-1 ends the connection (RFC 9113 6.9.2); nghttp2 only resets the
+// stream.
+void h2_past_settings_begin(struct h2_conn *c);
+void h2_past_settings_end(struct h2_conn *c);
+
 // h2_note_reset counts a stream that ended badly by the peer's doing; h2_note_frame a frame without
-// use; h2_note_moved bytes of a body. Beyond the budget the connection ends.
+// use, with as many bytes; h2_note_moved bytes of a body. Beyond the budget the connection ends.
 void h2_note_reset(struct h2_conn *c);
-void h2_note_frame(struct h2_conn *c);
+void h2_note_frame(struct h2_conn *c, size_t bytes);
 void h2_note_moved(struct h2_conn *c, size_t bytes);
 
 // h2_set_read_callbacks (h2_read.c) and h2_set_send_callbacks (h2_send.c) tell nghttp2 of ours.

@@ -13,19 +13,6 @@ static void count_unheard(struct h2_conn *c, int counter)
 		counter_inc(c->base.limits->counters, (enum counter)counter);
 }
 
-static int on_begin_frame(nghttp2_session *, const nghttp2_frame_hd *hd, void *user)
-{
-	struct h2_conn *c = user;
-	c->unseen_bytes -= (int64_t)hd->length + 9;
-	bool is_useful = hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION ||
-			 hd->type == NGHTTP2_RST_STREAM || hd->type == NGHTTP2_GOAWAY ||
-			 (hd->type == NGHTTP2_DATA &&
-			  (hd->length > 0 || hd->flags & NGHTTP2_FLAG_END_STREAM));
-	if (!is_useful)
-		h2_note_frame(c);
-	return 0;
-}
-
 static size_t text_bytes(const struct h2_conn *c)
 {
 	return ((size_t)c->base.limits->head_bytes + 7) & ~(size_t)7;
@@ -35,6 +22,8 @@ static int on_begin_headers(nghttp2_session *, const nghttp2_frame *frame, void 
 {
 	struct h2_conn *c = user;
 	size_t field_bytes = c->base.limits->field_count * sizeof(struct http_field);
+	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+		h2_past_opened(c, (uint32_t)frame->hd.stream_id);
 	if (!c->head_memory)
 		c->head_memory = malloc(text_bytes(c) + field_bytes);
 	if (!c->head_memory) {
@@ -63,6 +52,8 @@ static void add_pseudo(struct http_message *m, struct slice name, struct slice v
 		m->authority = value;
 	} else if (slice_equal(name, SLICE(":path"))) {
 		m->target = value;
+	} else if (slice_equal(name, SLICE(":protocol"))) {
+		m->protocol = value;
 	} else if (slice_equal(name, SLICE(":status")) && http_number(value, &status)) {
 		m->status = (uint16_t)status; // nghttp2 let three digits through
 	}
@@ -120,7 +111,9 @@ static int on_invalid_header(nghttp2_session *, const nghttp2_frame *, const uin
 static int check_target(const struct h2_conn *c, struct http_message *m)
 {
 	struct http_uri uri;
-	if (m->method == HTTP_CONNECT)
+	if (m->protocol.bytes && !slice_equal(m->protocol, SLICE("websocket")))
+		return COUNTER_http_upgrade_unsupported;
+	if (m->method == HTTP_CONNECT && !m->protocol.bytes)
 		return http_uri_parse(m->authority, HTTP_CONNECT, &uri) ? 0 : COUNTER_http_host_bad;
 	if (!http_is_token(m->method_text))
 		return COUNTER_http_method_bad;
@@ -128,7 +121,8 @@ static int check_target(const struct h2_conn *c, struct http_message *m)
 		return COUNTER_http_target_too_long;
 	if (!slice_equal(m->scheme, SLICE("http")) && !slice_equal(m->scheme, SLICE("https")))
 		return COUNTER_http_target_bad;
-	if (!http_uri_parse(m->target, m->method, &uri) || uri.form == HTTP_TARGET_ABSOLUTE)
+	enum http_method method = m->protocol.bytes ? HTTP_GET : m->method;
+	if (!http_uri_parse(m->target, method, &uri) || uri.form == HTTP_TARGET_ABSOLUTE)
 		return COUNTER_http_target_bad;
 	bool is_named = m->authority.bytes > 0;
 	return is_named && !http_authority_is_valid(m->authority) ? COUNTER_http_host_bad : 0;
@@ -140,7 +134,11 @@ static int check_request(struct h2_conn *c)
 	int fault = c->head.fault;
 	if (!fault)
 		fault = check_target(c, &c->head.message);
-	return fault ? fault : http_rules_apply(&c->head.message, &hop);
+	if (!fault)
+		fault = http_rules_apply(&c->head.message, &hop);
+	bool is_framed = c->head.message.content_length != HTTP_LENGTH_NONE;
+	return !fault && is_framed && c->head.message.protocol.bytes ? COUNTER_http_upgrade_bad
+								     : fault;
 }
 
 static void on_request(struct h2_conn *c, int32_t id, bool is_end)
@@ -187,7 +185,8 @@ static void on_response(struct h2_conn *c, struct h2_stream *stream, bool is_end
 		h2_stream_fail(c, stream, http_fault_of(fault, true));
 		return;
 	}
-	stream->content_length = stream->is_head_request ? HTTP_LENGTH_NONE : m->content_length;
+	bool is_bodyless = stream->is_head_request || stream->is_tunnel;
+	stream->content_length = is_bodyless ? HTTP_LENGTH_NONE : m->content_length;
 	stream->is_recv_ended = is_end;
 	c->base.events->head(c->base.user, stream->id, stream->user, m, is_end);
 }
@@ -254,11 +253,21 @@ static void on_ping_ack(struct h2_conn *c)
 			      NULL, 0);
 }
 
+// The peer's last frame on a stream.
+static void note_end(struct h2_conn *c, const nghttp2_frame *frame)
+{
+	bool is_message = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+	if (frame->hd.type == NGHTTP2_RST_STREAM ||
+	    (is_message && frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		h2_past_ended(c, (uint32_t)frame->hd.stream_id);
+}
+
 static int on_frame_recv(nghttp2_session *, const nghttp2_frame *frame, void *user)
 {
 	struct h2_conn *c = user;
 	if (c->is_dead)
 		return 0;
+	note_end(c, frame);
 	struct h2_stream *stream;
 	switch (frame->hd.type) {
 	case NGHTTP2_HEADERS: on_headers(c, frame); break;
@@ -277,6 +286,10 @@ static int on_frame_recv(nghttp2_session *, const nghttp2_frame *frame, void *us
 		if (frame->hd.flags & NGHTTP2_FLAG_ACK)
 			on_ping_ack(c);
 		break;
+	case NGHTTP2_SETTINGS:
+		c->is_settled = true;
+		h2_past_settings_end(c);
+		break;
 	default: break;
 	}
 	return 0;
@@ -287,11 +300,11 @@ static int on_data(nghttp2_session *session, uint8_t, int32_t id, const uint8_t 
 {
 	struct h2_conn *c = user;
 	struct h2_stream *stream = h2_stream_get(c, (uint32_t)id);
-	h2_note_moved(c, count);
 	if (!stream) {
 		nghttp2_session_consume(session, id, count);
 		return 0;
 	}
+	h2_note_moved(c, count);
 	stream->unconsumed_bytes += (uint32_t)count;
 	stream->received_bytes += count;
 	c->base.events->body(c->base.user, stream->id, stream->user, slice_of(bytes, count));
@@ -364,7 +377,6 @@ static int on_stream_close(nghttp2_session *, int32_t id, uint32_t error, void *
 
 void h2_set_read_callbacks(nghttp2_session_callbacks *callbacks)
 {
-	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);

@@ -160,6 +160,14 @@ void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks)
 	nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_send);
 }
 
+// RFC 8441 3: a peer says whether it takes tunnels. One that has not spoken yet is asked: our own
+// nodes do, and another one resets the stream.
+static bool h2_refuses_tunnels(const struct h2_conn *c)
+{
+	return c->is_settled && !nghttp2_session_get_remote_settings(
+					c->session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL);
+}
+
 int h2_request(struct http_conn *conn, const struct http_message *m, bool has_body,
 	       void *stream_user, uint32_t *id)
 {
@@ -168,10 +176,15 @@ int h2_request(struct http_conn *conn, const struct http_message *m, bool has_bo
 		return EPIPE;
 	if (!http_can_request(conn))
 		return EBUSY;
+	if (m->protocol.bytes && h2_refuses_tunnels(c))
+		return EPROTONOSUPPORT;
 	struct head_out head;
 	head_begin(&head);
 	add(&head, SLICE(":method"), m->method_text);
-	if (m->method != HTTP_CONNECT) {
+	bool is_tunnel = m->protocol.bytes > 0;
+	if (is_tunnel)
+		add(&head, SLICE(":protocol"), m->protocol);
+	if (m->method != HTTP_CONNECT || is_tunnel) {
 		add(&head, SLICE(":scheme"), m->scheme.bytes ? m->scheme : SLICE("https"));
 		add(&head, SLICE(":path"), m->target);
 	}
@@ -187,6 +200,7 @@ int h2_request(struct http_conn *conn, const struct http_message *m, bool has_bo
 		return EBUSY;
 	stream->user = stream_user;
 	stream->is_head_request = m->method == HTTP_HEAD;
+	stream->is_tunnel = is_tunnel;
 	nghttp2_data_provider body = {.read_callback = on_read};
 	int32_t taken = nghttp2_submit_request(c->session, NULL, head.fields, head.count,
 					       has_body ? &body : NULL, stream);
@@ -273,14 +287,15 @@ static bool send_frame(struct h2_conn *c)
 size_t h2_produce(struct http_conn *conn, uint8_t *out, size_t room)
 {
 	struct h2_conn *c = h2_of(conn);
-	if (c->is_inside || c->is_broken)
+	if (c->is_inside)
 		return 0;
 	c->is_inside = true;
 	c->out = out;
 	c->out_room = room;
 	c->out_used = 0;
 	put_rest(c);
-	while (c->rest_bytes == 0 && room - c->out_used >= ROOM_MIN && send_frame(c)) {
+	while (c->rest_bytes == 0 && !c->is_broken && room - c->out_used >= ROOM_MIN &&
+	       send_frame(c)) {
 	}
 	c->out = NULL;
 	c->is_inside = false;

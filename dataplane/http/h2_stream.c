@@ -44,6 +44,12 @@ void h2_stream_fail(struct h2_conn *c, struct h2_stream *stream, struct http_fau
 	c->base.events->reset(c->base.user, id, user, fault);
 }
 
+void h2_note_unwanted(struct h2_conn *c)
+{
+	c->junk_bytes = MIN(c->junk_bytes + c->base.limits->stream_window_bytes,
+			    (uint64_t)c->base.limits->conn_window_bytes);
+}
+
 void h2_refuse(struct h2_conn *c, int32_t id, int counter)
 {
 	struct http_fault fault = http_fault_of(counter, false);
@@ -56,5 +62,6 @@ void h2_refuse(struct h2_conn *c, int32_t id, int counter)
 	nghttp2_submit_response(c->session, id, fields, ARRAY_LEN(fields), NULL);
 	if (c->base.limits->counters)
 		counter_inc(c->base.limits->counters, (enum counter)counter);
+	h2_note_unwanted(c);
 	h2_note_reset(c);
 }

@@ -42,15 +42,20 @@ struct http_field {
 struct http_message {
 	enum http_method method;
 	struct slice method_text;
-	struct slice scheme;    // "http" or "https"
-	struct slice authority; // host[:port], lower case host
-	struct slice target;    // path and query as received: "/a?b", "*" for OPTIONS
-	uint16_t status;        // 100..599 in a response
-	uint8_t version;        // 10, 11 or 20
-	bool is_chunked;        // HTTP/1.1 framing; a body of unknown length
-	bool has_upgrade;
-	bool expects_continue;     // Expect: 100-continue
-	uint64_t content_length;   // HTTP_LENGTH_NONE when not given
+	struct slice scheme;     // "http" or "https"
+	struct slice authority;  // host[:port], lower case host
+	struct slice target;     // path and query as received: "/a?b", "*" for OPTIONS
+	uint16_t status;         // 100..599 in a response
+	uint8_t version;         // 10, 11 or 20
+	bool is_chunked;         // HTTP/1.1 framing; a body of unknown length
+	bool has_upgrade;        // to whatever; only a WebSocket's is more than noted
+	bool expects_continue;   // Expect: 100-continue
+	uint64_t content_length; // HTTP_LENGTH_NONE when not given
+	// A request for a tunnel (RFC 8441; RFC 6455 in HTTP/1.1, where it is written as GET):
+	// "websocket", else empty. Its method is CONNECT, its target a path; a 2xx answer makes the
+	// tunnel, and the bodies of both messages are its two directions.
+	struct slice protocol;
+	uint64_t nonce[2];         // random, by whoever sends such a request
 	struct http_field *fields; // without Host, pseudo fields, framing and hop-by-hop fields
 	uint32_t field_count;
 };
@@ -135,8 +140,9 @@ size_t http_produce(struct http_conn *conn, uint8_t *out, size_t room);
 // http_wants_to_send is true when http_produce would (probably) write something.
 bool http_wants_to_send(const struct http_conn *conn);
 
-// http_request starts an exchange (client). The message is copied. has_body: pull is asked for it.
-// Returns 0 and the stream, EBUSY (no more streams at once), or EPIPE (closed).
+// http_request starts an exchange (client). The message is copied. has_body: pull is asked for it,
+// a tunnel's when the answer has made it. Returns 0 and the stream, EBUSY (no more streams at
+// once), EPIPE (closed), or EPROTONOSUPPORT (a tunnel, and the peer has said that it makes none).
 int http_request(struct http_conn *conn, const struct http_message *message, bool has_body,
 		 void *stream_user, uint32_t *stream);
 
@@ -164,6 +170,10 @@ void http_shutdown(struct http_conn *conn);
 // http_is_done is true when the connection can be closed: after a shutdown or fault, with nothing
 // left to produce and no stream alive.
 bool http_is_done(const struct http_conn *conn);
+
+// http_has_said_all is true when nothing will be sent any more while the peer still may: one
+// direction of an HTTP/1.1 connection that became a tunnel has ended. The owner half-closes.
+bool http_has_said_all(const struct http_conn *conn);
 
 // http_stream_count counts live streams; http_can_request tells whether http_request would take
 // one.

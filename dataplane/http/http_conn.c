@@ -89,6 +89,11 @@ bool http_is_done(const struct http_conn *conn)
 	return conn->ops->is_done(conn);
 }
 
+bool http_has_said_all(const struct http_conn *conn)
+{
+	return conn->ops->has_said_all(conn);
+}
+
 uint32_t http_stream_count(const struct http_conn *conn)
 {
 	return conn->ops->stream_count(conn);

@@ -15,6 +15,8 @@ static const struct {
 	{{"upgrade", 7}, HTTP_FIELD_UPGRADE},
 	{{"expect", 6}, HTTP_FIELD_EXPECT},
 	{{"te", 2}, HTTP_FIELD_TE},
+	{{"sec-websocket-key", 17}, HTTP_FIELD_SOCKET_KEY},
+	{{"sec-websocket-accept", 20}, HTTP_FIELD_SOCKET_ACCEPT},
 	{{"keep-alive", 10}, HTTP_FIELD_HOP},
 	{{"proxy-connection", 16}, HTTP_FIELD_HOP},
 	{{"http2-settings", 14}, HTTP_FIELD_HOP},

@@ -59,7 +59,8 @@ static int copy_fields(struct http_message *to, struct arena *arena)
 int http_message_copy(struct http_message *to, const struct http_message *from, struct arena *arena)
 {
 	*to = *from;
-	struct slice *slices[] = {&to->method_text, &to->scheme, &to->authority, &to->target};
+	struct slice *slices[] = {&to->method_text, &to->scheme, &to->authority, &to->target,
+				  &to->protocol};
 	for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++)
 		if (copy_slice(slices[i], arena))
 			return ENOMEM;

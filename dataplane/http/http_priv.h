@@ -23,6 +23,7 @@ struct http_conn_ops {
 	void (*set_stream_user)(struct http_conn *conn, uint32_t stream, void *stream_user);
 	void (*shutdown)(struct http_conn *conn);
 	bool (*is_done)(const struct http_conn *conn);
+	bool (*has_said_all)(const struct http_conn *conn);
 	uint32_t (*stream_count)(const struct http_conn *conn);
 	bool (*can_request)(const struct http_conn *conn);
 };

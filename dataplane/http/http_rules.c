@@ -6,6 +6,7 @@
 #include "counters.h"
 #include "http_field.h"
 #include "http_uri.h"
+#include "websocket.h"
 
 #include <assert.h>
 
@@ -13,8 +14,8 @@ static_assert(COUNTER_http_start_line_bad > 0, "counter 0 in a fault means no fa
 
 // What the fields of one head said.
 struct findings {
-	struct slice host, length, coding, expect;
-	unsigned host_count, length_count, coding_count;
+	struct slice host, length, coding, expect, upgrade, key, accept;
+	unsigned host_count, length_count, coding_count, key_count;
 	struct slice options[HTTP_CONNECTION_OPTIONS_MAX]; // named by Connection
 	unsigned option_count;
 	bool has_upgrade, has_expect, has_hop; // has_hop: anything that HTTP/2 forbids
@@ -46,6 +47,7 @@ static int note(struct findings *f, enum http_field_kind kind, struct slice valu
 		return ++f->coding_count > 1 ? COUNTER_http_coding_bad : 0;
 	case HTTP_FIELD_CONNECTION: f->has_hop = true; return note_options(f, value);
 	case HTTP_FIELD_UPGRADE:
+		f->upgrade = value;
 		f->has_upgrade = true;
 		f->has_hop = true;
 		return 0;
@@ -54,6 +56,11 @@ static int note(struct findings *f, enum http_field_kind kind, struct slice valu
 		f->has_expect = true;
 		return 0;
 	case HTTP_FIELD_HOP: f->has_hop = true; return 0;
+	case HTTP_FIELD_SOCKET_KEY:
+		f->key = value;
+		f->key_count++;
+		return 0;
+	case HTTP_FIELD_SOCKET_ACCEPT: f->accept = value; return 0;
 	case HTTP_FIELD_TE:
 	case HTTP_FIELD_PLAIN: return 0;
 	}
@@ -150,6 +157,33 @@ static void remove_hop_fields(struct http_message *m, const struct findings *f)
 	m->field_count = kept;
 }
 
+// RFC 6455 4.2.1. Where it is not one that we know, Upgrade may be passed over (RFC 9110 7.8).
+static bool is_websocket(const struct http_message *m, const struct findings *f)
+{
+	bool has_body =
+		m->is_chunked || (m->content_length != HTTP_LENGTH_NONE && m->content_length > 0);
+	return m->version == 11 && is_named(f, SLICE("upgrade")) &&
+	       slice_equal_nocase(f->upgrade, SLICE("websocket")) &&
+	       (m->status ? m->status == 101 : m->method == HTTP_GET && !has_body);
+}
+
+// A WebSocket's handshake becomes what HTTP/2 has for it (RFC 8441 5).
+static int check_websocket(struct http_message *m, const struct findings *f, struct http_hop *hop)
+{
+	hop->key = f->key;
+	hop->accept = f->accept;
+	hop->is_websocket = is_websocket(m, f);
+	if (!hop->is_websocket || m->status)
+		return 0;
+	if (f->key_count != 1 || !websocket_key_is_valid(f->key))
+		return COUNTER_http_upgrade_bad;
+	m->method = HTTP_CONNECT;
+	m->method_text = SLICE("CONNECT");
+	m->protocol = SLICE("websocket");
+	m->content_length = HTTP_LENGTH_NONE;
+	return 0;
+}
+
 int http_rules_apply(struct http_message *m, struct http_hop *hop)
 {
 	struct findings f = {0};
@@ -160,6 +194,8 @@ int http_rules_apply(struct http_message *m, struct http_hop *hop)
 		fault = check_length(m, &f);
 	if (!fault)
 		fault = check_expect(m, &f);
+	if (!fault)
+		fault = check_websocket(m, &f, hop);
 	if (fault)
 		return fault;
 	hop->is_close = is_named(&f, SLICE("close"));
@@ -180,14 +216,23 @@ uint32_t http_rules_trailers(struct http_field *fields, uint32_t count)
 
 // Counters whose status is not 400.
 static const struct http_fault statuses[] = {
-	{COUNTER_http_target_too_long, 414}, {COUNTER_http_version_unsupported, 505},
-	{COUNTER_http_head_too_large, 431},  {COUNTER_http_fields_too_many, 431},
-	{COUNTER_http_coding_unknown, 501},  {COUNTER_http_expect_unknown, 417},
-	{COUNTER_http_memory_short, 503},    {COUNTER_http_h2_streams_full, 503},
-	{COUNTER_http_body_length_wrong, 0}, {COUNTER_http_truncated, 0},
-	{COUNTER_http_conn_lost, 0},         {COUNTER_http_h2_reset_by_peer, 0},
-	{COUNTER_http_h2_protocol, 0},       {COUNTER_http_h2_preface_bad, 0},
-	{COUNTER_http_h2_flooded, 0},        {COUNTER_http_h2_resets_many, 0},
+	{COUNTER_http_target_too_long, 414},
+	{COUNTER_http_version_unsupported, 505},
+	{COUNTER_http_head_too_large, 431},
+	{COUNTER_http_fields_too_many, 431},
+	{COUNTER_http_coding_unknown, 501},
+	{COUNTER_http_expect_unknown, 417},
+	{COUNTER_http_upgrade_unsupported, 501},
+	{COUNTER_http_memory_short, 503},
+	{COUNTER_http_h2_streams_full, 503},
+	{COUNTER_http_body_length_wrong, 0},
+	{COUNTER_http_truncated, 0},
+	{COUNTER_http_conn_lost, 0},
+	{COUNTER_http_h2_reset_by_peer, 0},
+	{COUNTER_http_h2_protocol, 0},
+	{COUNTER_http_h2_preface_bad, 0},
+	{COUNTER_http_h2_flooded, 0},
+	{COUNTER_http_h2_resets_many, 0},
 	{COUNTER_http_h2_goaway_by_peer, 0},
 };
 

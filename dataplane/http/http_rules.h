@@ -13,12 +13,16 @@
 struct http_hop {
 	bool is_close;      // Connection: close
 	bool is_keep_alive; // Connection: keep-alive
+	bool is_websocket;  // Connection: upgrade and Upgrade: websocket
+	struct slice key;   // Sec-WebSocket-Key of a request that asks for a tunnel
+	struct slice accept;
 };
 
 // http_rules_apply looks at message, whose fields are all that came (names lower case), checks
 // them, sets authority (when only Host gave it), content_length, is_chunked, has_upgrade and
-// expects_continue, and takes Host, framing and hop-by-hop fields out. Returns 0, or the counter
-// (REASON) of the first rule broken.
+// expects_continue, makes a tunnel's request of a WebSocket handshake (RFC 6455 4.2.1), and takes
+// Host, framing and hop-by-hop fields out. Returns 0, or the counter (REASON) of the first rule
+// broken.
 int http_rules_apply(struct http_message *message, struct http_hop *hop);
 
 // http_rules_trailers takes out of count trailer fields those that only a head may hold; returns

@@ -6,6 +6,7 @@
 
 #include "access.h"
 #include "forward.h"
+#include "http_field.h"
 #include "proxy_priv.h"
 #include "relay.h"
 
@@ -33,6 +34,13 @@ void exchange_set_deadline(struct exchange *exchange, uint32_t ms)
 	wheel_arm(exchange->proxy->wheel, &exchange->timer, exchange->proxy->now_us + ms * 1000ull);
 }
 
+void exchange_set_idle_deadline(struct exchange *exchange)
+{
+	const struct proxy_limits *limits = &exchange->proxy->limits;
+	exchange_set_deadline(exchange, exchange->is_tunnel ? limits->tunnel_idle_ms
+							    : limits->body_idle_timeout_ms);
+}
+
 static void on_deadline(struct wheel_timer *timer, uint64_t)
 {
 	struct exchange *exchange = container_of(timer, struct exchange, timer);
@@ -45,7 +53,10 @@ static void on_deadline(struct wheel_timer *timer, uint64_t)
 			exchange_reply(exchange, COUNTER_exchange_overloaded);
 		break;
 	case EXCHANGE_RESPONSE: exchange_response_late(exchange); break;
-	default: exchange_break(exchange, COUNTER_exchange_body_stalled); break;
+	default:
+		exchange_break(exchange, exchange->is_tunnel ? COUNTER_exchange_tunnel_idle
+							     : COUNTER_exchange_body_stalled);
+		break;
 	}
 }
 
@@ -222,6 +233,28 @@ static struct slice host_of(struct slice authority)
 	return slice_head(authority, end);
 }
 
+// spend_forward takes one off the Max-Forwards of an OPTIONS, in our own copy of its digits; false
+// when there is none left: the answer is ours (RFC 9110 7.6.2).
+static bool spend_forward(struct http_message *request)
+{
+	struct slice *value = NULL;
+	for (uint32_t i = 0; i < request->field_count && !value; i++)
+		if (slice_equal(request->fields[i].name, SLICE("max-forwards")))
+			value = &request->fields[i].value;
+	uint64_t left;
+	if (request->method != HTTP_OPTIONS || !value || !http_number(*value, &left))
+		return true;
+	if (left-- == 0)
+		return false;
+	size_t at = value->bytes;
+	do {
+		((char *)(uintptr_t)value->at)[--at] = (char)('0' + left % 10);
+		left /= 10;
+	} while (left);
+	*value = slice_skip(*value, at);
+	return true;
+}
+
 void exchange_start(struct exchange *exchange)
 {
 	struct http_message *request = &exchange->request;
@@ -235,8 +268,11 @@ void exchange_start(struct exchange *exchange)
 		exchange_reply(exchange, COUNTER_exchange_bad_host);
 	else if (protocol == PROXY_LISTEN_REDIRECT)
 		exchange_reply(exchange, COUNTER_exchange_redirected);
-	else if (request->method == HTTP_CONNECT || request->method == HTTP_TRACE)
+	else if ((request->method == HTTP_CONNECT && !request->protocol.bytes) ||
+		 request->method == HTTP_TRACE)
 		exchange_reply(exchange, COUNTER_exchange_bad_method);
+	else if (!spend_forward(request))
+		exchange_reply(exchange, COUNTER_exchange_forwards_ended);
 	else
 		exchange_route(exchange);
 }
@@ -308,7 +344,7 @@ void exchange_route(struct exchange *exchange)
 		refresh(proxy, exchange->host);
 	if (found.answer != ROUTE_FOUND)
 		exchange_reply(exchange, COUNTER_exchange_no_route);
-	else if (proxy->cache)
+	else if (proxy->cache && !exchange->request.protocol.bytes)
 		ask_cache(exchange);
 	else
 		exchange_connect(exchange);

@@ -92,6 +92,7 @@ struct exchange {
 	bool is_request_begun;  // body bytes left for the upstream: no second try
 	bool is_response_begun; // the final head went to the client
 	bool is_response_ended; // the upstream's message is complete
+	bool is_tunnel;         // the upstream has made it: both bodies are its directions
 	bool is_try_open;       // route_begin was called and route_finish was not
 };
 
@@ -157,6 +158,9 @@ void exchange_client_gone(struct exchange *exchange, enum counter reason);
 
 // exchange_sent: the whole response went to the client; the exchange is freed.
 void exchange_sent(struct exchange *exchange);
+
+// exchange_set_idle_deadline ends a body or a tunnel that stands still from now on.
+void exchange_set_idle_deadline(struct exchange *exchange);
 
 // exchange_set_deadline ends the exchange's present state after ms.
 void exchange_set_deadline(struct exchange *exchange, uint32_t ms);

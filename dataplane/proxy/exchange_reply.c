@@ -12,10 +12,12 @@
 uint16_t exchange_status_of(enum counter reason)
 {
 	switch (reason) {
+	case COUNTER_exchange_forwards_ended: return 200;
 	case COUNTER_exchange_redirected: return 308;
 	case COUNTER_exchange_bad_host: return 400;
 	case COUNTER_exchange_no_route: return 404;
 	case COUNTER_exchange_bad_method: return 405;
+	case COUNTER_http_upgrade_unsupported: return 501;
 	case COUNTER_exchange_head_too_large: return 431;
 	case COUNTER_exchange_connect_failed:
 	case COUNTER_exchange_upstream_refused_us:
@@ -40,7 +42,7 @@ static void send_head(struct exchange *exchange, const struct http_message *mess
 		exchange_client_gone(exchange, COUNTER_exchange_client_gone);
 		return;
 	}
-	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
+	exchange_set_idle_deadline(exchange);
 	transport_touch(&down->transport);
 }
 

@@ -85,8 +85,13 @@ void exchange_send(struct exchange *exchange)
 		exchange_reply(exchange, COUNTER_exchange_head_too_large);
 		return;
 	}
-	if (http_request(up->transport.http, &request, exchange->has_request_body, exchange,
-			 &exchange->up_stream) != 0) {
+	int error = http_request(up->transport.http, &request, exchange->has_request_body, exchange,
+				 &exchange->up_stream);
+	if (error == EPROTONOSUPPORT) {
+		exchange_reply(exchange, COUNTER_http_upgrade_unsupported);
+		return;
+	}
+	if (error) {
 		exchange_try_failed(exchange, COUNTER_exchange_upstream_gone, true);
 		return;
 	}
@@ -106,7 +111,7 @@ void exchange_send(struct exchange *exchange)
 // is_client_late tells whether the response is not there because the request is not.
 static bool is_client_late(const struct exchange *exchange)
 {
-	return !exchange->is_request_ended &&
+	return !exchange->is_request_ended && !exchange->request.protocol.bytes &&
 	       exchange->request_body.queued_bytes == exchange->request_lent;
 }
 
@@ -217,6 +222,9 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 		pass_interim(exchange, response);
 		return;
 	}
+	exchange->is_tunnel = exchange->request.protocol.bytes && response->status < 300;
+	if (exchange->is_tunnel)
+		counter_inc(exchange->proxy->counters, COUNTER_exchange_tunnels);
 	begin_fill(exchange, response);
 	invalidate(exchange, response->status);
 	exchange_finish_try(exchange, response->status >= 500 && response->status != 501);
@@ -233,7 +241,7 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 		exchange_client_gone(exchange, COUNTER_exchange_client_gone);
 		return;
 	}
-	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
+	exchange_set_idle_deadline(exchange);
 	transport_touch(&exchange->down->transport);
 	if (is_end)
 		exchange_response_end(exchange);

@@ -162,6 +162,10 @@ int forward_request(struct exchange *exchange, struct http_message *out)
 	if (begin(exchange, request, replaced + first, count, out) != 0)
 		return ENOMEM;
 	out->expects_continue = false;
+	if (request->protocol.bytes) {
+		out->nonce[0] = random_u64(exchange->proxy->random);
+		out->nonce[1] = random_u64(exchange->proxy->random);
+	}
 	if (role->is_first && add_forwarded(exchange, out) != 0)
 		return ENOMEM;
 	if (add_trace(exchange, out) != 0)
@@ -283,7 +287,7 @@ int forward_reply(struct exchange *exchange, uint16_t status, struct slice locat
 	error |= add_cache_status(exchange, &empty, out);
 	if (location.bytes)
 		error |= add(out, SLICE("location"), location);
-	if (status == 405)
+	if (status == 405 || status == 200)
 		error |= add(out, SLICE("allow"),
 			     SLICE("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
 	return error ? ENOMEM : 0;

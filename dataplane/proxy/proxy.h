@@ -54,6 +54,7 @@ struct proxy_limits {
 	uint32_t connect_timeout_ms;    // TCP and TLS to an endpoint
 	uint32_t response_timeout_ms;   // request sent to response head
 	uint32_t body_idle_timeout_ms;  // no byte of a body in either direction
+	uint32_t tunnel_idle_ms;        // no byte through a tunnel
 	uint32_t linger_ms;             // after our FIN, for the peer's
 	uint32_t access_sample;         // one in so many good exchanges is logged
 	bool access_query;              // the log keeps what follows '?'

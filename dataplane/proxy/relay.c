@@ -73,7 +73,7 @@ static void return_request_credit(struct exchange *exchange)
 		http_consume(exchange->down->transport.http, exchange->down_stream, bytes);
 		transport_touch(&exchange->down->transport);
 	}
-	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
+	exchange_set_idle_deadline(exchange);
 }
 
 void relay_request_sent(struct exchange *exchange)
@@ -90,7 +90,7 @@ static void return_response_credit(struct exchange *exchange)
 	exchange->response_lent = 0;
 	counter_add(exchange->proxy->counters, COUNTER_exchange_response_bytes, bytes);
 	exchange->response_bytes += bytes;
-	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
+	exchange_set_idle_deadline(exchange);
 	if (exchange->state == EXCHANGE_REPLY)
 		return;
 	fifo_drop(&exchange->response_body, bytes);

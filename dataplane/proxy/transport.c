@@ -20,11 +20,6 @@ static void on_opened(void *user, struct pool_id)
 	transport_touch(transport);
 }
 
-static void on_readable(void *user, struct pool_id)
-{
-	transport_touch(user);
-}
-
 static void on_writable(void *user, struct pool_id)
 {
 	transport_touch(user);
@@ -36,13 +31,6 @@ static void on_closed(void *user, struct pool_id, enum counter reason)
 	transport->tcp = (struct pool_id){0};
 	transport_doom(transport, reason);
 }
-
-const struct tcp_events transport_tcp_events = {
-	.opened = on_opened,
-	.readable = on_readable,
-	.writable = on_writable,
-	.closed = on_closed,
-};
 
 // deliver gives plaintext to HTTP; returns how many bytes were taken.
 static size_t deliver(struct transport *transport, struct slice bytes)
@@ -156,11 +144,22 @@ void transport_shut(struct transport *transport)
 		return;
 	transport->is_shut = true;
 	transport->is_discarding = true;
-	if (transport->tls && transport->is_ready)
+	if (transport->tls && transport->is_ready && !transport->is_half_closed)
 		tls_close_notify(transport->tls);
 	tcp_shutdown(transport->proxy->tcp, transport->tcp);
 	transport->events->shut(transport);
 	transport_touch(transport);
+}
+
+// half_close tells the peer that no more comes, and goes on reading: one end of a tunnel.
+static void half_close(struct transport *transport)
+{
+	if (transport->is_half_closed || transport->is_shut)
+		return;
+	transport->is_half_closed = true;
+	if (transport->tls)
+		tls_close_notify(transport->tls);
+	tcp_shutdown(transport->proxy->tcp, transport->tcp);
 }
 
 // pump_in moves received bytes up. True when it stopped only because its turn is over.
@@ -205,6 +204,25 @@ static void note_end(struct transport *transport)
 		http_receive_end(transport->http);
 	}
 }
+
+// What a peer says behind our own FIN has to be taken at once: with its FIN the connection is gone.
+static void on_readable(void *user, struct pool_id)
+{
+	struct transport *transport = user;
+	transport_touch(transport);
+	if (!transport->is_half_closed || transport->is_doomed)
+		return;
+	while (pump_in(transport)) {
+	}
+	note_end(transport);
+}
+
+const struct tcp_events transport_tcp_events = {
+	.opened = on_opened,
+	.readable = on_readable,
+	.writable = on_writable,
+	.closed = on_closed,
+};
 
 // send_record seals (on TLS) bytes of plaintext at offset of buf and hands them to TCP, moving a
 // short record into a small buffer first so that large ones are free for those who fill them.
@@ -280,6 +298,8 @@ void transport_service(struct transport *transport)
 		if (!transport->is_doomed && !is_busy)
 			note_end(transport);
 		is_busy |= pump_out(transport);
+		if (transport->http && http_has_said_all(transport->http))
+			half_close(transport);
 		if (transport->http && !transport->is_shut && http_is_done(transport->http))
 			transport_shut(transport);
 	}

@@ -39,10 +39,11 @@ struct transport {
 	enum counter reason;    // why it is doomed
 	bool is_doomed;         // to be destroyed by the next service
 	bool is_ready;
-	bool is_end_told;   // http knows that the peer sends no more
-	bool is_discarding; // after a fault or our FIN: read and forget
-	bool is_shut;       // our FIN is queued
-	bool is_starved;    // on proxy->starved: waits for a buffer to send from
+	bool is_end_told;    // http knows that the peer sends no more
+	bool is_discarding;  // after a fault or our FIN: read and forget
+	bool is_shut;        // our FIN is queued
+	bool is_half_closed; // so is it, but we read on
+	bool is_starved;     // on proxy->starved: waits for a buffer to send from
 };
 
 // tcp events whose user is a struct transport.

@@ -125,6 +125,7 @@ struct proxy_limits worker_limits_proxy(const struct conf *conf)
 		.connect_timeout_ms = (uint32_t)conf->upstream.connect_timeout_ms,
 		.response_timeout_ms = (uint32_t)conf->upstream.response_timeout_ms,
 		.body_idle_timeout_ms = (uint32_t)conf->http.body_idle_timeout_ms,
+		.tunnel_idle_ms = (uint32_t)conf->http.tunnel_idle_timeout_ms,
 		.linger_ms = (uint32_t)conf->http.linger_ms,
 		.access_sample = conf->access_log.sample,
 		.access_query = conf->access_log.is_query,

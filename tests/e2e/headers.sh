@@ -32,6 +32,14 @@ lacks "fields that Connection names are removed" "$out" '^x-private:'
 lacks "Keep-Alive, Upgrade are removed" "$out" '^(keep-alive|upgrade):'
 matches "other fields pass" "$out" '^x-public: 2$'
 
+out=$(asked -X OPTIONS -H 'Max-Forwards: 10')
+matches "each node takes one off Max-Forwards" "$out" '^max-forwards: 7$'
+before=$(counter gateway exchange_forwards_ended)
+out=$(head_of /echo -X OPTIONS -H 'Max-Forwards: 1')
+matches "whose last node answers by itself" "$out" '^allow: GET, '
+counts "and counts it" gateway exchange_forwards_ended "$before"
+is "TRACE is not served" "$(status_of /echo -X TRACE)" 405
+
 out=$(head_of '/fields?f=Connection:x-hidden&f=X-Hidden:1&f=X-Shown:2&f=Set-Cookie:a=1&f=Set-Cookie:b=2')
 lacks "the workload's Connection options are removed" "$out" '^(x-hidden|connection|keep-alive):'
 matches "its other fields pass" "$out" '^x-shown: 2$'

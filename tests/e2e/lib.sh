@@ -90,6 +90,21 @@ works() {
 	fi
 }
 
+# tap COMMAND ...: a program's TAP lines as cases of the script.
+tap() {
+	local line count=$CASES
+	"$@" >"$TMP/tap" 2>&1
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) pass "${line#* - }" ;;
+		"not ok "*) fail "${line#* - }" ;;
+		1..*) count=$((CASES - count)) && [ "$line" = "1..$count" ] && count=whole ;;
+		*) printf '# %s\n' "${line#\# }" ;;
+		esac
+	done <"$TMP/tap"
+	is "all of its cases were tried" "$count" whole
+}
+
 # finish prints the plan and ends.
 finish() {
 	echo "1..$CASES"

@@ -7,6 +7,7 @@
   /count/NAME       how often /counted/NAME was asked;   /counted/NAME[?cache=...&wait_ms=W]
   /slow?wait_ms=W   answers after W ms
   /garbage          bytes that are not HTTP
+  /switch           101 with a wrong Sec-WebSocket-Accept
   /close            closes without a word
   /short            promises more bytes than it sends
   /fields?f=NAME:VALUE&f=...   answers with these fields
@@ -171,6 +172,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_garbage(self, _words, _query, _all):
         self.wfile.write(b'\x00\x01 this is not HTTP\r\n\r\n')
+        self.close_connection = True
+
+    def do_switch(self, _words, _query, _all):
+        self.wfile.write(b'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n'
+                         b'Upgrade: websocket\r\nSec-WebSocket-Accept: bm90aGluZw==\r\n\r\n')
         self.close_connection = True
 
     def do_close(self, _words, _query, _all):

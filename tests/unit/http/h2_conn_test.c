@@ -355,6 +355,61 @@ static void answers_that_nobody_reads_are_bounded(void)
 	}
 	CU_ASSERT(sent < 100);
 	CU_ASSERT_EQUAL(side->closed_fault.counter, COUNTER_http_h2_flooded);
+	uint8_t out[64];
+	static const uint8_t goaway[17] = {0, 0, 8, 7, [16] = NGHTTP2_ENHANCE_YOUR_CALM};
+	CU_ASSERT_EQUAL(http_produce(side->conn, out, sizeof(out)), sizeof(goaway));
+	CU_ASSERT_EQUAL(memcmp(out, goaway, sizeof(goaway)), 0);
+	CU_ASSERT(http_is_done(side->conn));
+	side_free(side);
+}
+
+// One request of a foe, answered at once by a reset of ours when is_ours.
+static struct side *side_with_request(struct foe *foe, bool is_ours)
+{
+	struct side *side = side_new(HTTP_VERSION_2, true, NULL);
+	nghttp2_nv fields[] = {GOOD};
+	foe_start(foe, false);
+	nghttp2_submit_headers(foe->session, NGHTTP2_FLAG_NONE, -1, NULL, fields, 4, NULL);
+	foe_exchange(foe, side);
+	if (is_ours)
+		http_reset(side->conn, side->calls[0].stream);
+	else
+		side_feed(side, slice_of("\0\0\4\3\0\0\0\0\1\0\0\0\10", 13), SIZE_MAX);
+	side_drain(side, 4096);
+	return side;
+}
+
+// Feeds DATA frames of 1024 bytes on stream 1; how many it took.
+static unsigned feed_data(struct side *side, unsigned count)
+{
+	static const char frame[9 + 1024] = "\0\4\0\0\0\0\0\0\1";
+	unsigned fed = 0;
+	for (; fed < count && side->closed_count == 0; fed++) {
+		side_feed(side, slice_of(frame, sizeof(frame)), SIZE_MAX);
+		side_drain(side, 4096);
+	}
+	return fed;
+}
+
+static void a_body_that_crossed_our_reset_is_no_flood_until_it_goes_on(void)
+{
+	struct foe foe;
+	struct side *side = side_with_request(&foe, true);
+	unsigned window = side->limits.stream_window_bytes / 1024;
+	CU_ASSERT_EQUAL(feed_data(side, window), window);
+	CU_ASSERT(feed_data(side, 5000) <= 1025);
+	CU_ASSERT_EQUAL(side->closed_fault.counter, COUNTER_http_h2_flooded);
+	nghttp2_session_del(foe.session);
+	side_free(side);
+}
+
+static void a_body_behind_the_peers_own_reset_ends_the_connection(void)
+{
+	struct foe foe;
+	struct side *side = side_with_request(&foe, false);
+	CU_ASSERT_EQUAL(feed_data(side, 2), 1);
+	CU_ASSERT_EQUAL(side->closed_fault.counter, COUNTER_http_h2_stream_closed);
+	nghttp2_session_del(foe.session);
 	side_free(side);
 }
 
@@ -479,6 +534,10 @@ UNIT_MAIN("h2_conn",
 	  {"floods of useless frames end the connection",
 	   floods_of_useless_frames_end_the_connection},
 	  {"answers that nobody reads are bounded", answers_that_nobody_reads_are_bounded},
+	  {"a body that crossed our reset is no flood until it goes on",
+	   a_body_that_crossed_our_reset_is_no_flood_until_it_goes_on},
+	  {"a body behind the peer's own reset ends the connection",
+	   a_body_behind_the_peers_own_reset_ends_the_connection},
 	  {"what is no HTTP/2 is refused", what_is_no_http2_is_refused},
 	  {"a body longer or shorter than its length is reset",
 	   a_body_longer_or_shorter_than_its_length_is_reset},

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frame heads (RFC 9113 4.1), seen before nghttp2 sees them: of unknown frames and of bodies of
+// streams that are no more it does not tell, and floods are made of those.
+#include "h2_priv.h"
+
+static bool is_useful(const nghttp2_frame_hd *hd)
+{
+	switch (hd->type) {
+	case NGHTTP2_HEADERS:
+	case NGHTTP2_CONTINUATION:
+	case NGHTTP2_RST_STREAM: // has a budget of its own
+	case NGHTTP2_GOAWAY: return true;
+	case NGHTTP2_DATA:
+		return (hd->length > 0 && !(hd->flags & NGHTTP2_FLAG_PADDED)) ||
+		       hd->flags & NGHTTP2_FLAG_END_STREAM;
+	default: return false;
+	}
+}
+
+// A body of a stream that is no more: it may have crossed our reset.
+static void note_unwanted_data(struct h2_conn *c, size_t bytes)
+{
+	if (bytes <= c->junk_bytes)
+		c->junk_bytes -= bytes;
+	else
+		h2_note_frame(c, bytes);
+}
+
+static void on_frame_head(struct h2_conn *c, const nghttp2_frame_hd *hd)
+{
+	if (!is_useful(hd))
+		h2_note_frame(c, hd->length);
+	else if (hd->type == NGHTTP2_DATA &&
+		 !nghttp2_session_find_stream(c->session, hd->stream_id))
+		note_unwanted_data(c, hd->length);
+	if (hd->type == NGHTTP2_SETTINGS)
+		h2_past_settings_begin(c);
+	if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0) // RFC 9113 6.3; nghttp2 looks away
+		h2_end(c, COUNTER_http_h2_protocol, NGHTTP2_PROTOCOL_ERROR);
+	h2_past_check(c, hd);
+}
+
+static nghttp2_frame_hd read_head(const uint8_t head[9])
+{
+	return (nghttp2_frame_hd){
+		.length = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2],
+		.type = head[3],
+		.flags = head[4],
+		.stream_id = (int32_t)((uint32_t)(head[5] & 0x7f) << 24 | (uint32_t)head[6] << 16 |
+				       (uint32_t)head[7] << 8 | head[8]),
+	};
+}
+
+static size_t skip(struct h2_scan *scan, size_t room)
+{
+	size_t bytes = MIN(scan->skip_bytes, room);
+	scan->skip_bytes -= bytes;
+	return bytes;
+}
+
+size_t h2_scan(struct h2_conn *c, struct slice bytes)
+{
+	struct h2_scan *scan = &c->scan;
+	if (scan->skip_bytes)
+		return skip(scan, bytes.bytes);
+	size_t taken = MIN(sizeof(scan->head) - scan->head_bytes, bytes.bytes);
+	memcpy(scan->head + scan->head_bytes, bytes.at, taken);
+	scan->head_bytes += (uint32_t)taken;
+	if (scan->head_bytes < sizeof(scan->head))
+		return taken;
+	nghttp2_frame_hd hd = read_head(scan->head);
+	scan->head_bytes = 0;
+	scan->skip_bytes = hd.length;
+	on_frame_head(c, &hd);
+	return taken + skip(scan, bytes.bytes - taken);
+}
