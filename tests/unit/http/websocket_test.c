@@ -7,6 +7,7 @@
 #define HANDSHAKE                                                                                  \
 	"GET /chat?x HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nConnection: keep-alive, "        \
 	"Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define SWITCH "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 #define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" // RFC 6455 1.3
 
 static void the_key_of_the_rfc_is_answered_as_it_says(void)
@@ -114,10 +115,7 @@ static void a_client_believes_only_the_right_answer(void)
 {
 	char good[256], accept[WEBSOCKET_ACCEPT_BYTES];
 	websocket_accept_of(SLICE("AAAAAAAAAAD//////////w=="), accept);
-	snprintf(good, sizeof(good),
-		 "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		 "Sec-WebSocket-Accept: %.28s\r\n\r\nABC",
-		 accept);
+	snprintf(good, sizeof(good), SWITCH "Sec-WebSocket-Accept: %.28s\r\n\r\nABC", accept);
 	struct side *side = asked();
 	side_feed(side, slice_str(good), 5);
 	CU_ASSERT_EQUAL(side->calls[0].status, 200);
@@ -126,10 +124,9 @@ static void a_client_believes_only_the_right_answer(void)
 	http_receive_end(side->conn);
 	CU_ASSERT(side->calls[0].has_ended);
 	side_free(side);
-	static const char *const bad[] = {
-		"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-		"HTTP/1.1 101 X\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"};
+	static const char *const bad[] = {SWITCH "Sec-WebSocket-Accept: " ACCEPT "\r\n\r\n",
+					  "HTTP/1.1 101 X\r\n\r\n",
+					  "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		side = asked();
 		side_feed(side, slice_str(bad[i]), SIZE_MAX);
