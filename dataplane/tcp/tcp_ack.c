@@ -45,8 +45,11 @@ static bool update_window(struct tcp_conn *conn, const struct tcp_segment *segme
 	conn->window_max = MAX(conn->window_max, window);
 	conn->wl1 = segment->seq;
 	conn->wl2 = segment->ack;
-	if (window > 0)
+	if (window > 0) {
+		if (tcp_timer_is_set(conn, TCP_TIMER_PERSIST)) // what it backed off was no loss
+			conn->rtt.backoff = 0;
 		tcp_timer_clear(conn, TCP_TIMER_PERSIST);
+	}
 	if (window == 0 && !conn->is_orphan) // it lives: wait as long as it likes (3.8.6.1)
 		conn->retries = 0;
 	return has_changed;

@@ -73,8 +73,12 @@ enum tcp_rightsize_result tcp_rightsize_consumed(struct tcp_rightsize *size, uin
 						 uint64_t now_us,
 						 const struct tcp_rightsize_bounds *bounds)
 {
-	if (size->began_us == 0)
+	if (size->rtt_us == 0) { // began_us tells when the owner read, also while nothing is known
 		size->began_us = now_us;
+		size->consumed_bytes = 0;
+	} else if (size->began_us == 0) {
+		size->began_us = now_us;
+	}
 	size->consumed_bytes += bytes;
 	if (size->rtt_us == 0 || now_us < size->began_us + size->rtt_us)
 		return TCP_RIGHTSIZE_SAME;

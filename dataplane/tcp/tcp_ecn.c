@@ -47,8 +47,8 @@ void tcp_ecn_acked(struct tcp_conn *conn, const struct tcp_segment *segment)
 		conn->is_reducing = false;
 	if (!is_told || conn->is_reducing)
 		return;
-	conn->is_reducing = true; // once a round trip
-	conn->ecn_end = conn->nxt;
+	conn->is_reducing = true;                           // once a round trip
+	conn->ecn_end = seq_later(conn->nxt, segment->ack); // a window probe is beyond SND.NXT
 	conn->is_reduction_due = true;
 	if (conn->recovery != TCP_RECOVERY_NONE) // a loss has reduced it
 		return;

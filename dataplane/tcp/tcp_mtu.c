@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The path's MTU: what ICMP tells (RFC 1191, RFC 8201), a small cache of it by destination, and
-// finding it without ICMP (RFC 4821, RFC 8899): full segments that time out again and again while
-// small ones pass mean a black hole, so fall to a base that passes nearly everywhere, then search
-// upwards with segments of real data, one at a time, whose loss is no sign of congestion.
+// finding it without ICMP (RFC 4821, RFC 8899): long segments that time out again and again while
+// the handshake passed mean a black hole, so fall to a base that passes nearly everywhere, then
+// search upwards with segments of real data, one at a time, whose loss is no sign of congestion.
 //
-//           handshake, cache                      two timeouts in a row of full segments
+//           handshake, cache                      two timeouts in a row of long segments
 //   (full) ------------------> send_mss = limit ------------------------------> base
 //              "too big": lower, high = what it said                              |
 //              10 min: high = limit again          <--- search between send_mss and high
@@ -118,8 +118,11 @@ void tcp_mtu_expired(struct tcp_conn *conn)
 	mtu->probe_mss = 0;
 	if (is_v4 && conn->retries >= BLACK_HOLE_LOW)
 		base = LAST_MSS4;
-	bool is_small = !first || first->segment_bytes < tcp_conn_mss(conn) ||
-			seq_distance(first->range.start, first->range.end) < tcp_conn_mss(conn);
+	uint32_t options_bytes = conn->agreed.send_mss - tcp_conn_mss(conn);
+	uint32_t bytes = first ? MIN(seq_distance(first->range.start, first->range.end),
+				     (uint32_t)first->segment_bytes)
+			       : 0;
+	bool is_small = bytes + options_bytes <= base; // and would pass where the base does
 	if (conn->retries < BLACK_HOLE || is_small || conn->agreed.send_mss <= base)
 		return;
 	tcp_count(conn->tcp, COUNTER_tcp_mtu_black_holes);

@@ -7,6 +7,7 @@
 #define COPY_BYTES      192u   // at most copied into the header mbuf
 #define PARTS_MAX       16u    // buffers in one packet
 #define BURST_BYTES_MAX 61440u // that net or its port cuts: below 64 KiB with any headers
+#define SILLY_TRIES     2u     // of a small window as a whole
 
 static_assert(sizeof(struct rte_mbuf_ext_shared_info) <= sizeof(((struct buf *)0)->packet),
 	      "a buffer's packet field holds the mbufs' reference count");
@@ -254,7 +255,8 @@ void tcp_output_probe(struct tcp_conn *conn)
 	struct tcp_pick pick = {.seq = conn->nxt, .is_probe = true};
 	struct tcp_seq right = seq_plus(conn->una, conn->window);
 	pick.bytes = seq_before(conn->nxt, conn->tail) ? 1 : 0;
-	if (pick.bytes && seq_before(pick.seq, right)) // a silly window: use it after all
+	// A silly window: use it after all, but not for ever, the path may have become narrower.
+	if (pick.bytes && seq_before(pick.seq, right) && conn->retries <= SILLY_TRIES)
 		pick.bytes = MIN(seq_distance(pick.seq, right), seq_distance(pick.seq, conn->tail));
 	pick.bytes = MIN(pick.bytes, tcp_conn_mss(conn) - 40);
 	pick.is_fin = pick.bytes == 0 && conn->is_fin_queued;

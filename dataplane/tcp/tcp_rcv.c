@@ -146,8 +146,14 @@ uint16_t tcp_rcv_window(struct tcp_conn *conn)
 	uint8_t scale = conn->agreed.receive_scale;
 	struct tcp_seq edge = seq_later(new_edge(conn), conn->rcv_nxt);
 	uint32_t window = seq_distance(conn->rcv_nxt, edge);
-	// rounded up, or the edge would move back by the bits that scaling drops
+	// Rounded up, or the edge would move back by the bits that scaling drops; but beyond the
+	// room by one rounding only, or each ACK of a byte would move it on (RFC 7323 2.4: what was
+	// offered before is still taken).
+	uint32_t buffer_bytes = conn->rightsize.buffer_bytes;
+	uint32_t room = buffer_bytes - MIN(conn->reass.queued_bytes, buffer_bytes);
 	uint32_t field = MIN((window + (1u << scale) - 1) >> scale, 65535u);
+	if (field << scale >= room + (1u << scale))
+		field = MIN(window >> scale, 65535u);
 	conn->rcv_edge = seq_later(conn->rcv_edge, seq_plus(conn->rcv_nxt, field << scale));
 	return (uint16_t)field;
 }

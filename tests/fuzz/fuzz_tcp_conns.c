@@ -406,7 +406,7 @@ static void open_host(struct world *world, unsigned index, struct sim_memory *me
 	config.limits.conn_count = world->options & OPTION_SMALL_TABLES ? 2 : 8;
 	config.limits.half_open_count = world->options & OPTION_COOKIES ? 0 : 4;
 	config.limits.time_wait_count = world->options & OPTION_SMALL_TABLES ? 1 : 4;
-	config.limits.sent_count = world->options & OPTION_SMALL_TABLES ? 3 : 0;
+	config.limits.sent_count = world->options & OPTION_SMALL_TABLES ? 3 : 256;
 	if (world->options & OPTION_SMALL_WINDOW)
 		config.limits.receive_buffer_bytes = 2048;
 	sim_host_open(&world->hosts[index], &config);

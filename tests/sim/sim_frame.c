@@ -2,6 +2,8 @@
 // Frames seen from between two ends; see sim_frame.h.
 #include "sim_frame.h"
 
+#include "check.h"
+
 #include <string.h>
 
 #define ETHERNET_BYTES 14u
@@ -142,6 +144,30 @@ uint32_t sim_frame_too_big(const uint8_t *frame, uint32_t bytes, uint32_t mtu, u
 	memcpy(answer + 12, frame + 12, 2);
 	uint8_t *ip = answer + ETHERNET_BYTES;
 	return ETHERNET_BYTES + (is_v4 ? too_big4(frame, mtu, ip) : too_big6(frame, mtu, ip));
+}
+
+uint32_t sim_frame_cut(const uint8_t *frame, uint32_t bytes, const struct sim_fragment *fragment)
+{
+	if (!is_ip4(frame, bytes))
+		return 0;
+	const uint8_t *whole = frame + ETHERNET_BYTES;
+	uint32_t header_bytes = (whole[0] & 15u) * 4;
+	uint32_t payload_bytes = (uint32_t)(whole[2] << 8 | whole[3]) - header_bytes;
+	uint32_t part_bytes = (fragment->mtu - header_bytes) & ~7u;
+	uint32_t first = fragment->index * part_bytes;
+	if (first >= payload_bytes)
+		return 0;
+	part_bytes = MIN(part_bytes, payload_bytes - first);
+	bool has_more = first + part_bytes < payload_bytes;
+	uint8_t *ip = fragment->frame + ETHERNET_BYTES;
+	memcpy(fragment->frame, frame, ETHERNET_BYTES + header_bytes);
+	memcpy(ip + header_bytes, whole + header_bytes + first, part_bytes);
+	put16(ip + 2, header_bytes + part_bytes);
+	put16(ip + 4, fragment->id);
+	put16(ip + 6, first / 8 | (has_more ? 0x2000u : 0));
+	put16(ip + 10, 0);
+	put16(ip + 10, checksum_of(sum_of(ip, header_bytes)));
+	return ETHERNET_BYTES + header_bytes + part_bytes;
 }
 
 void sim_frame_print(FILE *out, uint8_t *frame, uint32_t bytes)

@@ -23,6 +23,18 @@ void sim_frame_strip(uint8_t *frame, uint32_t bytes, const bool is_unwanted[256]
 // that it cannot send on over mtu. Returns how many bytes answer has, 0 when there is none to give.
 uint32_t sim_frame_too_big(const uint8_t *frame, uint32_t bytes, uint32_t mtu, uint8_t *answer);
 
+// One fragment of a datagram that is too long.
+struct sim_fragment {
+	uint32_t mtu, index; // index from 0
+	uint16_t id;         // tells the datagram from others
+	uint8_t *frame;      // where it goes
+};
+
+// sim_frame_cut makes a fragment of an untagged IPv4 frame of bytes bytes, as a tunnel's end does
+// that looks at no DF. Returns how many bytes it has (at most mtu and the Ethernet header), 0
+// behind the last one and for what is not IPv4.
+uint32_t sim_frame_cut(const uint8_t *frame, uint32_t bytes, const struct sim_fragment *fragment);
+
 // sim_frame_print writes one line about a TCP segment, as tcpdump does, or nothing.
 void sim_frame_print(FILE *out, uint8_t *frame, uint32_t bytes);
 

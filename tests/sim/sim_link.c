@@ -47,6 +47,7 @@ struct sim_link {
 	struct sim_port *sharers[SIM_LINK_PORTS];
 	uint32_t sharer_count;
 	uint64_t order;
+	uint16_t datagram; // that was cut last
 	struct sim_link_totals totals;
 };
 
@@ -213,27 +214,10 @@ static void mark(struct sim_link *link, uint8_t *frame, uint64_t start_us)
 		link->totals.marked += sim_frame_mark(frame);
 }
 
-static void transmit(struct sim_port *from, const struct rte_mbuf *mbuf)
+// carry takes a frame that is short enough to those it is for.
+static void carry(struct sim_link *link, struct sim_port *from, struct frame frame)
 {
-	struct sim_link *link = from->link;
-	uint8_t data[FRAME_BYTES_MAX];
-	struct frame frame = {.bytes = mbuf->pkt_len, .data = data};
 	uint64_t start_us;
-	link->totals.sent++;
-	CHECK(frame.bytes <= sizeof(data));
-	const uint8_t *read = rte_pktmbuf_read(mbuf, 0, frame.bytes, data);
-	CHECK(read);
-	if (read != data)
-		memcpy(data, read, frame.bytes);
-	if (frame.bytes > link->config.mtu + (link->config.vlan ? 18u : 14u)) {
-		refuse(link, from, &frame);
-		return;
-	}
-	const struct sim_link_config *config = &link->config;
-	if (config->tamper && !config->tamper(config->user, &from->port, data, frame.bytes)) {
-		link->totals.tampered_out++;
-		return;
-	}
 	if (is_policed(link, from, frame.bytes)) {
 		link->totals.policed++;
 		return;
@@ -242,17 +226,62 @@ static void transmit(struct sim_port *from, const struct rte_mbuf *mbuf)
 		link->totals.queue_dropped++;
 		return;
 	}
-	mark(link, data, start_us);
-	bool is_group = data[0] & 1;
+	mark(link, frame.data, start_us);
+	bool is_group = frame.data[0] & 1;
 	bool has_receiver = false;
 	for (uint32_t i = 0; i < link->port_count; i++) {
 		struct sim_port *to = link->ports[i];
-		if (to == from || (!is_group && memcmp(to->port.mac, data, 6) != 0))
+		if (to == from || (!is_group && memcmp(to->port.mac, frame.data, 6) != 0))
 			continue;
 		has_receiver = true;
 		impair(link, to, frame, start_us);
 	}
 	link->totals.nobody += !has_receiver;
+}
+
+// cut carries a frame that is too long in pieces; false when it must not be cut.
+static bool cut(struct sim_link *link, struct sim_port *from, const struct frame *frame)
+{
+	uint8_t data[FRAME_BYTES_MAX];
+	struct frame part = {.data = data};
+	if (!link->config.cuts || link->config.vlan)
+		return false;
+	link->datagram++;
+	for (uint32_t i = 0;; i++) {
+		struct sim_fragment one = {link->config.mtu, i, link->datagram, data};
+		part.bytes = sim_frame_cut(frame->data, frame->bytes, &one);
+		if (part.bytes == 0)
+			return i > 0;
+		link->totals.cut += i == 0;
+		carry(link, from, part);
+	}
+}
+
+static void transmit(struct sim_port *from, const struct rte_mbuf *mbuf)
+{
+	struct sim_link *link = from->link;
+	const struct sim_link_config *config = &link->config;
+	uint8_t data[FRAME_BYTES_MAX];
+	struct frame frame = {.bytes = mbuf->pkt_len, .data = data};
+	link->totals.sent++;
+	CHECK(frame.bytes <= sizeof(data));
+	const uint8_t *read = rte_pktmbuf_read(mbuf, 0, frame.bytes, data);
+	CHECK(read);
+	if (read != data)
+		memcpy(data, read, frame.bytes);
+	bool is_long = frame.bytes > config->mtu + (config->vlan ? 18u : 14u);
+	if (is_long && !config->cuts) {
+		refuse(link, from, &frame);
+		return;
+	}
+	if (config->tamper && !config->tamper(config->user, &from->port, data, frame.bytes)) {
+		link->totals.tampered_out++;
+		return;
+	}
+	if (!is_long)
+		carry(link, from, frame);
+	else if (!cut(link, from, &frame))
+		refuse(link, from, &frame);
 }
 
 static uint16_t tx(struct port *port, struct rte_mbuf **mbufs, uint16_t count)

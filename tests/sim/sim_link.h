@@ -52,6 +52,7 @@ struct sim_link_config {
 	uint32_t mark_bytes; // the same, beyond it ECT packets are marked CE; 0 = never
 	uint16_t mtu;        // largest IP packet: longer frames vanish
 	uint16_t vlan;       // told to the ports; the segment itself does not look at tags
+	bool cuts; // IPv4 that exceeds mtu goes on in fragments, whatever its DF says (a tunnel)
 	bool tells_too_big; // what exceeds mtu is answered as by a router (ICMP), not lost silently
 	uint8_t split; // 1: received frames come as two mbufs, cut at random behind the headers
 	// tamper may change a frame that port sent, or drop it by returning false; NULL: leave it.
@@ -61,8 +62,8 @@ struct sim_link_config {
 
 // What happened on a segment, of all ports together.
 struct sim_link_totals {
-	uint64_t sent, delivered, lost, queue_dropped, policed, too_long, reordered, duplicated,
-		corrupted;
+	uint64_t sent, delivered, lost, queue_dropped, policed, too_long, cut, reordered,
+		duplicated, corrupted;
 	uint64_t marked; // CE (RFC 3168)
 	uint64_t no_mbuf, nobody, tampered_out;
 };

@@ -9,13 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TABLE_EVERY 16u // looks between two that walk the hash table and what is not a connection
+#define PACE_SEGMENTS 5u  // see check_pace
+#define TABLE_EVERY   16u // looks between two that walk the hash table and what is not a connection
 
 // What one connection had reached when we last looked.
 struct reached {
 	uint32_t generation;
 	bool is_known;
 	struct tcp_seq una, max, tail, rcv_nxt, rcv_edge;
+	uint64_t paced_us, pacing_bytes_per_s, bytes_sent;
 };
 
 // What the connections hold together.
@@ -233,6 +235,34 @@ static const char *check_window(const struct tcp_conn *conn)
 	return NULL;
 }
 
+// check_offer: what we offered and what waits unread is no more than the bound of a connection. The
+// field is rounded up to the scale; before it counts, the SYN had offered what 16 bits can say.
+static const char *check_offer(const struct tcp_conn *conn)
+{
+	if (!is_synchronized(conn))
+		return NULL;
+	uint64_t bound = (uint64_t)conn->tcp->limits.receive_buffer_bytes +
+			 (1u << conn->agreed.receive_scale);
+	uint64_t offered = seq_distance(conn->rcv_nxt, conn->rcv_edge);
+	RULE(conn->rightsize.buffer_bytes <= conn->tcp->limits.receive_buffer_bytes,
+	     "the window may become larger than its bound");
+	RULE(conn->is_fin_received || offered + conn->reass.queued_bytes <= bound,
+	     "more is offered than the receive buffer holds");
+	return NULL;
+}
+
+// check_marks: the state of RFC 3168 6.1 fits what was agreed and what is in flight.
+static const char *check_marks(const struct tcp_conn *conn)
+{
+	bool is_active = conn->is_echo_due || conn->is_reduction_due || conn->is_reducing;
+	RULE(conn->agreed.has_ecn || !is_active, "ECN goes on that was not agreed");
+	RULE(!conn->is_reducing || seq_at_or_before(conn->ecn_end, conn->nxt),
+	     "a window is reduced for what was not sent");
+	RULE(!conn->is_reducing || !seq_before(conn->ecn_end, conn->una),
+	     "a reduction outlives its round trip");
+	return NULL;
+}
+
 static const char *check_state(const struct tcp_conn *conn)
 {
 	enum tcp_state state = conn->state;
@@ -313,14 +343,38 @@ static const char *check_ended(const struct tcp_conn *conn)
 	return NULL;
 }
 
+// check_pace: what was sent since the last look is paid for at the pace of then or now; a burst is
+// a tick's worth or a segment, the second of a pair, and what repairs or probes ahead of its time.
+static const char *check_pace(const struct reached *before, const struct tcp_conn *conn)
+{
+	uint64_t now_us = conn->tcp->now_us;
+	uint64_t rate = MIN(conn->cc.pacing_bytes_per_s, before->pacing_bytes_per_s);
+	if (rate == 0 || conn->paced_us == before->paced_us || conn->paced_us <= now_us)
+		return NULL;
+	if (before->bytes_sent < tcp_cc_initial_bytes(&conn->cc)) // leaves at once, in one burst
+		return NULL;
+	uint64_t segment = MAX((uint64_t)conn->cc.mss, (uint64_t)conn->mtu.limit);
+	uint64_t burst_us = WHEEL_TICK_US + PACE_SEGMENTS * segment * 1000000 / rate;
+	RULE(conn->paced_us - now_us <= burst_us, "sent further ahead than the pace allows");
+	return NULL;
+}
+
 // check_progress compares with the last look: some numbers never move back.
 static const char *check_progress(struct reached *reached, const struct tcp_conn *conn,
 				  uint32_t generation)
 {
 	struct reached before = *reached;
 	bool is_known = before.is_known && before.generation == generation;
-	*reached = (struct reached){generation, is_synchronized(conn), conn->una,     conn->max,
-				    conn->tail, conn->rcv_nxt,         conn->rcv_edge};
+	*reached = (struct reached){generation,
+				    is_synchronized(conn),
+				    conn->una,
+				    conn->max,
+				    conn->tail,
+				    conn->rcv_nxt,
+				    conn->rcv_edge,
+				    conn->paced_us,
+				    conn->cc.pacing_bytes_per_s,
+				    conn->bytes_sent};
 	if (!is_known || !reached->is_known)
 		return NULL;
 	RULE(seq_at_or_before(before.una, conn->una), "SND.UNA moved back");
@@ -328,7 +382,7 @@ static const char *check_progress(struct reached *reached, const struct tcp_conn
 	RULE(seq_at_or_before(before.tail, conn->tail), "the send queue's end moved back");
 	RULE(seq_at_or_before(before.rcv_nxt, conn->rcv_nxt), "RCV.NXT moved back");
 	RULE(seq_at_or_before(before.rcv_edge, conn->rcv_edge), "the offered window shrank");
-	return NULL;
+	return check_pace(&before, conn);
 }
 
 static const char *check_conn(struct tcp_invariants *invariants, uint32_t index,
@@ -343,8 +397,8 @@ static const char *check_conn(struct tcp_invariants *invariants, uint32_t index,
 	if (conn->is_ended)
 		return broken ? broken : check_ended(conn);
 	const char *(*const checks[])(const struct tcp_conn *) = {
-		check_sent,  check_times, check_recovery, check_window,
-		check_state, check_stall, check_timers};
+		check_sent,  check_times, check_recovery, check_window, check_offer,
+		check_marks, check_state, check_stall,    check_timers};
 	for (unsigned i = 0; i < ARRAY_LEN(checks) && !broken; i++)
 		broken = checks[i](conn);
 	if (!broken)
@@ -449,11 +503,12 @@ static const char *describe(struct tcp_invariants *invariants, const char *broke
 	snprintf(invariants->text, sizeof(invariants->text),
 		 "%s (connection %" PRIu32 " in %s: una %" PRIu32 " nxt +%" PRIu32 " max +%" PRIu32
 		 " tail +%" PRIu32 " window %" PRIu32 " recovery %d, rcv_nxt %" PRIu32
-		 " edge +%" PRIu32 ")",
+		 " edge +%" PRIu32 " queued %" PRIu32 " of %" PRIu32 ")",
 		 broken, index, states[conn->state], conn->una.value,
 		 seq_distance(conn->una, conn->nxt), seq_distance(conn->una, conn->max),
 		 seq_distance(conn->una, conn->tail), conn->window, conn->recovery,
-		 conn->rcv_nxt.value, seq_distance(conn->rcv_nxt, conn->rcv_edge));
+		 conn->rcv_nxt.value, seq_distance(conn->rcv_nxt, conn->rcv_edge),
+		 conn->reass.queued_bytes, conn->tcp->limits.receive_buffer_bytes);
 	return invariants->text;
 }
 

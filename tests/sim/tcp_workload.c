@@ -4,9 +4,11 @@
 // narrow and fail. tcp's invariants hold at each step, every byte is the right one, every flow ends
 // as it may and in time, and all pools come back to zero.
 //
-//   tcp_workload [--seed N | --seeds A-B | --nightly] [--verbose]
+//   tcp_workload [--seed N | --seeds A-B | --nightly] [--jobs N] [--verbose]
 //
-// --nightly is seeds 1 to 10000. A failing seed is printed with the command that replays it; with
+// --nightly is seeds 1 to 10000, with progress; --seeds with it chooses a part of them. --jobs
+// shares the seeds among N processes. A failing seed is printed with the command that replays it;
+// with
 // --verbose that shows each segment and each act of an application.
 #include "check.h"
 #include "tcp_workload.h"
@@ -14,14 +16,21 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #define FLOW_MAX_US   2400000000ull // the longest life: R2 at 60 s a try, twice
 #define STEPS_MAX     5000000u
 #define EXCUSED_SHARE 4u // of the flows, at most; small tables may refuse all
+#define NIGHTLY_SEEDS 10000u
+#define NEWS_EVERY    100u // seeds
+#define JOBS_MAX      64u
 
 struct options {
 	uint64_t first, last;
-	bool is_verbose;
+	uint32_t jobs, job; // job takes each jobs-th seed, beginning with first + job
+	bool is_verbose, tells_progress;
 	const char *program;
 };
 
@@ -189,11 +198,9 @@ static bool run_seed(uint64_t seed, const struct options *options,
 static void parse(int count, char **arguments, struct options *options)
 {
 	static const struct option known[] = {
-		{"seed", required_argument, NULL, 's'},
-		{"seeds", required_argument, NULL, 'S'},
-		{"nightly", no_argument, NULL, 'n'},
-		{"verbose", no_argument, NULL, 'v'},
-		{0},
+		{"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'S'},
+		{"nightly", no_argument, NULL, 'n'},    {"jobs", required_argument, NULL, 'j'},
+		{"verbose", no_argument, NULL, 'v'},    {0},
 	};
 	int option;
 	char *dash;
@@ -205,32 +212,84 @@ static void parse(int count, char **arguments, struct options *options)
 			if (*dash == '-')
 				options->last = strtoull(dash + 1, NULL, 10);
 			break;
-		case 'n': options->last = 10000; break;
+		case 'n':
+			options->tells_progress = true;
+			if (options->last == 0)
+				options->last = NIGHTLY_SEEDS;
+			break;
+		case 'j': options->jobs = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'v': options->is_verbose = true; break;
 		default: exit(2);
 		}
 	}
 }
 
-int main(int count, char **arguments)
+// tell says how far a long run has come.
+static void tell(const struct options *options, uint64_t seed, uint64_t failed)
 {
-	struct options options = {.first = 1, .last = 100, .program = arguments[0]};
+	static time_t began;
+	if (began == 0)
+		began = time(NULL);
+	uint64_t done = (seed - options->first) / options->jobs + 1;
+	if (!options->tells_progress || done % NEWS_EVERY)
+		return;
+	printf("# job %u: %lu seeds done, up to %lu of %lu, %lu failed, %ld s\n", options->job,
+	       done, seed, options->last, failed, (long)(time(NULL) - began));
+	fflush(stdout);
+}
+
+// run_job runs its share of the seeds; returns how many failed.
+static uint64_t run_job(const struct options *options)
+{
 	static const char *const names[2][WORKLOAD_HOSTS] = {
 		{"large1", "large2", "large3", "large4"}, {"small1", "small2", "small3", "small4"}};
 	struct sim_memory *large[WORKLOAD_HOSTS], *small[WORKLOAD_HOSTS];
-	parse(count, arguments, &options);
 	sim_start();
 	for (unsigned host = 0; host < WORKLOAD_HOSTS; host++) {
 		large[host] = sim_memory_new(names[0][host], 8191, 256, 256);
 		small[host] = sim_memory_new(names[1][host], 383, 12, 24);
 	}
 	uint64_t failed = 0;
-	for (uint64_t seed = options.first; seed <= options.last; seed++)
-		failed += !run_seed(seed, &options, large, small);
+	for (uint64_t seed = options->first + options->job; seed <= options->last;
+	     seed += options->jobs) {
+		failed += !run_seed(seed, options, large, small);
+		tell(options, seed, failed);
+	}
 	for (unsigned host = 0; host < WORKLOAD_HOSTS; host++) {
 		sim_memory_free(large[host]);
 		sim_memory_free(small[host]);
 	}
-	printf("tcp_workload: seeds %lu-%lu, %lu failed\n", options.first, options.last, failed);
+	printf("tcp_workload: seeds %lu-%lu, job %u of %u, %lu failed\n", options->first,
+	       options->last, options->job + 1, options->jobs, failed);
+	return failed;
+}
+
+// run_jobs runs each job in a process of its own; returns how many of them failed.
+static uint64_t run_jobs(struct options *options)
+{
+	uint64_t failed = 0;
+	for (options->job = 0; options->job < options->jobs; options->job++) {
+		pid_t child = fork();
+		CHECK(child >= 0);
+		if (child == 0)
+			exit(run_job(options) > 0);
+	}
+	for (uint32_t i = 0; i < options->jobs; i++) {
+		int status = 0;
+		CHECK(wait(&status) > 0);
+		failed += status != 0;
+	}
+	return failed;
+}
+
+int main(int count, char **arguments)
+{
+	struct options options = {.first = 1, .jobs = 1, .program = arguments[0]};
+	parse(count, arguments, &options);
+	if (options.last == 0)
+		options.last = 100;
+	if (options.jobs < 1 || options.jobs > JOBS_MAX)
+		return 2;
+	uint64_t failed = options.jobs == 1 ? run_job(&options) : run_jobs(&options);
 	return failed ? 1 : 0;
 }

@@ -103,7 +103,8 @@ void workload_fail(struct workload *workload, const struct flow *flow, const cha
 void workload_activate(struct workload *workload, struct flow *flow);
 
 // workload_listen opens host's door.
-void workload_listen(struct workload *workload, uint32_t host, uint16_t backlog);
+void workload_listen(struct workload *workload, uint32_t host, uint16_t backlog,
+		     enum tcp_congestion congestion);
 
 // flow_start connects; false: try again at the new start_us.
 bool flow_start(struct flow *flow);

@@ -34,6 +34,13 @@ static bool tamper(void *user, const struct port *, uint8_t *frame, uint32_t byt
 	return true;
 }
 
+// loss_of is the share of frames that a path loses in the long run, bursts with the rest.
+static uint32_t loss_of(const struct sim_link_config *path)
+{
+	uint32_t turns = path->turns_bad + path->turns_good;
+	return path->loss + (turns ? path->turns_bad * path->bad_loss / turns : 0);
+}
+
 static void draw_path(struct workload *workload)
 {
 	static const uint32_t losses[] = {0, 0, 100, 300, 500, 1000, 2000, 3000};
@@ -43,13 +50,15 @@ static void draw_path(struct workload *workload)
 		.jitter_us = between(workload, 0, 3000),
 		.reorder_us = between(workload, 1, 30000),
 		.queue_bytes = between(workload, 20000, 230000),
-		.mtu = (uint16_t)between(workload, 1280, 1500),
+		.mtu = (uint16_t)between(workload, 1280, chance(workload, 8) ? 9000 : 1500),
 		.split = chance(workload, 4),
 		.tamper = tamper,
 		.user = workload,
 	};
 	if (chance(workload, 2))
 		path.bytes_per_s = between(workload, 200000, 20000000);
+	if (path.bytes_per_s && chance(workload, 2))
+		path.mark_bytes = path.queue_bytes / 4;
 	if (chance(workload, 3))
 		path.reorder = between(workload, 10, 1000);
 	if (chance(workload, 3))
@@ -61,7 +70,8 @@ static void draw_path(struct workload *workload)
 		path.turns_good = between(workload, 1000, 5000);
 		path.bad_loss = between(workload, 3000, 10000);
 	}
-	workload->is_harsh = path.loss >= LOSS_HARSH;
+	path.cuts = chance(workload, 8);
+	workload->is_harsh = loss_of(&path) >= LOSS_HARSH;
 	workload->path = workload->calm = path;
 	workload->events_left = chance(workload, 2) ? between(workload, 1, 6) : 0;
 	workload->event_us = workload->now_us + between(workload, 100000, 3000000);
@@ -78,6 +88,11 @@ static void squeeze(struct workload *workload, struct tcp_limits *limits)
 	case 1: limits->half_open_count = between(workload, 0, 2); break;
 	default: limits->time_wait_count = between(workload, 0, 2); break;
 	}
+}
+
+static enum tcp_congestion draw_congestion(struct workload *workload)
+{
+	return chance(workload, 4) ? TCP_CONGESTION_BBR : TCP_CONGESTION_CUBIC;
 }
 
 static void open_host(struct workload *workload, uint32_t host, bool is_twin)
@@ -98,6 +113,9 @@ static void open_host(struct workload *workload, uint32_t host, bool is_twin)
 	config.limits.receive_buffer_bytes = 4096u << between(workload, 0, 7);
 	config.limits.send_buffer_bytes = 20000u << between(workload, 0, 4);
 	config.limits.delayed_ack_ms = between(workload, 0, 2) * 20;
+	config.limits.ecn = (enum tcp_ecn)random_below(&workload->random, 3);
+	config.limits.is_paced = chance(workload, 2);
+	config.limits.congestion = draw_congestion(workload);
 	if (workload->is_tight)
 		squeeze(workload, &config.limits);
 	if (is_twin) {
@@ -105,7 +123,8 @@ static void open_host(struct workload *workload, uint32_t host, bool is_twin)
 		config.limits.time_wait_ms = 2000;
 	}
 	sim_host_open(&workload->hosts[host], &config);
-	workload_listen(workload, host, (uint16_t)(chance(workload, 4) ? 1 : 0));
+	uint16_t backlog = chance(workload, 4) ? 1 : 0;
+	workload_listen(workload, host, backlog, draw_congestion(workload));
 }
 
 // draw_bytes draws a size: mostly little, seldom much.
@@ -191,6 +210,11 @@ static void draw_flow(struct workload *workload, struct flow *flow, uint32_t spr
 		flow->ends[side].to_send = draw_bytes(workload, bits_max);
 		draw_manners(workload, &flow->ends[side]);
 	}
+	for (unsigned side = 0; side < 2;
+	     side++) { // a hundred naps at most for what the peer sends
+		uint32_t least = (uint32_t)(flow->ends[!side].to_send / 100);
+		flow->ends[side].read_max = MAX(flow->ends[side].read_max, least);
+	}
 	if (chance(workload, 3))
 		flow->ends[random_below(&workload->random, 2)].waits_for_end = true;
 	if (workload->is_tight) // a client that only listens never learns of a lost cookie
@@ -263,6 +287,7 @@ static void disturb(struct workload *workload)
 	case 2: // nobody says so
 		path->mtu = (uint16_t)between(workload, workload->has_v6 ? 1280 : 600, path->mtu);
 		path->tells_too_big = false;
+		workload->calm = *path; // for good too
 		break;
 	default: path->bytes_per_s = between(workload, 100000, 2000000); break;
 	}

@@ -252,11 +252,13 @@ static void *on_accepted(void *user, struct pool_id conn, const struct tcp_tuple
 	return end;
 }
 
-void workload_listen(struct workload *workload, uint32_t host, uint16_t backlog)
+void workload_listen(struct workload *workload, uint32_t host, uint16_t backlog,
+		     enum tcp_congestion congestion)
 {
 	workload->doors[host] = (struct workload_door){workload, host};
 	struct tcp_listener listener = {.port = WORKLOAD_PORT,
 					.backlog = backlog,
+					.congestion = congestion,
 					.events = &events,
 					.accepted = on_accepted,
 					.user = &workload->doors[host]};
@@ -362,12 +364,25 @@ static bool has_bounds(const struct flow *flow)
 	return flow->workload->is_tight || counted[COUNTER_tcp_cookies_sent];
 }
 
+// was_evicted is true when an end whose reader slept for seconds pinned the most of too little
+// memory.
+static bool was_evicted(const struct flow *flow)
+{
+	for (unsigned side = 0; side < 2; side++)
+		if (flow->ends[side].is_stalling &&
+		    flow->ends[side].reason == COUNTER_tcp_receive_memory_evicted)
+			return true;
+	return false;
+}
+
 // is_excused is true when the end may have ended short of its plan: the path or a table says why.
 static bool is_excused(const struct flow_end *end)
 {
 	const struct workload *workload = end->flow->workload;
 	bool was_cut = is_giving_up(end->reason) || end->reason == COUNTER_tcp_reset_by_peer ||
 		       end->reason == COUNTER_tcp_refused;
+	if (was_evicted(end->flow))
+		return true;
 	return end->is_closed && was_cut && (workload->is_harsh || has_bounds(end->flow));
 }
 

@@ -60,9 +60,14 @@ struct sim_memory *tcp_world_memory(unsigned number)
 	return memories[number];
 }
 
-static void open_host(struct tcp_world *world, unsigned number, struct tcp_limits limits)
+static void open_host(struct tcp_world *world, unsigned number, struct tcp_limits limits,
+		      uint16_t mtu)
 {
+	uint8_t mac[6] = {2, 0, 0, 0, 0, (uint8_t)(number + 1)};
+	struct port *port = sim_link_attach(world->link, mac, tcp_world_memory(number)->mbufs);
+	port->mtu = mtu;
 	struct sim_host_config config = {.number = number + 1,
+					 .port = port,
 					 .memory = tcp_world_memory(number),
 					 .link = world->link,
 					 .limits = limits,
@@ -72,17 +77,18 @@ static void open_host(struct tcp_world *world, unsigned number, struct tcp_limit
 }
 
 // begin makes a perfect link of 10 ms and three hosts; the server listens.
-struct tcp_world *tcp_world_begin_apart(struct tcp_limits client, struct tcp_limits server)
+static struct tcp_world *begin(const struct tcp_limits limits[2], const uint16_t mtus[2],
+			       uint16_t path_mtu)
 {
 	struct tcp_world *world = calloc(1, sizeof(*world));
 	CHECK(world);
 	world->now_us = 1000000;
-	world->config = (struct sim_link_config){.latency_us = 10000, .mtu = 1500};
+	world->config = (struct sim_link_config){.latency_us = 10000, .mtu = path_mtu};
 	tcp_world_memory(0);
 	world->link = sim_link_new(&world->config, &world->now_us, (struct siphash_key){{1, 2}});
-	open_host(world, 0, client);
-	open_host(world, 1, server);
-	open_host(world, 2, server);
+	open_host(world, 0, limits[0], mtus[0]);
+	open_host(world, 1, limits[1], mtus[1]);
+	open_host(world, 2, limits[1], mtus[1]);
 	world->client = (struct tcp_end){.host = &world->hosts[0], .is_reading = true};
 	world->server = (struct tcp_end){.host = &world->hosts[1], .is_reading = true};
 	struct tcp_listener listener = {.port = TCP_WORLD_PORT,
@@ -94,9 +100,21 @@ struct tcp_world *tcp_world_begin_apart(struct tcp_limits client, struct tcp_lim
 	return world;
 }
 
+struct tcp_world *tcp_world_begin_apart(struct tcp_limits client, struct tcp_limits server)
+{
+	return begin((struct tcp_limits[]){client, server}, (uint16_t[]){1500, 1500}, 1500);
+}
+
 struct tcp_world *tcp_world_begin(struct tcp_limits limits)
 {
 	return tcp_world_begin_apart(limits, limits);
+}
+
+struct tcp_world *tcp_world_begin_sized(struct tcp_limits limits, uint16_t client_mtu,
+					uint16_t server_mtu, uint16_t path_mtu)
+{
+	return begin((struct tcp_limits[]){limits, limits}, (uint16_t[]){client_mtu, server_mtu},
+		     path_mtu);
 }
 
 void tcp_world_run_ms(struct tcp_world *world, uint64_t ms)
@@ -128,13 +146,18 @@ uint64_t tcp_world_count(const struct tcp_world *world, unsigned host, enum coun
 	return world->hosts[host].counters.value[counter];
 }
 
-int tcp_world_dial(struct tcp_world *world, uint16_t port)
+int tcp_world_dial_by(struct tcp_world *world, uint16_t port, bool is_v6)
 {
-	struct tcp_connect connect = {.remote = sim_host_addr(2, false),
+	struct tcp_connect connect = {.remote = sim_host_addr(2, is_v6),
 				      .remote_port = port,
 				      .events = &tcp_world_events,
 				      .user = &world->client};
 	return tcp_connect_to(world->hosts[0].tcp, &connect, &world->client.conn);
+}
+
+int tcp_world_dial(struct tcp_world *world, uint16_t port)
+{
+	return tcp_world_dial_by(world, port, false);
 }
 
 struct tcp_world *tcp_world_connected(struct tcp_limits limits)

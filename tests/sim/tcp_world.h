@@ -42,6 +42,11 @@ struct tcp_world *tcp_world_connected(struct tcp_limits limits);
 // tcp_world_begin_apart is tcp_world_begin with limits of its own for the client.
 struct tcp_world *tcp_world_begin_apart(struct tcp_limits client, struct tcp_limits server);
 
+// tcp_world_begin_sized is tcp_world_begin with ports of these MTUs at client and server, on a path
+// that carries packets of path_mtu.
+struct tcp_world *tcp_world_begin_sized(struct tcp_limits limits, uint16_t client_mtu,
+					uint16_t server_mtu, uint16_t path_mtu);
+
 // tcp_world_noted is a connected world that keeps the client's newest header in last, which must
 // outlive it.
 struct tcp_world *tcp_world_noted(struct tcp_segment *last);
@@ -56,7 +61,9 @@ void tcp_world_run_ms(struct tcp_world *world, uint64_t ms);
 uint64_t tcp_world_count(const struct tcp_world *world, unsigned host, enum counter counter);
 
 // tcp_world_dial connects the client to the server's port; returns what tcp_connect_to does.
+// tcp_world_dial_by chooses the family.
 int tcp_world_dial(struct tcp_world *world, uint16_t port);
+int tcp_world_dial_by(struct tcp_world *world, uint16_t port, bool is_v6);
 
 // tcp_world_send queues at most bytes bytes, as far as there is room; returns how many.
 size_t tcp_world_send(struct tcp_end *end, size_t bytes);

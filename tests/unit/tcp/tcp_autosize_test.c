@@ -124,6 +124,22 @@ static void what_is_queued_follows_the_congestion_window(void)
 	CU_ASSERT_EQUAL(tcp_autosize_send(100000, 18000, 32768, false), 32768);
 }
 
+static void reading_counts_before_the_round_trip_is_known(void)
+{
+	struct tcp_rightsize size;
+	struct tcp_rightsize_bounds bounds = {.max_bytes = 1 << 20, .segment_bytes = 1000};
+	tcp_rightsize_init(&size, 1 << 20, 0);
+	for (uint64_t now_us = 1000000; now_us <= 9000000; now_us += 1000000) {
+		CU_ASSERT_EQUAL(tcp_rightsize_consumed(&size, 50000, now_us, &bounds),
+				TCP_RIGHTSIZE_SAME);
+		CU_ASSERT_EQUAL(size.began_us, now_us); // or it would pass for an owner asleep
+	}
+	tcp_rightsize_echo(&size, 1, 50000);
+	CU_ASSERT_EQUAL(tcp_rightsize_consumed(&size, 10000, 9100000, &bounds),
+			TCP_RIGHTSIZE_GROWN);
+	CU_ASSERT(size.buffer_bytes < 200000); // by what one round trip took, not nine seconds
+}
+
 UNIT_MAIN("tcp_autosize", {"the window is ahead of slow start", the_window_is_ahead_of_slow_start},
 	  {"a steady rate needs two round trips of room",
 	   a_steady_rate_needs_two_round_trips_of_room},
@@ -135,5 +151,7 @@ UNIT_MAIN("tcp_autosize", {"the window is ahead of slow start", the_window_is_ah
 	   the_round_trip_follows_echoes_down_at_once_and_up_slowly},
 	  {"without timestamps a window tells the round trip",
 	   without_timestamps_a_window_tells_the_round_trip},
+	  {"reading counts before the round trip is known",
+	   reading_counts_before_the_round_trip_is_known},
 	  {"what is queued follows the congestion window",
 	   what_is_queued_follows_the_congestion_window})
