@@ -35,9 +35,11 @@ struct cache_limits {
 
 // What became of a request; the words of Cache-Status (RFC 9211).
 enum cache_verdict {
-	CACHE_HIT,          // object is lent; Age is in age_s
-	CACHE_NOT_MODIFIED, // the client's condition holds: answer 304 from object
-	CACHE_FETCH,        // you fetch: fill is yours, begin or abandon it
+	CACHE_HIT,           // object is lent; Age is in age_s
+	CACHE_NOT_MODIFIED,  // the client's condition holds: answer 304 from object
+	CACHE_PARTIAL,       // answer 206 with part_bytes at part_first of object
+	CACHE_UNSATISFIABLE, // the range is beyond object's end: answer 416
+	CACHE_FETCH,         // you fetch: fill is yours, begin or abandon it
 	CACHE_PASS, // do not use the cache (fwd reason in forward); with CACHE_FORWARD_NONE the
 		    // client wants nothing but a stored response: answer 504
 	CACHE_VERDICT_COUNT
@@ -61,12 +63,24 @@ struct cache_fill;   // a response being stored
 struct cache_answer {
 	enum cache_verdict verdict;
 	enum cache_forward forward;
-	struct cache_object *object; // HIT, NOT_MODIFIED: lent until cache_release
-	struct cache_fill *fill;     // FETCH: yours
+	struct cache_object *object; // what answers the request: lent until cache_release
+	// FETCH, PASS: what a conditional request may validate, lent. With an object too: the stale
+	// object is used now and the fetch, with fill, goes on behind the client's back.
+	struct cache_object *stale;
+	struct cache_fill *fill; // yours
+	uint64_t part_first, part_bytes;
 	uint64_t age_s;
-	int64_t ttl_s;     // freshness left
-	bool is_collapsed; // it waited for another request's fetch (RFC 9211 2.6)
+	int64_t ttl_s;       // freshness left
+	bool survives_error; // stale may be used when the origin answers 500, 502, 503, 504
+	bool survives_loss;  // stale may be used when there is no answer
+	bool is_collapsed;   // it waited for another request's fetch (RFC 9211 2.6)
 };
+
+// cache_answer_has_object is true when the verdict is one that an object answers.
+static inline bool cache_answer_has_object(const struct cache_answer *answer)
+{
+	return answer->verdict < CACHE_FETCH;
+}
 
 // cache_answered is how an answer reaches the asker; asker is what was given to cache_ask.
 typedef void (*cache_answered)(void *owner, struct pool_id asker,
@@ -105,13 +119,41 @@ void cache_fill_end(struct cache_fill *fill);
 // gone.
 void cache_fill_abandon(struct cache_fill *fill);
 
-// cache_object_head borrows the stored head, without Age and Cache-Status.
+// cache_fill_fail: the origin failed; waiters that may get what is stale, others as abandoned. fill
+// is gone.
+void cache_fill_fail(struct cache_fill *fill);
+
+// A stored head with newer fields.
+struct cache_refreshed {
+	struct http_message head;
+	bool is_stored;
+	char date[30];
+	struct http_field fields[2 * HTTP_FIELDS_MAX];
+};
+
+// cache_validated tells that update, a 304 (or a 200 to HEAD), is about answer->stale: *refreshed
+// is the newer head, answer->stale becomes answer->object, with verdict and age, and a fill stores
+// it (refreshed->is_stored). False: it is about something else, or has too many fields; nothing
+// changed.
+bool cache_validated(struct cache *cache, const struct http_message *request,
+		     const struct http_message *update, struct cache_answer *answer,
+		     struct cache_refreshed *refreshed);
+
+// cache_survive lets answer->stale answer the request although the fetch failed.
+void cache_survive(struct cache *cache, const struct http_message *request,
+		   struct cache_answer *answer);
+
+// cache_object_head borrows the stored head, without Age and Cache-Status; cache_object_received_s
+// is when it came, Unix time.
 const struct http_message *cache_object_head(const struct cache_object *object);
+uint64_t cache_object_received_s(const struct cache_object *object);
+
+// cache_object_can_confirm is true when a conditional request can validate it.
+bool cache_object_can_confirm(const struct cache_object *object);
 
 // cache_object_bytes is the body's size; cache_object_read borrows a run of it at offset, at most
-// max.
+// max (shorter at the end of a chunk of memory; empty at the end of the body).
 uint64_t cache_object_bytes(const struct cache_object *object);
-// (shorter at the end of a chunk of memory; empty at the end of the body).
 struct slice cache_object_read(const struct cache_object *object, uint64_t offset, size_t max);
 
 // cache_release gives a lent object back.
@@ -123,8 +165,10 @@ void cache_release(struct cache *cache, struct cache_object *object);
 uint32_t cache_purge_url(struct cache *cache, struct slice url);
 void cache_purge_all(struct cache *cache);
 
-// cache_invalidate forgets the target of a successful unsafe request (RFC 9111 4.4).
-void cache_invalidate(struct cache *cache, const struct http_message *request);
+// cache_invalidate forgets the target of an unsafe request that response says succeeded, and what
+// Location and Content-Location name of the same origin (RFC 9111 4.4).
+void cache_invalidate(struct cache *cache, const struct http_message *request,
+		      const struct http_message *response);
 
 // cache_run ends waits that took too long, and eviction's leftover work; once a loop.
 void cache_run(struct cache *cache);

@@ -144,12 +144,15 @@ void cache_ask_tell(struct cache *cache, struct pool_id asker, const struct cach
 	static const enum counter counted[CACHE_VERDICT_COUNT] = {
 		[CACHE_HIT] = COUNTER_cache_hit,
 		[CACHE_NOT_MODIFIED] = COUNTER_cache_not_modified,
+		[CACHE_PARTIAL] = COUNTER_cache_partial,
+		[CACHE_UNSATISFIABLE] = COUNTER_cache_unsatisfiable,
 		[CACHE_FETCH] = COUNTER_cache_fetch,
 		[CACHE_PASS] = COUNTER_cache_pass,
 	};
 	counter_inc(cache->counters, counted[answer->verdict]);
 	counter_add(cache->counters, COUNTER_cache_collapsed, answer->is_collapsed);
-	cache->loans += answer->object != NULL;
+	counter_add(cache->counters, COUNTER_cache_stale, answer->object && answer->ttl_s <= 0);
+	cache->loans += cache_answer_loans(answer);
 	cache->answered(cache->owner, asker, answer);
 }
 
@@ -179,79 +182,165 @@ static void tell(struct cache *cache, const struct cache_question *question,
 		cache_ask_tell(cache, question->asker, answer);
 }
 
+// tell_alone answers PASS: the asker goes to the origin for itself, with what it may validate.
+static void tell_alone(struct cache *cache, const struct cache_question *question,
+		       struct cache_answer *answer, enum counter why)
+{
+	if (question->policy.only_if_cached)
+		answer->forward = CACHE_FORWARD_NONE;
+	if (answer->stale && question->policy.only_if_cached) {
+		cache_store_unref(cache, answer->stale);
+		answer->stale = NULL;
+	}
+	answer->verdict = CACHE_PASS;
+	counter_inc(cache->counters, why);
+	tell(cache, question, answer);
+}
+
 static void tell_pass(struct cache *cache, const struct cache_question *question,
 		      enum cache_forward forward, enum counter why)
 {
-
-	if (question->policy.only_if_cached)
-		forward = CACHE_FORWARD_NONE;
-	counter_inc(cache->counters, why);
-	tell(cache, question, &(struct cache_answer){.verdict = CACHE_PASS, .forward = forward});
+	struct cache_answer answer = {.forward = forward};
+	tell_alone(cache, question, &answer, why);
 }
 
-// why_not tells why this object may not answer the request, NONE when it may (RFC 9111 4).
-static enum cache_forward why_not(const struct cache_object *object,
-				  const struct cache_request_policy *policy,
-				  const struct cache_answer *answer)
+struct cache_object *cache_ask_lend(struct cache *cache, struct cache_object *object)
 {
-	if (answer->ttl_s <= 0)
-		return CACHE_FORWARD_STALE;
-	if (policy->is_reload || (policy->is_authorized && !object->is_shared))
-		return CACHE_FORWARD_REQUEST;
-	if (policy->max_age_s >= 0 && answer->age_s > (uint64_t)policy->max_age_s)
-		return CACHE_FORWARD_REQUEST;
-	if (policy->min_fresh_s >= 0 && answer->ttl_s < policy->min_fresh_s)
-		return CACHE_FORWARD_REQUEST;
-	return CACHE_FORWARD_NONE;
-}
-
-// try_hit fills answer with a stored response, or with why there is none.
-static bool try_hit(struct cache *cache, const struct cache_question *question,
-		    struct cache_answer *answer)
-{
-	bool is_other;
-	struct cache_object *object =
-		cache_store_find(cache, &question->key, question->request, &is_other);
-	*answer = (struct cache_answer){.forward = is_other ? CACHE_FORWARD_VARY_MISS
-							    : CACHE_FORWARD_URI_MISS};
-	if (!object)
-		return false;
-	answer->age_s = cache_age_s(&object->freshness, cache->wall_s);
-	answer->ttl_s = cache_ttl_s(&object->freshness, cache->wall_s);
-	answer->forward = why_not(object, &question->policy, answer);
-	if (answer->forward != CACHE_FORWARD_NONE)
-		return false;
-	bool has_it = cache_condition_holds(question->request, &object->head,
-					    object->freshness.received_s);
-	answer->verdict = has_it ? CACHE_NOT_MODIFIED : CACHE_HIT;
-	answer->object = object;
 	object->references++;
 	cache_evict_touch(cache, object);
-	return true;
+	return object;
+}
+
+// set_times tells how old object is, and what it is good for when the fetch fails.
+static void set_times(const struct cache *cache, const struct cache_object *object,
+		      const struct cache_request_policy *policy, struct cache_answer *answer)
+{
+	answer->age_s = cache_age_s(&object->freshness, cache->wall_s);
+	answer->ttl_s = cache_ttl_s(&object->freshness, cache->wall_s);
+	answer->survives_error = cache_policy_may_survive(&object->terms, policy, answer->ttl_s,
+							  CACHE_FAILURE_ERROR);
+	answer->survives_loss =
+		cache_policy_may_survive(&object->terms, policy, answer->ttl_s, CACHE_FAILURE_LOST);
+}
+
+// is_failing: the origin failed a moment ago, when it was asked about this object.
+static bool is_failing(const struct cache *cache, const struct cache_object *object,
+		       const struct cache_answer *answer)
+{
+	return cache->now_us < object->failing_until_us && answer->survives_loss;
+}
+
+static void choose_part(const struct http_message *request, const struct cache_object *object,
+			struct cache_answer *answer)
+{
+	struct cache_part part = cache_part_of(request, &object->head, cache_object_bytes(object),
+					       object->freshness.received_s);
+	answer->verdict = part.verdict;
+	answer->part_first = part.first;
+	answer->part_bytes = part.bytes;
+}
+
+// Stored is what the store has for a question.
+struct stored {
+	struct cache_object *object; // NULL: nothing
+	enum cache_use use;
+};
+
+// look finds what is stored and how it may be used; answer gets its times, and why it is not used.
+static struct stored look(struct cache *cache, const struct cache_question *question,
+			  struct cache_answer *answer)
+{
+	bool is_other;
+	struct stored stored = {.use = CACHE_USE_NEVER};
+	stored.object = cache_store_find(cache, &question->key, question->request, &is_other);
+	*answer = (struct cache_answer){.forward = is_other ? CACHE_FORWARD_VARY_MISS
+							    : CACHE_FORWARD_URI_MISS};
+	if (!stored.object)
+		return stored;
+	set_times(cache, stored.object, &question->policy, answer);
+	stored.use = cache_policy_use(&stored.object->terms, &question->policy, answer->age_s,
+				      answer->ttl_s, &answer->forward);
+	if (stored.use == CACHE_USE_VALIDATED && is_failing(cache, stored.object, answer))
+		stored.use = CACHE_USE_AS_IS;
+	return stored;
+}
+
+// lend_to_validate lends a stale object that the origin may confirm, or that may survive its
+// failure.
+static void lend_to_validate(struct cache *cache, const struct stored *stored,
+			     struct cache_answer *answer)
+{
+	if (stored->use != CACHE_USE_VALIDATED)
+		return;
+	if (stored->object->terms.has_validator || answer->survives_loss)
+		answer->stale = cache_ask_lend(cache, stored->object);
+}
+
+void cache_ask_attach(struct cache *cache, struct cache_fill *fill,
+		      const struct http_message *request, struct cache_answer *answer)
+{
+	struct cache_question question = {.request = request, .key = fill->object->key};
+	struct cache_answer found;
+	cache_policy_request(request, &question.policy);
+	struct stored stored = look(cache, &question, &found);
+	if (fill->stale)
+		cache_store_unref(cache, fill->stale);
+	fill->stale = NULL;
+	if (stored.use != CACHE_USE_VALIDATED)
+		return;
+	lend_to_validate(cache, &stored, &found);
+	answer->stale = found.stale;
+	answer->age_s = found.age_s;
+	answer->ttl_s = found.ttl_s;
+	answer->survives_error = found.survives_error;
+	answer->survives_loss = found.survives_loss;
+	fill->stale = found.stale ? cache_ask_lend(cache, found.stale) : NULL;
+}
+
+// use answers with what is stored.
+static void use(struct cache *cache, const struct cache_question *question, struct stored *stored,
+		struct cache_answer *answer)
+{
+	struct cache_object *object = stored->object;
+	answer->forward = CACHE_FORWARD_NONE;
+	answer->object = cache_ask_lend(cache, object);
+	choose_part(question->request, object, answer);
+	bool is_fetching =
+		cache_fill_find(cache, &question->key) != NULL || is_failing(cache, object, answer);
+	if (stored->use == CACHE_USE_MEANWHILE && question->request->method == HTTP_GET &&
+	    !is_fetching)
+		answer->fill = cache_fill_new(cache, &question->key, question->from_worker);
+	if (answer->fill) {
+		answer->stale = cache_ask_lend(cache, object);
+		answer->fill->stale = cache_ask_lend(cache, object);
+	}
+	tell(cache, question, answer);
 }
 
 // fetch makes the asker the one who fetches.
-static void fetch(struct cache *cache, struct cache_question *question, enum cache_forward forward)
+static void fetch(struct cache *cache, struct cache_question *question, struct cache_answer *answer)
 {
-	struct cache_fill *fill = cache_fill_new(cache, &question->key, question->from_worker);
-	if (!fill) {
-		tell_pass(cache, question, forward, COUNTER_cache_pass_memory);
+	answer->fill = cache_fill_new(cache, &question->key, question->from_worker);
+	if (!answer->fill) {
+		tell_alone(cache, question, answer, COUNTER_cache_pass_memory);
 		return;
 	}
-	tell(cache, question,
-	     &(struct cache_answer){.verdict = CACHE_FETCH, .forward = forward, .fill = fill});
+	if (answer->stale)
+		answer->fill->stale = cache_ask_lend(cache, answer->stale);
+	answer->verdict = CACHE_FETCH;
+	tell(cache, question, answer);
 }
 
 // wait puts the asker into the queue of a running fetch. A local one is copied into an errand
 // first.
 static void wait(struct cache *cache, struct cache_question *question, struct cache_fill *fill,
-		 enum cache_forward forward)
+		 struct cache_answer *answer)
 {
 	if (!question->errand) {
 		struct cache_errand *errand = cache_errand_new(
 			cache, question->request, question->asker, cache->limits.worker_index);
 		if (!errand) {
-			tell_pass(cache, question, forward, COUNTER_cache_pass_waiters);
+			tell_alone(cache, question, answer, COUNTER_cache_pass_waiters);
 			return;
 		}
 		question->errand = errand;
@@ -259,35 +348,55 @@ static void wait(struct cache *cache, struct cache_question *question, struct ca
 	}
 	struct cache_waiter *waiter = waiter_new(cache, question);
 	if (!waiter) {
-		tell_pass(cache, question, forward, COUNTER_cache_pass_waiters);
+		tell_alone(cache, question, answer, COUNTER_cache_pass_waiters);
 		return;
 	}
 	list_append(&fill->waiters, &waiter->link);
+	if (answer->stale)
+		cache_store_unref(cache, answer->stale);
+}
+
+// is_for_itself: the running fetch would not do for this one. It began before a reload asked, its
+// response may not be for one with Authorization, and what must always be validated is each one's
+// own affair.
+static bool is_for_itself(const struct cache_question *question, const struct stored *stored)
+{
+	const struct cache_object *object = stored->object;
+	bool is_each_ones = object && (object->terms.is_always_validated ||
+				       object->freshness.lifetime_s == 0 || question->is_collapsed);
+	return question->policy.is_reload || question->policy.is_authorized || is_each_ones;
+}
+
+// go lets the asker go to the origin, alone or for others, or wait for who is there.
+static void go(struct cache *cache, struct cache_question *question, const struct stored *stored,
+	       struct cache_answer *answer)
+{
+	struct cache_fill *fill = cache_fill_find(cache, &question->key);
+	const struct cache_request_policy *policy = &question->policy;
+	lend_to_validate(cache, stored, answer);
+	bool is_confirming = answer->stale && stored->object->terms.has_validator;
+	if (!policy->can_fill && !is_confirming)
+		tell_alone(cache, question, answer, COUNTER_cache_pass_cannot_fill);
+	else if (!answer->stale && cache_pass_is_marked(cache, question->key.hash))
+		tell_alone(cache, question, answer, COUNTER_cache_pass_marked);
+	else if (!fill)
+		fetch(cache, question, answer);
+	else if (is_for_itself(question, stored))
+		tell_alone(cache, question, answer, COUNTER_cache_pass_alone);
+	else
+		wait(cache, question, fill, answer);
 }
 
 void cache_ask_decide(struct cache *cache, struct cache_question *question)
 {
 	struct cache_answer answer;
-	const struct cache_request_policy *policy = &question->policy;
-	if (try_hit(cache, question, &answer)) {
-		tell(cache, question, &answer);
-		return;
-	}
-	struct cache_fill *fill = cache_fill_find(cache, &question->key);
-	if (policy->only_if_cached)
+	struct stored stored = look(cache, question, &answer);
+	if (stored.use == CACHE_USE_AS_IS || stored.use == CACHE_USE_MEANWHILE)
+		use(cache, question, &stored, &answer);
+	else if (question->policy.only_if_cached)
 		tell_pass(cache, question, CACHE_FORWARD_NONE, COUNTER_cache_only_if_cached);
-	else if (!policy->can_fill)
-		tell_pass(cache, question, answer.forward, COUNTER_cache_pass_cannot_fill);
-	else if (cache_pass_is_marked(cache, question->key.hash))
-		tell_pass(cache, question, answer.forward, COUNTER_cache_pass_marked);
-	else if (!fill)
-		fetch(cache, question, answer.forward);
-	// The running fetch began before a reload asked, and its response may not be for one with
-	// Authorization.
-	else if (policy->is_reload || policy->is_authorized)
-		tell_pass(cache, question, answer.forward, COUNTER_cache_pass_alone);
 	else
-		wait(cache, question, fill, answer.forward);
+		go(cache, question, &stored, &answer);
 }
 
 void cache_ask(struct cache *cache, const struct http_message *request, struct pool_id asker)

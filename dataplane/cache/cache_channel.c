@@ -95,7 +95,8 @@ void cache_channel_ask(struct cache *cache, const struct cache_question *questio
 	uint32_t owner = cache_key_owner(cache, question->key.hash);
 	bool only_if_cached = question->policy.only_if_cached;
 	struct cache_errand *errand = NULL;
-	if (cache->foreign_loans + cache->errands.in_use < CACHE_LOANS)
+	// An answer may lend two objects.
+	if (cache->foreign_loans + 2 * cache->errands.in_use + 2 <= CACHE_LOANS)
 		errand = cache_errand_new(cache, question->request, question->asker, owner);
 	if (!errand) {
 		pass(cache, question->asker, only_if_cached, COUNTER_cache_pass_waiters);
@@ -148,7 +149,7 @@ static void proxy_free(struct cache_fill *proxy)
 
 static void proxy_refuse(struct cache_fill *proxy, enum cache_refusal refusal)
 {
-	if (refusal == CACHE_REFUSAL_PERSONAL)
+	if (refusal == CACHE_REFUSAL_PERSONAL) // one waiter fetches
 		send_fill(proxy, CACHE_MESSAGE_ABANDON, false);
 	else
 		send_fill(proxy, CACHE_MESSAGE_REFUSE, refusal == CACHE_REFUSAL_KEY);
@@ -173,12 +174,17 @@ static bool pack(struct cache_parcel *parcel, struct arena *arena,
 		 const struct cache_judgement *judgement)
 {
 	parcel->head = judgement->head;
+	struct cache_head *head = &parcel->head;
 	parcel->content_length = judgement->head.message.content_length;
-	return http_message_copy(&parcel->head.message, &judgement->head.message, arena) == 0;
+	head->no_cache_fields = arena_copy(arena, head->no_cache_fields);
+	head->private_fields = arena_copy(arena, head->private_fields);
+	return http_message_copy(&head->message, &judgement->head.message, arena) == 0 &&
+	       head->no_cache_fields.at && head->private_fields.at;
 }
 
-bool cache_proxy_begin(struct cache_fill *proxy, const struct http_message *request,
-		       const struct http_message *response, enum counter *why)
+// begin sends the head of a response, or of a refreshed object; false: the proxy is gone.
+static bool begin(struct cache_fill *proxy, const struct http_message *request,
+		  const struct http_message *response, bool is_refresh, enum counter *why)
 {
 	struct arena arena;
 	struct cache_judgement judgement = {.why = COUNTER_cache_not_stored_channel,
@@ -188,6 +194,7 @@ bool cache_proxy_begin(struct cache_fill *proxy, const struct http_message *requ
 		arena_init(&arena, parcel->bytes, sizeof(parcel->bytes));
 		if (cache_fill_judge(proxy, request, response, &arena, &judgement)) {
 			judgement.why = COUNTER_cache_not_stored_head_large;
+			judgement.head.is_refresh = is_refresh;
 			if (pack(parcel, &arena, &judgement)) {
 				send_parcel(proxy, CACHE_MESSAGE_BEGIN, parcel, 0);
 				return true;
@@ -198,6 +205,25 @@ bool cache_proxy_begin(struct cache_fill *proxy, const struct http_message *requ
 	*why = judgement.why;
 	proxy_refuse(proxy, judgement.refusal);
 	return false;
+}
+
+bool cache_proxy_begin(struct cache_fill *proxy, const struct http_message *request,
+		       const struct http_message *response, enum counter *why)
+{
+	return begin(proxy, request, response, false, why);
+}
+
+bool cache_proxy_refresh(struct cache_fill *proxy, const struct http_message *request,
+			 const struct http_message *head)
+{
+	struct counters *counters = proxy->cache->counters;
+	enum counter why;
+	if (!begin(proxy, request, head, true, &why)) {
+		counter_inc(counters, why);
+		return false;
+	}
+	cache_proxy_end(proxy);
+	return true;
 }
 
 static void flush(struct cache_fill *proxy)
@@ -256,9 +282,9 @@ void cache_proxy_end(struct cache_fill *proxy)
 	proxy_free(proxy);
 }
 
-void cache_proxy_abandon(struct cache_fill *proxy)
+void cache_proxy_abandon(struct cache_fill *proxy, bool is_failing)
 {
-	send_fill(proxy, CACHE_MESSAGE_ABANDON, false);
+	send_fill(proxy, CACHE_MESSAGE_ABANDON, is_failing);
 	proxy_free(proxy);
 }
 
@@ -281,9 +307,12 @@ static struct cache_fill *proxy_new(struct cache *cache, uint32_t owner, void *r
 static void give_back(struct cache *cache, uint32_t owner, const struct cache_answer *answer)
 {
 	struct cache_message release = {.kind = CACHE_MESSAGE_RELEASE, .object = answer->object};
+	struct cache_message stale = {.kind = CACHE_MESSAGE_RELEASE, .object = answer->stale};
 	struct cache_message abandon = {.kind = CACHE_MESSAGE_ABANDON, .fill = answer->fill};
 	if (answer->object)
 		cache_channel_send(cache, owner, &release);
+	if (answer->stale)
+		cache_channel_send(cache, owner, &stale);
 	if (answer->fill)
 		cache_channel_send(cache, owner, &abandon);
 }
@@ -307,7 +336,7 @@ static void take_answer(struct cache *cache, uint32_t owner, const struct cache_
 			return;
 		}
 	}
-	cache->foreign_loans += answer.object != NULL;
+	cache->foreign_loans += cache_answer_loans(&answer);
 	cache_ask_tell(cache, asker, &answer);
 }
 
@@ -390,7 +419,7 @@ void cache_message_received(struct cache *cache, uint32_t from_worker,
 	case CACHE_MESSAGE_PARCEL_BACK: take_parcel_back(cache, message); break;
 	case CACHE_MESSAGE_END: cache_fill_finish(message->fill); break;
 	case CACHE_MESSAGE_REFUSE: take_refusal(cache, message); break;
-	case CACHE_MESSAGE_ABANDON: cache_fill_abandon(message->fill); break;
+	case CACHE_MESSAGE_ABANDON: cache_fill_lost(message->fill, message->is_marked); break;
 	case CACHE_MESSAGE_INVALIDATE: cache_purge_hash(cache, message->key_hash); break;
 	case CACHE_MESSAGE_INVALIDATE_ALL: cache_purge_all(cache); break;
 	default: CHECK(message->kind < CACHE_MESSAGE_KIND_COUNT);

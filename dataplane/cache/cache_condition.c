@@ -42,7 +42,7 @@ static uint64_t changed_s(const struct http_message *stored, uint64_t received_s
 	struct slice text = http_field_find(stored, SLICE("last-modified"));
 	if (!text.at)
 		text = http_field_find(stored, SLICE("date"));
-	return text.at && http_date_parse(text, &date_s) ? date_s : received_s;
+	return text.at && cache_date_parse(text, &date_s) ? date_s : received_s;
 }
 
 bool cache_condition_holds(const struct http_message *request, const struct http_message *stored,
@@ -64,7 +64,7 @@ bool cache_condition_holds(const struct http_message *request, const struct http
 			return true;
 	}
 	// If-None-Match decides alone where it is present (RFC 9110 13.2.2).
-	if (has_tags || !since.at || !http_date_parse(since, &since_s))
+	if (has_tags || !since.at || !cache_date_parse(since, &since_s))
 		return false;
 	return changed_s(stored, received_s) <= since_s;
 }

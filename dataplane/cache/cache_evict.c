@@ -15,11 +15,19 @@ static struct cache_object *oldest(struct list *segment)
 				      : container_of(segment->next, struct cache_object, link);
 }
 
+// chunks_of counts the memory that goes when object goes.
+static uint32_t chunks_of(const struct cache_object *object)
+{
+	const struct cache_object *body = object->body_of;
+	return object->chunk_count + object->table_count +
+	       (body ? body->chunk_count + body->table_count : 0);
+}
+
 static void protect(struct cache *cache, struct cache_object *object)
 {
 	list_append(&cache->protected, &object->link);
 	object->is_protected = true;
-	cache->protected_chunks += object->chunk_count + object->table_count;
+	cache->protected_chunks += chunks_of(object);
 }
 
 void cache_evict_link(struct cache *cache, struct cache_object *object)
@@ -32,7 +40,7 @@ void cache_evict_unlink(struct cache *cache, struct cache_object *object)
 {
 	list_remove(&object->link);
 	if (object->is_protected)
-		cache->protected_chunks -= object->chunk_count + object->table_count;
+		cache->protected_chunks -= chunks_of(object);
 	object->is_protected = false;
 }
 

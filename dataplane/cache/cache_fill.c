@@ -75,11 +75,19 @@ static void detach(struct cache *cache, struct cache_fill *fill, struct list *wa
 		list_append(waiters, list_pop(&fill->waiters));
 }
 
+static void drop_stale(struct cache *cache, struct cache_fill *fill)
+{
+	if (fill->stale)
+		cache_store_unref(cache, fill->stale);
+	fill->stale = NULL;
+}
+
 static void drop_object(struct cache *cache, struct cache_fill *fill)
 {
 	if (fill->object)
 		cache_store_unref(cache, fill->object);
 	fill->object = NULL;
+	drop_stale(cache, fill);
 }
 
 void cache_fill_doom(struct cache *cache, struct cache_fill *fill)
@@ -101,8 +109,9 @@ static bool hand_on(struct cache *cache, struct cache_fill *fill)
 		.verdict = CACHE_FETCH, .forward = CACHE_FORWARD_URI_MISS, .fill = fill};
 	uint32_t from_worker = waiter->from_worker;
 	void *errand = waiter->errand;
-	cache_waiter_drop(cache, waiter);
 	cache_store_reset(cache, fill->object);
+	cache_ask_attach(cache, fill, waiter->request, &answer);
+	cache_waiter_drop(cache, waiter);
 	fill->worker = from_worker;
 	fill->is_begun = false;
 	fill->body_bytes = 0;
@@ -141,10 +150,31 @@ bool cache_fill_judge(const struct cache_fill *fill, const struct http_message *
 	if (response->content_length != HTTP_LENGTH_NONE &&
 	    response->content_length > cache->limits.object_bytes)
 		return false;
-	judgement->head.message = *response;
-	judgement->head.freshness = policy.freshness;
-	judgement->head.is_shared = policy.is_shared;
+	judgement->head = (struct cache_head){
+		.message = *response,
+		.freshness = policy.freshness,
+		.terms = policy.terms,
+		.no_cache_fields = policy.no_cache_fields,
+		.private_fields = policy.private_fields,
+	};
 	return cache_vary_gather(request, response, arena, &judgement->head.vary, &judgement->why);
+}
+
+// is_for_all tells whether the object will answer those who wait for it as it is.
+static bool is_for_all(const struct cache *cache, const struct cache_object *object)
+{
+	return !object->terms.is_always_validated &&
+	       cache_ttl_s(&object->freshness, cache->wall_s) > 0;
+}
+
+// let_go decides for all waiters now: what comes is of no use to them.
+static void let_go(struct cache *cache, struct cache_fill *fill)
+{
+	struct list waiters;
+	list_init(&waiters);
+	while (!list_is_empty(&fill->waiters))
+		list_append(&waiters, list_pop(&fill->waiters));
+	cache_ask_pass(cache, &waiters);
 }
 
 bool cache_fill_take_head(struct cache_fill *fill, const struct cache_head *head,
@@ -155,8 +185,12 @@ bool cache_fill_take_head(struct cache_fill *fill, const struct cache_head *head
 		return false;
 	if (!cache_store_head(fill->cache, fill->object, head, why))
 		return false;
+	if (head->is_refresh && fill->stale)
+		cache_store_share_body(fill->object, fill->stale);
 	fill->is_begun = true;
-	fill->content_length = content_length;
+	fill->content_length = head->is_refresh ? 0 : content_length;
+	if (!head->is_refresh && !is_for_all(fill->cache, fill->object))
+		let_go(fill->cache, fill);
 	return true;
 }
 
@@ -191,6 +225,7 @@ void cache_fill_finish(struct cache_fill *fill)
 	detach(cache, fill, &waiters);
 	if (!is_doomed)
 		cache_store_insert(cache, fill->object);
+	drop_stale(cache, fill);
 	pool_free(&cache->fills, fill);
 	cache_ask_again(cache, &waiters);
 }
@@ -241,15 +276,51 @@ void cache_fill_end(struct cache_fill *fill)
 
 void cache_fill_abandon(struct cache_fill *fill)
 {
+	if (fill->is_proxy)
+		cache_proxy_abandon(fill, false);
+	else
+		cache_fill_lost(fill, false);
+}
+
+void cache_fill_fail(struct cache_fill *fill)
+{
+	if (fill->is_proxy)
+		cache_proxy_abandon(fill, true);
+	else
+		cache_fill_lost(fill, true);
+}
+
+void cache_fill_lost(struct cache_fill *fill, bool is_failing)
+{
 	struct cache *cache = fill->cache;
 	struct list waiters;
-	if (fill->is_proxy) {
-		cache_proxy_abandon(fill);
-		return;
-	}
-	if (hand_on(cache, fill))
+	if (is_failing && fill->stale)
+		fill->stale->failing_until_us = cache->now_us + CACHE_FAILING_US;
+	else if (hand_on(cache, fill))
 		return;
 	detach(cache, fill, &waiters);
 	drop_object(cache, fill);
 	pool_free(&cache->fills, fill);
+	cache_ask_again(cache, &waiters);
+}
+
+bool cache_fill_refresh(struct cache_fill *fill, const struct http_message *request,
+			const struct http_message *head)
+{
+	struct cache *cache = fill->cache;
+	struct cache_judgement judgement;
+	struct arena arena;
+	if (fill->is_proxy)
+		return cache_proxy_refresh(fill, request, head);
+	arena_init(&arena, cache->scratch, sizeof(cache->scratch));
+	bool is_kept = cache_fill_judge(fill, request, head, &arena, &judgement);
+	judgement.head.is_refresh = true;
+	if (!is_kept || !fill->stale ||
+	    !cache_fill_take_head(fill, &judgement.head, 0, &judgement.why)) {
+		counter_inc(cache->counters, judgement.why);
+		cache_fill_refuse(cache, fill, CACHE_REFUSAL_ONCE);
+		return false;
+	}
+	cache_fill_finish(fill);
+	return true;
 }

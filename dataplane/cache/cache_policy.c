@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What may be stored, what may be used, and for how long (RFC 9111 3, 4.2, 5.2). Lifetimes are
-// explicit ones only: no heuristic freshness (4.2.2), nothing is served stale (4.2.4).
+// What may be stored, and which requests may use what is (RFC 9111 3, 4, 5.2).
 #include "cache_policy.h"
 
 #include "check.h"
@@ -17,11 +16,10 @@ static void pass(struct cache_request_policy *policy, enum cache_forward forward
 	policy->why = why;
 }
 
-// Conditions on what the origin has now, and parts of a response, are the origin's to answer.
+// Conditions on what the origin has now are the origin's to answer.
 static bool asks_origin(const struct http_message *request)
 {
-	return has(request, SLICE("if-match")) || has(request, SLICE("if-unmodified-since")) ||
-	       has(request, SLICE("if-range"));
+	return has(request, SLICE("if-match")) || has(request, SLICE("if-unmodified-since"));
 }
 
 // Pragma: no-cache counts where there is no Cache-Control (RFC 9111 5.4).
@@ -36,16 +34,19 @@ void cache_policy_request(const struct http_message *request, struct cache_reque
 {
 	struct cache_directives directives;
 	cache_directives_of(request, &directives);
-	bool is_conditional =
-		has(request, SLICE("if-none-match")) || has(request, SLICE("if-modified-since"));
+	// The response to one that asks for less than the whole serves nobody else.
+	bool is_for_less = has(request, SLICE("if-none-match")) ||
+			   has(request, SLICE("if-modified-since")) || has(request, SLICE("range"));
 	*policy = (struct cache_request_policy){
 		.is_usable = true,
-		.can_fill = request->method == HTTP_GET && !is_conditional,
+		.can_fill = request->method == HTTP_GET && !is_for_less,
 		.is_reload = is_reload(request, &directives),
 		.is_authorized = has(request, SLICE("authorization")),
 		.only_if_cached = directives.only_if_cached,
 		.max_age_s = directives.max_age_s,
 		.min_fresh_s = directives.min_fresh_s,
+		.max_stale_s = directives.max_stale_s,
+		.stale_error_s = directives.stale_error_s,
 	};
 	if (request->method != HTTP_GET && request->method != HTTP_HEAD)
 		pass(policy, CACHE_FORWARD_METHOD, COUNTER_cache_pass_method);
@@ -55,53 +56,8 @@ void cache_policy_request(const struct http_message *request, struct cache_reque
 		pass(policy, CACHE_FORWARD_BYPASS, COUNTER_cache_pass_body);
 	else if (directives.no_store)
 		pass(policy, CACHE_FORWARD_REQUEST, COUNTER_cache_pass_no_store);
-	else if (has(request, SLICE("range")))
-		pass(policy, CACHE_FORWARD_BYPASS, COUNTER_cache_pass_range);
 	else if (asks_origin(request))
 		pass(policy, CACHE_FORWARD_REQUEST, COUNTER_cache_pass_condition);
-}
-
-// s-maxage, then max-age, then Expires - Date (RFC 9111 4.2.1). False: no lifetime is given.
-static bool lifetime_of(const struct http_message *response,
-			const struct cache_directives *directives, uint64_t date_s,
-			uint64_t *lifetime_s)
-{
-	uint64_t expires_s = 0;
-	if (directives->s_maxage_s >= 0) {
-		*lifetime_s = (uint64_t)directives->s_maxage_s;
-		return true;
-	}
-	if (directives->max_age_s >= 0) {
-		*lifetime_s = (uint64_t)directives->max_age_s;
-		return true;
-	}
-	struct slice expires = http_field_find(response, SLICE("expires"));
-	if (!expires.at)
-		return false;
-	// An invalid date, "0" above all, is in the past (5.3).
-	bool is_later = http_date_parse(expires, &expires_s) && expires_s > date_s;
-	*lifetime_s = is_later ? MIN(expires_s - date_s, CACHE_SECONDS_MAX) : 0;
-	return true;
-}
-
-// A list or garbage in Age: the first number counts, 0 without one (5.1).
-static uint64_t age_field_s(const struct http_message *response)
-{
-	struct slice text = http_field_find(response, SLICE("age"));
-	uint64_t age_s = 0;
-	for (size_t i = 0; i < text.bytes && text.at[i] >= '0' && text.at[i] <= '9'; i++)
-		age_s = MIN(age_s * 10 + (uint64_t)(text.at[i] - '0'), CACHE_SECONDS_MAX);
-	return age_s;
-}
-
-static void set_freshness(const struct http_message *response, uint64_t date_s, uint64_t asked_s,
-			  struct cache_freshness *freshness)
-{
-	uint64_t now_s = freshness->received_s;
-	uint64_t apparent_s = now_s > date_s ? now_s - date_s : 0;
-	uint64_t delay_s = now_s > asked_s ? now_s - asked_s : 0;
-	uint64_t corrected_s = age_field_s(response) + delay_s;
-	freshness->initial_age_s = MAX(apparent_s, corrected_s);
 }
 
 // Partial content and 304 say nothing by themselves; 1xx is not final (RFC 9111 3).
@@ -139,54 +95,72 @@ static enum counter forbidden(const struct http_message *request,
 		return COUNTER_cache_not_stored_no_store;
 	if (directives->is_private)
 		return COUNTER_cache_not_stored_private;
-	// It may be stored, but not used without asking the origin, which is not built: no gain.
-	if (directives->no_cache)
-		return COUNTER_cache_not_stored_no_cache;
 	if (has(request, SLICE("authorization")) && !is_shared)
 		return COUNTER_cache_not_stored_authorization;
 	if (has(response, SLICE("set-cookie")))
 		return COUNTER_cache_not_stored_set_cookie;
-	if (has(response, SLICE("content-range")))
-		return COUNTER_cache_not_stored_status;
-	return COUNTER_COUNT;
+	// A HEAD that was to validate what is stored has no body to store.
+	return request->method == HTTP_GET ? COUNTER_COUNT : COUNTER_cache_not_stored_status;
+}
+
+// can_confirm: the origin can be asked whether a stale response still holds (4.3). A 200 only: a
+// 304 says nothing of others. For who sends cookies it takes an ETag: a date may be the same for
+// everybody's page.
+static bool can_confirm(const struct http_message *request, const struct http_message *response)
+{
+	bool has_date = has(response, SLICE("last-modified")) && !has(request, SLICE("cookie"));
+	return response->status == 200 && (has(response, SLICE("etag")) || has_date);
+}
+
+// keep_or_not decides about a response that nothing forbids: it must be fresh for a while, or the
+// origin must have said for how long it is not, and be able to confirm it.
+static enum counter keep_or_not(const struct cache_directives *directives, bool has_lifetime,
+				const struct cache_response_policy *policy)
+{
+	const struct cache_terms *terms = &policy->terms;
+	if (directives->no_cache)
+		return terms->has_validator ? COUNTER_COUNT : COUNTER_cache_not_stored_no_cache;
+	if (!has_lifetime)
+		return COUNTER_cache_not_stored_no_lifetime;
+	bool is_fresh = cache_ttl_s(&policy->freshness, policy->freshness.received_s) > 0;
+	if (is_fresh || terms->has_validator || terms->stale_while_s > 0)
+		return COUNTER_COUNT;
+	return COUNTER_cache_not_stored_stale;
+}
+
+static struct cache_terms terms_of(const struct http_message *request,
+				   const struct http_message *response,
+				   const struct cache_directives *directives)
+{
+	return (struct cache_terms){
+		.is_shared = directives->is_public || directives->s_maxage_s >= 0 ||
+			     directives->must_revalidate,
+		.is_always_validated = directives->no_cache,
+		.is_never_stale = directives->must_revalidate || directives->proxy_revalidate ||
+				  directives->s_maxage_s >= 0,
+		.is_immutable = directives->is_immutable,
+		.has_validator = can_confirm(request, response),
+		.stale_while_s = directives->stale_while_s,
+		.stale_error_s = directives->stale_error_s,
+	};
 }
 
 void cache_policy_response(const struct http_message *request, const struct http_message *response,
 			   uint64_t asked_s, uint64_t now_s, struct cache_response_policy *policy)
 {
 	struct cache_directives directives;
-	cache_directives_of(response, &directives);
-	*policy = (struct cache_response_policy){
-		.is_shared = directives.is_public || directives.s_maxage_s >= 0 ||
-			     directives.must_revalidate,
-		.freshness = {.received_s = now_s},
-	};
-	policy->why = forbidden(request, response, &directives, policy->is_shared);
+	cache_directives_of_response(response, &directives);
+	*policy = (struct cache_response_policy){.terms = terms_of(request, response, &directives),
+						 .no_cache_fields = directives.no_cache_fields,
+						 .private_fields = directives.private_fields};
+	bool has_lifetime =
+		cache_freshness_of(request, response, &directives,
+				   (struct cache_times){asked_s, now_s}, &policy->freshness);
+	policy->why = forbidden(request, response, &directives, policy->terms.is_shared);
 	policy->is_personal = policy->why == COUNTER_cache_not_stored_authorization ||
-			      response->status == 304 || response->status == 206;
-	if (policy->why != COUNTER_COUNT)
-		return;
-	uint64_t date_s = now_s;
-	struct slice date = http_field_find(response, SLICE("date"));
-	if (date.at && !http_date_parse(date, &date_s))
-		date_s = now_s;
-	set_freshness(response, date_s, asked_s, &policy->freshness);
-	if (!lifetime_of(response, &directives, date_s, &policy->freshness.lifetime_s))
-		policy->why = COUNTER_cache_not_stored_no_lifetime;
-	else if (cache_ttl_s(&policy->freshness, now_s) <= 0)
-		policy->why = COUNTER_cache_not_stored_stale;
-	else
-		policy->is_storable = true;
-}
-
-uint64_t cache_age_s(const struct cache_freshness *freshness, uint64_t now_s)
-{
-	// The wall clock may be set back: then no time has passed.
-	uint64_t resident_s = now_s > freshness->received_s ? now_s - freshness->received_s : 0;
-	return MIN(freshness->initial_age_s + resident_s, CACHE_SECONDS_MAX);
-}
-
-int64_t cache_ttl_s(const struct cache_freshness *freshness, uint64_t now_s)
-{
-	return (int64_t)freshness->lifetime_s - (int64_t)cache_age_s(freshness, now_s);
+			      response->status == 304 || response->status == 206 ||
+			      request->method != HTTP_GET;
+	if (policy->why == COUNTER_COUNT)
+		policy->why = keep_or_not(&directives, has_lifetime, policy);
+	policy->is_storable = policy->why == COUNTER_COUNT;
 }

@@ -23,6 +23,7 @@
 #define CACHE_LOANS        16384u   // of other shards' objects
 #define CACHE_PASS_MARKS   1024u    // a power of two
 #define CACHE_PASS_US      2000000u // how long a key stays marked
+#define CACHE_FAILING_US   1000000u // for which an origin that failed is not asked about an object
 #define CACHE_NONE         UINT32_MAX
 
 struct cache_key {
@@ -38,10 +39,12 @@ struct cache_object {
 	uint32_t epoch;
 	bool is_indexed;
 	bool is_protected;
-	bool is_shared; // may answer requests with Authorization
+	uint64_t failing_until_us;    // the owner's: the origin failed when asked about it
+	struct cache_object *body_of; // a refreshed object: the one that holds the body, referenced
 	struct cache_key key;
 	struct cache_vary vary;
 	struct cache_freshness freshness;
+	struct cache_terms terms;
 	struct http_message head;
 	uint64_t used_bytes; // of its chunks
 	uint64_t body_start; // in chunk bytes
@@ -57,7 +60,9 @@ struct cache_head {
 	struct http_message message;
 	struct cache_vary vary;
 	struct cache_freshness freshness;
-	bool is_shared;
+	struct cache_terms terms;
+	struct slice no_cache_fields, private_fields; // names of fields that are not stored
+	bool is_refresh;                              // the body is that of the fill's stale object
 };
 
 // A request that waits for another's fetch here, or for another worker's answer.
@@ -92,6 +97,7 @@ struct cache_fill {
 	// the owner's
 	uint64_t key_hash;
 	struct cache_object *object; // NULL when doomed
+	struct cache_object *stale;  // what the fetcher validates, referenced
 	struct list waiters;
 	uint32_t epoch;
 	// a proxy's
@@ -192,6 +198,9 @@ void cache_store_reset(struct cache *cache, struct cache_object *object);
 bool cache_store_head(struct cache *cache, struct cache_object *object,
 		      const struct cache_head *head, enum counter *why);
 
+// cache_store_share_body makes the body of from, or of whom from has it, that of object.
+void cache_store_share_body(struct cache_object *object, struct cache_object *from);
+
 // cache_store_append copies body bytes in; false when there is no memory.
 bool cache_store_append(struct cache *cache, struct cache_object *object, struct slice bytes);
 
@@ -231,6 +240,20 @@ void cache_ask_decide(struct cache *cache, struct cache_question *question);
 // list is empty afterwards.
 void cache_ask_again(struct cache *cache, struct list *waiters);
 void cache_ask_pass(struct cache *cache, struct list *waiters);
+
+// cache_answer_loans counts the objects that an answer lends.
+static inline uint32_t cache_answer_loans(const struct cache_answer *answer)
+{
+	return (answer->object ? 1u : 0u) + (answer->stale ? 1u : 0u);
+}
+
+// cache_ask_lend takes a reference of object for an answer.
+struct cache_object *cache_ask_lend(struct cache *cache, struct cache_object *object);
+
+// cache_ask_attach lets the fetcher, who asked request, validate what is stored for it: answer and
+// fill refer to that, or to nothing.
+void cache_ask_attach(struct cache *cache, struct cache_fill *fill,
+		      const struct http_message *request, struct cache_answer *answer);
 
 // cache_ask_tell gives an answer to an asker of this worker.
 void cache_ask_tell(struct cache *cache, struct pool_id asker, const struct cache_answer *answer);
@@ -295,6 +318,10 @@ bool cache_fill_take_head(struct cache_fill *fill, const struct cache_head *head
 bool cache_fill_take_body(struct cache_fill *fill, struct slice bytes, enum counter *why);
 void cache_fill_finish(struct cache_fill *fill);
 
+// cache_fill_lost ends a fetch that failed: is_failing when what is stale was good enough for the
+// fetcher and so may be for others.
+void cache_fill_lost(struct cache_fill *fill, bool is_failing);
+
 // cache_pass_is_marked is true while a key is known not to be storable. cache_pass_clear forgets
 // it.
 bool cache_pass_is_marked(const struct cache *cache, uint64_t key_hash);
@@ -333,4 +360,11 @@ bool cache_proxy_begin(struct cache_fill *fill, const struct http_message *reque
 		       const struct http_message *response, enum counter *why);
 bool cache_proxy_write(struct cache_fill *fill, struct slice bytes);
 void cache_proxy_end(struct cache_fill *fill);
-void cache_proxy_abandon(struct cache_fill *fill);
+void cache_proxy_abandon(struct cache_fill *fill, bool is_failing);
+
+// cache_proxy_refresh and cache_fill_refresh store a refreshed head whose body is the stale
+// object's; the fill is gone. False: not stored.
+bool cache_proxy_refresh(struct cache_fill *fill, const struct http_message *request,
+			 const struct http_message *head);
+bool cache_fill_refresh(struct cache_fill *fill, const struct http_message *request,
+			const struct http_message *head);

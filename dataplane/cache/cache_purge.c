@@ -4,6 +4,8 @@
 // old one.
 #include "cache_priv.h"
 
+#include "check.h"
+
 #define SWEEP_ROWS 64u // looked at in one cache_run
 
 uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash)
@@ -57,7 +59,7 @@ void cache_purge_sweep(struct cache *cache)
 	}
 }
 
-void cache_invalidate(struct cache *cache, const struct http_message *request)
+static void invalidate(struct cache *cache, const struct http_message *request)
 {
 	struct cache_key key;
 	if (!cache_key_make(cache, request, &key))
@@ -68,4 +70,61 @@ void cache_invalidate(struct cache *cache, const struct http_message *request)
 		cache_purge_hash(cache, key.hash);
 	else
 		cache_channel_invalidate(cache, owner, key.hash);
+}
+
+// same_origin_path takes what is behind the request's own scheme and authority; at is NULL when
+// the reference is to another origin.
+static struct slice same_origin_path(const struct http_message *request, struct slice reference)
+{
+	size_t colon = slice_find(reference, ':');
+	struct slice rest = slice_skip(reference, colon);
+	if (!slice_starts(rest, SLICE("://")) ||
+	    !slice_equal_nocase(slice_head(reference, colon), request->scheme))
+		return (struct slice){0};
+	rest = slice_skip(rest, 3);
+	size_t slash = slice_find(rest, '/');
+	if (!slice_equal_nocase(slice_head(rest, slash), request->authority))
+		return (struct slice){0};
+	return slash < rest.bytes ? slice_skip(rest, slash) : SLICE("/");
+}
+
+// resolve makes the target of a reference of the same origin (RFC 3986 5.2) in room; at is NULL
+// when it is of another one, or has dot segments.
+static struct slice resolve(const struct http_message *request, struct slice reference, char *room,
+			    size_t room_bytes)
+{
+	reference = slice_head(reference, slice_find(reference, '#'));
+	if (slice_find(reference, ':') < slice_find(reference, '/'))
+		return same_origin_path(request, reference);
+	if (slice_starts(reference, SLICE("//")) || slice_starts(reference, SLICE(".")))
+		return (struct slice){0};
+	if (slice_starts(reference, SLICE("/")))
+		return reference;
+	// Beside the request's own last segment.
+	struct slice base = slice_head(request->target, slice_find(request->target, '?'));
+	while (base.bytes && base.at[base.bytes - 1] != '/')
+		base.bytes--;
+	if (base.bytes == 0 || base.bytes + reference.bytes > room_bytes)
+		return (struct slice){0};
+	memcpy(room, base.at, base.bytes);
+	if (reference.bytes)
+		memcpy(room + base.bytes, reference.at, reference.bytes);
+	return slice_of(room, base.bytes + reference.bytes);
+}
+
+void cache_invalidate(struct cache *cache, const struct http_message *request,
+		      const struct http_message *response)
+{
+	static const struct slice names[] = {SLICE("location"), SLICE("content-location")};
+	invalidate(cache, request);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char room[sizeof(cache->key_text)];
+		struct http_message named = *request;
+		struct slice reference = http_field_find(response, names[i]);
+		if (!reference.bytes)
+			continue;
+		named.target = resolve(request, reference, room, sizeof(room));
+		if (named.target.at)
+			invalidate(cache, &named);
+	}
 }

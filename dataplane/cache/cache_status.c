@@ -2,6 +2,8 @@
 // Cache-Status (RFC 9211 2, structured fields RFC 8941); see cache_status.h.
 #include "cache_status.h"
 
+enum { KEY_BYTES_MAX = 128 };
+
 struct text {
 	char *at;
 	size_t room;
@@ -73,18 +75,50 @@ static void put_forward(struct text *text, const struct cache_status *status)
 		put(text, SLICE("; collapsed"));
 }
 
+// put_key writes the URL that was looked up, unless it is long or would need escapes (2.7).
+static void put_key(struct text *text, const struct cache_status *status)
+{
+	const struct http_message *request = status->request;
+	if (!request || request->authority.bytes + request->target.bytes > KEY_BYTES_MAX)
+		return;
+	for (size_t i = 0; i < request->target.bytes; i++)
+		if (request->target.at[i] == '"' || request->target.at[i] == '\\')
+			return;
+	put(text, SLICE("; key=\""));
+	put(text, request->scheme);
+	put(text, SLICE("://"));
+	put(text, request->authority);
+	put(text, request->target);
+	put(text, SLICE("\""));
+}
+
+// put_detail says what the other words cannot (2.8).
+static void put_detail(struct text *text, const struct cache_status *status)
+{
+	const struct cache_answer *answer = status->answer;
+	if (status->is_survived)
+		put(text, SLICE("; detail=stale-if-error"));
+	else if (cache_answer_has_object(answer) && answer->ttl_s <= 0 &&
+		 answer->forward == CACHE_FORWARD_NONE)
+		put(text, SLICE("; detail=stale"));
+}
+
 size_t cache_status_format(const struct cache_status *status, char *out, size_t room)
 {
 	struct text text = {out, room, 0, true};
 	put_name(&text, status->node);
 	if (status->is_answered) {
-		enum cache_verdict verdict = status->answer->verdict;
-		if (verdict == CACHE_HIT || verdict == CACHE_NOT_MODIFIED) {
-			put(&text, SLICE("; hit; ttl="));
-			put_number(&text, status->answer->ttl_s);
-		} else {
+		bool is_answered_by_object = cache_answer_has_object(status->answer);
+		if (is_answered_by_object && status->answer->forward == CACHE_FORWARD_NONE)
+			put(&text, SLICE("; hit"));
+		else
 			put_forward(&text, status);
+		if (is_answered_by_object) {
+			put(&text, SLICE("; ttl="));
+			put_number(&text, status->answer->ttl_s);
 		}
+		put_key(&text, status);
+		put_detail(&text, status);
 	}
 	return text.ok ? text.bytes : 0;
 }

@@ -4,14 +4,16 @@
 
 #include "cache.h"
 
-#define CACHE_STATUS_BYTES 192u // room that always suffices
+#define CACHE_STATUS_BYTES 384u // room that always suffices
 
 struct cache_status {
-	const char *node;                  // this node's id; the cache is called millrace-<node>
-	const struct cache_answer *answer; // what cache_answered said; used when is_answered
-	bool is_answered;                  // false: the cache was not asked
-	bool is_stored;                    // the response was stored
-	bool is_collapsed;                 // or answer->is_collapsed
+	const char *node;                   // this node's id; the cache is called millrace-<node>
+	const struct cache_answer *answer;  // what cache_answered said; used when is_answered
+	bool is_answered;                   // false: the cache was not asked
+	bool is_stored;                     // the response was stored
+	bool is_collapsed;                  // or answer->is_collapsed
+	bool is_survived;                   // a stale object was used because the fetch failed
+	const struct http_message *request; // for the key; NULL: none is told
 	uint16_t forward_status; // status of the next node's response, 0 when there was none
 };
 

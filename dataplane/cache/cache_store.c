@@ -4,6 +4,7 @@
 #include "cache_priv.h"
 
 #include "check.h"
+#include "http_field.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -161,21 +162,57 @@ struct cache_object *cache_store_new(struct cache *cache, const struct cache_key
 	return NULL;
 }
 
+// drop_body gives the body of another object back.
+static void drop_body(struct cache *cache, struct cache_object *object)
+{
+	if (object->body_of)
+		cache_store_unref(cache, object->body_of);
+	object->body_of = NULL;
+}
+
 void cache_store_reset(struct cache *cache, struct cache_object *object)
 {
 	drop_chunks(cache, object, 1);
 	object->used_bytes = object->key.text.bytes;
 	object->body_bytes = object->body_start = 0;
+	drop_body(cache, object);
 	object->head = (struct http_message){0};
 	object->vary.count = 0;
 }
 
-static bool is_kept(struct slice name)
+// Fields of the hop to the origin (RFC 9111 3.1), and those that we write anew.
+static bool is_of_hop(struct slice name)
 {
-	return !slice_equal(name, SLICE("age")) && !slice_equal(name, SLICE("cache-status"));
+	static const struct slice hop[] = {
+		SLICE("age"),
+		SLICE("cache-status"),
+		SLICE("proxy-authenticate"),
+		SLICE("proxy-authentication-info"),
+		SLICE("proxy-authorization"),
+	};
+	for (size_t i = 0; i < ARRAY_LEN(hop); i++)
+		if (slice_equal(name, hop[i]))
+			return true;
+	return false;
 }
 
-static bool copy_fields(struct cache *cache, struct cache_object *object)
+static bool is_listed(struct slice list, struct slice name)
+{
+	struct slice item;
+	while (http_next_item(&list, &item))
+		if (slice_equal_nocase(item, name))
+			return true;
+	return false;
+}
+
+static bool is_kept(const struct cache_head *head, struct slice name)
+{
+	return !is_of_hop(name) && !is_listed(head->no_cache_fields, name) &&
+	       !is_listed(head->private_fields, name);
+}
+
+static bool copy_fields(struct cache *cache, struct cache_object *object,
+			const struct cache_head *given)
 {
 	struct http_message *head = &object->head;
 	const struct http_field *from = head->fields;
@@ -188,7 +225,7 @@ static bool copy_fields(struct cache *cache, struct cache_object *object)
 	if (!fields)
 		return false;
 	for (uint32_t i = 0; i < head->field_count; i++)
-		if (is_kept(from[i].name))
+		if (is_kept(given, from[i].name))
 			fields[kept++] = from[i];
 	head->fields = fields;
 	head->field_count = kept;
@@ -238,9 +275,9 @@ bool cache_store_head(struct cache *cache, struct cache_object *object,
 	};
 	object->vary = head->vary;
 	object->freshness = head->freshness;
-	object->is_shared = head->is_shared;
+	object->terms = head->terms;
 	*why = COUNTER_cache_not_stored_memory;
-	if (!copy_fields(cache, object) || !copy_vary(cache, object))
+	if (!copy_fields(cache, object, head) || !copy_vary(cache, object))
 		return false;
 	object->body_start = object->used_bytes;
 	return true;
@@ -312,7 +349,7 @@ static void make_way(struct cache *cache, const struct cache_object *object)
 void cache_store_insert(struct cache *cache, struct cache_object *object)
 {
 	make_way(cache, object);
-	object->head.content_length = object->body_bytes;
+	object->head.content_length = cache_object_bytes(object);
 	object->is_indexed = true;
 	hash_index_add(&cache->by_key, pool_id_of(&cache->objects, object).index, object->key.hash);
 	cache_evict_link(cache, object);
@@ -355,7 +392,17 @@ void cache_store_unref(struct cache *cache, struct cache_object *object)
 	if (--object->references > 0)
 		return;
 	drop_chunks(cache, object, 0);
+	struct cache_object *body = object->body_of;
 	pool_free(&cache->objects, object);
+	if (body) // one step: bodies are of objects that have their own
+		cache_store_unref(cache, body);
+}
+
+void cache_store_share_body(struct cache_object *object, struct cache_object *from)
+{
+	CHECK(!object->body_of && object->body_bytes == 0);
+	object->body_of = from->body_of ? from->body_of : from;
+	object->body_of->references++;
 }
 
 const struct http_message *cache_object_head(const struct cache_object *object)
@@ -363,13 +410,25 @@ const struct http_message *cache_object_head(const struct cache_object *object)
 	return &object->head;
 }
 
+uint64_t cache_object_received_s(const struct cache_object *object)
+{
+	return object->freshness.received_s;
+}
+
+bool cache_object_can_confirm(const struct cache_object *object)
+{
+	return object->terms.has_validator;
+}
+
 uint64_t cache_object_bytes(const struct cache_object *object)
 {
-	return object->body_bytes;
+	return object->body_of ? object->body_of->body_bytes : object->body_bytes;
 }
 
 struct slice cache_object_read(const struct cache_object *object, uint64_t offset, size_t max)
 {
+	if (object->body_of)
+		object = object->body_of;
 	if (offset >= object->body_bytes)
 		return SLICE("");
 	uint64_t at = object->body_start + offset;

@@ -1,54 +1,122 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vary: the secondary key of a stored response (RFC 9111 4.1, RFC 9110 12.5.5). Values are compared
-// as they came, joined by ", " where a field came more than once.
+// in a normal form, the same for the request that stored and the one that asks: members of the list
+// joined by "," without blanks; lists whose order means nothing are in lower case and sorted.
 #include "cache_policy.h"
 
-static const struct slice comma = {", ", 2};
+#include "check.h"
+#include "http_field.h"
 
-// joined_bytes is the length of all values of name; *is_there tells absence from emptiness.
-static size_t joined_bytes(const struct http_message *request, struct slice name, bool *is_there)
+#define MEMBERS_MAX 32u // of a sorted list; longer ones keep their order
+
+struct text {
+	char at[CACHE_VARY_BYTES];
+	size_t bytes;
+	bool is_there; // the request has the field
+	bool is_whole; // it fitted
+};
+
+// is_unordered: fields whose members are preferences with weights (RFC 9110 12.4.2, 12.5).
+static bool is_unordered(struct slice name)
 {
-	size_t bytes = 0;
-	*is_there = false;
-	for (uint32_t i = 0; i < request->field_count; i++) {
-		const struct http_field *field = &request->fields[i];
-		if (!slice_equal(field->name, name))
-			continue;
-		bytes += (*is_there ? comma.bytes : 0) + field->value.bytes;
-		*is_there = true;
-	}
-	return bytes;
+	return slice_equal(name, SLICE("accept-language")) ||
+	       slice_equal(name, SLICE("accept-encoding")) ||
+	       slice_equal(name, SLICE("accept-charset"));
 }
 
-static void join(const struct http_message *request, struct slice name, char *out)
+static void put(struct text *text, struct slice part)
 {
-	bool is_first = true;
-	for (uint32_t i = 0; i < request->field_count; i++) {
-		const struct http_field *field = &request->fields[i];
-		if (!slice_equal(field->name, name))
-			continue;
-		if (!is_first)
-			out = mempcpy(out, comma.at, comma.bytes);
-		if (field->value.bytes)
-			out = mempcpy(out, field->value.at, field->value.bytes);
-		is_first = false;
+	text->is_whole &= part.bytes <= sizeof(text->at) - text->bytes;
+	if (!text->is_whole)
+		return;
+	if (part.bytes)
+		memcpy(text->at + text->bytes, part.at, part.bytes);
+	text->bytes += part.bytes;
+}
+
+// take_member takes what is before the next comma outside quotes; false at the end.
+static bool take_member(struct slice *list, struct slice *member)
+{
+	size_t end = 0;
+	bool is_quoted = false;
+	if (list->bytes == 0)
+		return false;
+	for (; end < list->bytes && (is_quoted || list->at[end] != ','); end++) {
+		is_quoted ^= list->at[end] == '"';
+		end += is_quoted && list->at[end] == '\\' && end + 1 < list->bytes;
 	}
+	*member = slice_trim(slice_head(*list, end));
+	*list = slice_skip(*list, end + 1);
+	return true;
+}
+
+// join writes all values of a field as one list.
+static void join(const struct http_message *request, struct slice name, struct text *text)
+{
+	text->bytes = 0;
+	text->is_there = false;
+	text->is_whole = true;
+	for (uint32_t i = 0; i < request->field_count; i++) {
+		struct slice list = request->fields[i].value, member;
+		if (!slice_equal(request->fields[i].name, name))
+			continue;
+		text->is_there = true;
+		while (take_member(&list, &member)) {
+			if (member.bytes == 0)
+				continue;
+			put(text, text->bytes ? SLICE(",") : SLICE(""));
+			put(text, member);
+		}
+	}
+}
+
+static bool is_before(struct slice a, struct slice b)
+{
+	int order = memcmp(a.at, b.at, MIN(a.bytes, b.bytes));
+	return order < 0 || (order == 0 && a.bytes < b.bytes);
+}
+
+// sort puts the members of a joined list in order.
+static void sort(struct text *text)
+{
+	struct text copy = *text;
+	struct slice members[MEMBERS_MAX], list = slice_of(copy.at, copy.bytes), member;
+	size_t count = 0;
+	while (take_member(&list, &member)) {
+		size_t place = count;
+		if (count == MEMBERS_MAX)
+			return;
+		for (; place > 0 && is_before(member, members[place - 1]); place--)
+			members[place] = members[place - 1];
+		members[place] = member;
+		count++;
+	}
+	text->bytes = 0;
+	for (size_t i = 0; i < count; i++) {
+		put(text, i ? SLICE(",") : SLICE(""));
+		put(text, members[i]);
+	}
+}
+
+static void normalise(const struct http_message *request, struct slice name, struct text *text)
+{
+	join(request, name, text);
+	if (!is_unordered(name) || !text->is_whole)
+		return;
+	http_lower(text->at, text->bytes);
+	sort(text);
 }
 
 static bool gather_value(const struct http_message *request, struct slice name, struct arena *arena,
 			 struct slice *value)
 {
-	bool is_there;
-	size_t bytes = joined_bytes(request, name, &is_there);
+	struct text text;
+	normalise(request, name, &text);
 	*value = (struct slice){0};
-	if (!is_there)
+	if (!text.is_there)
 		return true;
-	char *text = arena_alloc(arena, bytes ? bytes : 1);
-	if (!text)
-		return false;
-	join(request, name, text);
-	*value = slice_of(text, bytes);
-	return true;
+	*value = arena_copy(arena, slice_of(text.at, text.bytes));
+	return text.is_whole && value->at;
 }
 
 static bool gather_name(struct slice name, struct arena *arena, struct slice *lower)
@@ -100,28 +168,12 @@ bool cache_vary_gather(const struct http_message *request, const struct http_mes
 	return true;
 }
 
-// value_matches compares the joined values with a stored text, piece by piece.
 static bool value_matches(const struct http_message *request, const struct http_field *stored)
 {
-	bool is_there;
-	struct slice left = stored->value;
-	if (joined_bytes(request, stored->name, &is_there) != left.bytes ||
-	    is_there != (left.at != NULL))
-		return false;
-	bool is_first = true;
-	for (uint32_t i = 0; i < request->field_count; i++) {
-		const struct http_field *field = &request->fields[i];
-		if (!slice_equal(field->name, stored->name))
-			continue;
-		if (!is_first && !slice_starts(left, comma))
-			return false;
-		left = slice_skip(left, is_first ? 0 : comma.bytes);
-		if (!slice_starts(left, field->value))
-			return false;
-		left = slice_skip(left, field->value.bytes);
-		is_first = false;
-	}
-	return true;
+	struct text text;
+	normalise(request, stored->name, &text);
+	return text.is_whole && text.is_there == (stored->value.at != NULL) &&
+	       slice_equal(slice_of(text.at, text.bytes), stored->value);
 }
 
 bool cache_vary_matches(const struct cache_vary *vary, const struct http_message *request)

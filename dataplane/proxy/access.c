@@ -31,9 +31,8 @@ static void collect(struct exchange *exchange, struct access_entry *entry, char 
 	texts[ACCESS_HOST] = exchange->host;
 	texts[ACCESS_TARGET] = target(exchange);
 	texts[ACCESS_SERVICE] = slice_str(route_service_name(proxy->routes, exchange->service_id));
-	texts[ACCESS_CACHE] =
-		slice_of(cache_text, forward_cache_status(exchange, exchange->status, cache_text,
-							  CACHE_STATUS_BYTES));
+	texts[ACCESS_CACHE] = slice_of(
+		cache_text, forward_cache_status(exchange, cache_text, CACHE_STATUS_BYTES));
 	texts[ACCESS_USER_AGENT] = field(exchange, SLICE("user-agent"));
 	texts[ACCESS_REFERER] = field(exchange, SLICE("referer"));
 	for (unsigned i = 0; i < ACCESS_TEXT_COUNT; i++) {
@@ -47,7 +46,7 @@ void access_note(struct exchange *exchange, enum counter reason)
 	struct proxy *proxy = exchange->proxy;
 	struct proxy_callbacks *callbacks = &proxy->callbacks;
 	bool is_good = reason == COUNTER_COUNT && exchange->status < 500;
-	if (!callbacks->access)
+	if (!callbacks->access || !exchange->down) // without a client it is nobody's request
 		return;
 	if (is_good && !trace_is_sampled(&exchange->trace, proxy->limits.access_sample))
 		return;

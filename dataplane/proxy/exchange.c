@@ -104,17 +104,16 @@ static void release_memory(struct exchange *exchange)
 	counter_set(proxy->counters, COUNTER_exchange_active, proxy->exchanges.in_use);
 }
 
-struct exchange *exchange_new(struct downstream *down, uint32_t stream,
-			      const struct http_message *request, bool is_end)
+// take takes an exchange of the pool; NULL when there is no room, *why says for what.
+static struct exchange *take(struct proxy *proxy, const struct http_message *request,
+			     enum counter *why)
 {
-	struct proxy *proxy = down->transport.proxy;
 	struct pool_id id;
-	counter_inc(proxy->counters, COUNTER_exchange_requests);
-	if (buf_pool_is_low(proxy->bufs))
-		return refuse(down, stream, COUNTER_exchange_overloaded);
-	struct exchange *exchange = pool_new(&proxy->exchanges, &id);
+	*why = COUNTER_exchange_overloaded;
+	struct exchange *exchange =
+		buf_pool_is_low(proxy->bufs) ? NULL : pool_new(&proxy->exchanges, &id);
 	if (!exchange)
-		return refuse(down, stream, COUNTER_exchange_overloaded);
+		return NULL;
 	exchange->proxy = proxy;
 	exchange->id = id;
 	exchange->reason = COUNTER_COUNT;
@@ -124,17 +123,30 @@ struct exchange *exchange_new(struct downstream *down, uint32_t stream,
 	list_init(&exchange->down_link);
 	wheel_timer_init(&exchange->timer, on_deadline);
 	relay_init(exchange);
-	if (!take_head(exchange, request)) {
-		release_memory(exchange);
-		return refuse(down, stream, COUNTER_exchange_head_too_large);
-	}
+	*why = COUNTER_exchange_head_too_large;
+	counter_set(proxy->counters, COUNTER_exchange_active, proxy->exchanges.in_use);
+	if (take_head(exchange, request))
+		return exchange;
+	release_memory(exchange);
+	return NULL;
+}
+
+struct exchange *exchange_new(struct downstream *down, uint32_t stream,
+			      const struct http_message *request, bool is_end)
+{
+	struct proxy *proxy = down->transport.proxy;
+	enum counter why;
+	counter_inc(proxy->counters, COUNTER_exchange_requests);
+	struct exchange *exchange = take(proxy, request, &why);
+	if (!exchange)
+		return refuse(down, stream, why);
 	exchange->down = down;
+	exchange->client = down->tuple.remote;
 	exchange->down_stream = stream;
 	exchange->has_request_body = !is_end;
 	exchange->is_request_ended = is_end;
 	list_append(&down->exchanges, &exchange->down_link);
 	down->exchange_count++;
-	counter_set(proxy->counters, COUNTER_exchange_active, proxy->exchanges.in_use);
 	return exchange;
 }
 
@@ -154,9 +166,11 @@ static void leave_cache(struct exchange *exchange)
 		cache_cancel(proxy->cache, exchange->id);
 	if (exchange->answer.object)
 		cache_release(proxy->cache, exchange->answer.object);
+	if (exchange->answer.stale)
+		cache_release(proxy->cache, exchange->answer.stale);
 	if (exchange->answer.fill)
 		cache_fill_abandon(exchange->answer.fill);
-	exchange->answer.object = NULL;
+	exchange->answer.object = exchange->answer.stale = NULL;
 	exchange->answer.fill = NULL;
 }
 
@@ -213,6 +227,12 @@ void exchange_break(struct exchange *exchange, enum counter reason)
 		http_reset(exchange->down->transport.http, exchange->down_stream);
 		transport_touch(&exchange->down->transport);
 	}
+	exchange_free(exchange);
+}
+
+void exchange_finish(struct exchange *exchange)
+{
+	CHECK(!exchange->down);
 	exchange_free(exchange);
 }
 
@@ -350,6 +370,36 @@ void exchange_route(struct exchange *exchange)
 		exchange_connect(exchange);
 }
 
+void exchange_validate(struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	struct cache_answer *answer = &exchange->answer;
+	enum counter why;
+	struct exchange *behind = take(proxy, &exchange->request, &why);
+	if (!behind) {
+		counter_inc(proxy->counters, COUNTER_cache_background_busy);
+		cache_fill_abandon(answer->fill);
+		cache_release(proxy->cache, answer->stale);
+	} else {
+		counter_inc(proxy->counters, COUNTER_cache_background);
+		behind->client = exchange->client;
+		behind->host = host_of(behind->request.authority);
+		behind->path =
+			slice_head(behind->request.target, slice_find(behind->request.target, '?'));
+		behind->service_id = exchange->service_id;
+		behind->is_request_ended = true;
+		behind->is_cache_asked = behind->is_cache_answered = true;
+		behind->answer = (struct cache_answer){.verdict = CACHE_FETCH,
+						       .forward = CACHE_FORWARD_STALE,
+						       .stale = answer->stale,
+						       .fill = answer->fill};
+	}
+	answer->fill = NULL;
+	answer->stale = NULL;
+	if (behind)
+		exchange_connect(behind);
+}
+
 void proxy_cache_answered(void *owner, struct pool_id asker, const struct cache_answer *answer)
 {
 	struct proxy *proxy = owner;
@@ -357,8 +407,10 @@ void proxy_cache_answered(void *owner, struct pool_id asker, const struct cache_
 	CHECK(exchange && exchange->state == EXCHANGE_CACHE);
 	exchange->answer = *answer;
 	exchange->is_cache_answered = true;
+	if (answer->object && answer->fill)
+		exchange_validate(exchange);
 	if (answer->object)
-		exchange_reply_object(exchange);
+		exchange_reply_object(exchange, cache_object_head(answer->object));
 	else if (answer->verdict == CACHE_PASS && answer->forward == CACHE_FORWARD_NONE)
 		exchange_reply(exchange, COUNTER_exchange_only_if_cached);
 	else

@@ -6,6 +6,7 @@
 //      +----------+---------+---------+----------+--> REPLY -> (freed)     answers of our own, hits
 #pragma once
 
+#include "addr.h"
 #include "arena.h"
 #include "cache.h"
 #include "fifo.h"
@@ -42,7 +43,8 @@ struct exchange {
 	struct proxy *proxy;
 	struct pool_id id;
 	enum exchange_state state;
-	struct downstream *down; // NULL once the client's stream is gone
+	struct downstream *down; // NULL behind the client's back: a stale object is validated
+	struct addr client;
 	uint32_t down_stream;
 	struct list down_link;
 	struct upstream *up; // NULL while none is assigned
@@ -75,10 +77,13 @@ struct exchange {
 	uint32_t tried_count;
 	uint32_t try_count; // tries so far; tried_count may be less
 
-	struct cache_answer answer; // verdict, forward; object lent while we send it
+	struct cache_answer answer; // verdict, forward; objects lent while we send or validate them
 	bool is_cache_asked, is_cache_answered;
 	bool is_stored, is_collapsed;
-	uint64_t object_offset;
+	bool is_validating; // the request that was sent is conditional on answer.stale
+	bool is_survived;   // a stale object answers because the upstream failed
+	uint64_t object_offset, object_end;
+	uint16_t forward_status; // of the upstream's response, 0 before
 
 	struct slice reply_body; // of an answer of our own: static text
 	enum counter reason;     // why it ended as it did; COUNTER_COUNT while all is well
@@ -134,8 +139,19 @@ void exchange_stop_waiting(struct exchange *exchange);
 void exchange_keep_trailers(struct exchange *exchange, bool is_request,
 			    const struct http_field *trailers, uint32_t count);
 
-// exchange_reply_object answers from the object that the cache lent.
-void exchange_reply_object(struct exchange *exchange);
+// exchange_reply_object answers from the object that the cache lent, by this head of it.
+void exchange_reply_object(struct exchange *exchange, const struct http_message *head);
+
+// exchange_validate starts an exchange without a client for the fill and the stale object that came
+// with exchange's answer; they are no longer exchange's.
+void exchange_validate(struct exchange *exchange);
+
+// exchange_survive answers with the stale object instead of the upstream's failure, if it may.
+bool exchange_survive(struct exchange *exchange, bool is_lost);
+
+// exchange_confirmed takes the response to a request that validates. True: answered from the cache,
+// or on its way again; false: it is a response like others.
+bool exchange_confirmed(struct exchange *exchange, const struct http_message *response);
 
 // exchange_leave_upstream ends the tie to an upstream, and what was being stored, before a reply.
 void exchange_leave_upstream(struct exchange *exchange);
@@ -152,6 +168,9 @@ void exchange_request_sent(struct exchange *exchange);
 // exchange_break: the response cannot be completed; the client's stream is reset, and the exchange
 // freed.
 void exchange_break(struct exchange *exchange, enum counter reason);
+
+// exchange_finish frees an exchange without a client that has done its work.
+void exchange_finish(struct exchange *exchange);
 
 // exchange_client_gone: the client's stream is over before its response was; the exchange is freed.
 void exchange_client_gone(struct exchange *exchange, enum counter reason);

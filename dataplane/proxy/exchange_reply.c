@@ -69,6 +69,12 @@ void exchange_reply(struct exchange *exchange, enum counter reason)
 	struct proxy *proxy = exchange->proxy;
 	struct http_message message;
 	uint16_t status = exchange_status_of(reason);
+	if (status >= 502 && exchange_survive(exchange, true))
+		return;
+	if (!exchange->down) {
+		exchange_break(exchange, reason);
+		return;
+	}
 	counter_inc(proxy->counters, reason);
 	exchange->reason = reason;
 	exchange_leave_upstream(exchange);
@@ -83,15 +89,73 @@ void exchange_reply(struct exchange *exchange, enum counter reason)
 	send_head(exchange, &message, exchange->request.method != HTTP_HEAD);
 }
 
-void exchange_reply_object(struct exchange *exchange)
+void exchange_reply_object(struct exchange *exchange, const struct http_message *head)
 {
 	struct http_message message;
+	struct cache_answer *answer = &exchange->answer;
 	exchange->state = EXCHANGE_REPLY;
-	if (forward_object(exchange, &message) != 0) {
+	if (forward_object(exchange, head, &message) != 0) {
 		exchange_break(exchange, COUNTER_exchange_head_too_large);
 		return;
 	}
-	bool has_body = exchange->answer.verdict == CACHE_HIT &&
+	exchange->object_offset = answer->part_first;
+	exchange->object_end = answer->part_first + answer->part_bytes;
+	bool has_body = (answer->verdict == CACHE_HIT || answer->verdict == CACHE_PARTIAL) &&
 			exchange->request.method != HTTP_HEAD && message.content_length > 0;
 	send_head(exchange, &message, has_body);
+}
+
+bool exchange_survive(struct exchange *exchange, bool is_lost)
+{
+	struct cache_answer *answer = &exchange->answer;
+	if (!answer->stale)
+		return false;
+	// Nobody waits for an answer: all that is to be learnt is that the upstream fails.
+	if (!exchange->down && answer->fill) {
+		cache_fill_fail(answer->fill);
+		answer->fill = NULL;
+	}
+	if (!exchange->down || !(is_lost ? answer->survives_loss : answer->survives_error))
+		return false;
+	cache_survive(exchange->proxy->cache, &exchange->request, answer);
+	exchange->is_survived = true;
+	exchange_leave_upstream(exchange);
+	exchange_reply_object(exchange, cache_object_head(answer->object));
+	return true;
+}
+
+// ask_again sends the request without its condition: the 304 was about something else.
+static void ask_again(struct exchange *exchange)
+{
+	cache_release(exchange->proxy->cache, exchange->answer.stale);
+	exchange->answer.stale = NULL;
+	exchange_finish_try(exchange, false);
+	upstream_detach(exchange);
+	exchange->tried_count = 0;
+	exchange->is_response_ended = exchange->is_request_sent = false;
+	exchange_connect(exchange);
+}
+
+bool exchange_confirmed(struct exchange *exchange, const struct http_message *response)
+{
+	struct proxy *proxy = exchange->proxy;
+	struct cache_answer *answer = &exchange->answer;
+	struct cache_refreshed refreshed;
+	bool is_head = exchange->request.method == HTTP_HEAD && response->status == 200;
+	if (!exchange->is_validating || (response->status != 304 && !is_head))
+		return false;
+	if (cache_validated(proxy->cache, &exchange->request, response, answer, &refreshed)) {
+		exchange->is_stored = refreshed.is_stored;
+		exchange_leave_upstream(exchange);
+		if (exchange->down)
+			exchange_reply_object(exchange, &refreshed.head);
+		else
+			exchange_finish(exchange);
+		return true;
+	}
+	if (is_head) // what is stored is of another time (RFC 9111 4.3.5)
+		cache_invalidate(proxy->cache, &exchange->request, response);
+	else
+		ask_again(exchange);
+	return !is_head;
 }

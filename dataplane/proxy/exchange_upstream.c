@@ -196,23 +196,42 @@ static void begin_fill(struct exchange *exchange, const struct http_message *res
 }
 
 // invalidate forgets what a successful unsafe request has changed (RFC 9111 4.4).
-static void invalidate(struct exchange *exchange, uint16_t status)
+static void invalidate(struct exchange *exchange, const struct http_message *response)
 {
 	enum http_method method = exchange->request.method;
 	bool is_safe = method == HTTP_GET || method == HTTP_HEAD || method == HTTP_OPTIONS;
-	if (exchange->proxy->cache && !is_safe && status >= 200 && status < 400)
-		cache_invalidate(exchange->proxy->cache, &exchange->request);
+	if (exchange->proxy->cache && !is_safe && response->status < 400)
+		cache_invalidate(exchange->proxy->cache, &exchange->request, response);
 }
 
 // pass_interim passes a 1xx on; 100 is ours to say, 101 cannot be asked for.
 static void pass_interim(struct exchange *exchange, const struct http_message *response)
 {
 	struct http_message out;
-	if (response->status <= 101 || forward_response(exchange, response, &out) != 0)
+	if (response->status <= 101 || !exchange->down ||
+	    forward_response(exchange, response, &out) != 0)
 		return;
 	counter_inc(exchange->proxy->counters, COUNTER_exchange_responses_1xx);
 	http_respond(exchange->down->transport.http, exchange->down_stream, &out, false);
 	transport_touch(&exchange->down->transport);
+}
+
+// is_failure: RFC 5861 4. A 502 or 504 says that the origin was not reached.
+static bool is_failure(uint16_t status)
+{
+	return status == 500 || (status >= 502 && status <= 504);
+}
+
+// keep_behind goes on with a response that no client waits for.
+static void keep_behind(struct exchange *exchange, bool is_end)
+{
+	exchange->state = EXCHANGE_RELAY;
+	exchange->is_response_begun = true;
+	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
+	if (!exchange->answer.fill)
+		exchange_finish(exchange);
+	else if (is_end)
+		exchange_response_end(exchange);
 }
 
 void exchange_response(struct exchange *exchange, const struct http_message *response, bool is_end)
@@ -225,9 +244,20 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 	exchange->is_tunnel = exchange->request.protocol.bytes && response->status < 300;
 	if (exchange->is_tunnel)
 		counter_inc(exchange->proxy->counters, COUNTER_exchange_tunnels);
-	begin_fill(exchange, response);
-	invalidate(exchange, response->status);
+	exchange->forward_status = response->status;
+	exchange->is_response_ended = is_end;
 	exchange_finish_try(exchange, response->status >= 500 && response->status != 501);
+	if (is_failure(response->status) &&
+	    exchange_survive(exchange, response->status == 502 || response->status == 504))
+		return;
+	if (exchange_confirmed(exchange, response))
+		return;
+	begin_fill(exchange, response);
+	invalidate(exchange, response);
+	if (!exchange->down) {
+		keep_behind(exchange, is_end);
+		return;
+	}
 	if (forward_response(exchange, response, &out) != 0) {
 		exchange_reply(exchange, COUNTER_exchange_upstream_garbage);
 		return;
@@ -254,5 +284,8 @@ void exchange_response_end(struct exchange *exchange)
 		cache_fill_end(exchange->answer.fill);
 	exchange->answer.fill = NULL;
 	upstream_detach(exchange);
-	relay_wake_client(exchange);
+	if (exchange->down)
+		relay_wake_client(exchange);
+	else
+		exchange_finish(exchange);
 }

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { FIELDS_ADDED_MAX = 8, VALUE_BYTES_MAX = 1024 };
+enum { FIELDS_ADDED_MAX = 10, VALUE_BYTES_MAX = 1024 };
 
 // glue returns the parts, one behind the other, in the arena; at is NULL when they do not fit.
 static struct slice glue(struct arena *arena, const struct slice *parts, size_t count)
@@ -117,7 +117,7 @@ static int add_forwarded(struct exchange *exchange, struct http_message *out)
 {
 	struct arena *arena = &exchange->proxy->scratch;
 	const struct http_message *request = &exchange->request;
-	const struct addr *client = &exchange->down->tuple.remote;
+	const struct addr *client = &exchange->client;
 	char text[ADDR_TEXT_BYTES];
 	addr_text(client, text);
 	struct slice address = arena_copy(arena, slice_str(text));
@@ -146,6 +146,44 @@ static int add_trace(struct exchange *exchange, struct http_message *out)
 		   arena_copy(&exchange->proxy->scratch, slice_of(text, sizeof(text))));
 }
 
+// add_condition makes the request one that validates the stale object (RFC 9111 4.3.1).
+static int add_condition(struct exchange *exchange, struct http_message *out)
+{
+	const struct http_message *stale = cache_object_head(exchange->answer.stale);
+	struct slice etag = http_field_find(stale, SLICE("etag"));
+	struct slice changed = http_field_find(stale, SLICE("last-modified"));
+	int error = etag.at ? add(out, SLICE("if-none-match"), etag) : 0;
+	return error || !changed.at ? error : add(out, SLICE("if-modified-since"), changed);
+}
+
+// drop takes fields out of a head that is being built.
+static void drop(struct http_message *out, const struct slice *names, size_t count)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < out->field_count; i++) {
+		bool is_dropped = false;
+		for (size_t j = 0; j < count && !is_dropped; j++)
+			is_dropped = slice_equal(out->fields[i].name, names[j]);
+		if (!is_dropped)
+			out->fields[kept++] = out->fields[i];
+	}
+	out->field_count = kept;
+}
+
+// condition replaces the client's own conditions and range by ours, when there is something to
+// validate: its answer is chosen when the origin has spoken.
+static int condition(struct exchange *exchange, struct http_message *out)
+{
+	static const struct slice own[] = {SLICE("if-none-match"), SLICE("if-modified-since"),
+					   SLICE("range"), SLICE("if-range")};
+	const struct cache_object *stale = exchange->answer.stale;
+	exchange->is_validating = stale && cache_object_can_confirm(stale);
+	if (!exchange->is_validating)
+		return 0;
+	drop(out, own, ARRAY_LEN(own));
+	return add_condition(exchange, out);
+}
+
 int forward_request(struct exchange *exchange, struct http_message *out)
 {
 	// The last is left where the caller's trace goes on.
@@ -168,13 +206,12 @@ int forward_request(struct exchange *exchange, struct http_message *out)
 	}
 	if (role->is_first && add_forwarded(exchange, out) != 0)
 		return ENOMEM;
-	if (add_trace(exchange, out) != 0)
+	if (add_trace(exchange, out) != 0 || condition(exchange, out) != 0)
 		return ENOMEM;
 	return add_via(exchange, request, out);
 }
 
-size_t forward_cache_status(const struct exchange *exchange, uint16_t forward_status, char *out,
-			    size_t room)
+size_t forward_cache_status(const struct exchange *exchange, char *out, size_t room)
 {
 	const struct proxy *proxy = exchange->proxy;
 	if (!proxy->role->is_caching)
@@ -185,9 +222,9 @@ size_t forward_cache_status(const struct exchange *exchange, uint16_t forward_st
 		.is_answered = exchange->is_cache_answered,
 		.is_stored = exchange->is_stored,
 		.is_collapsed = exchange->is_collapsed,
-		.forward_status = exchange->answer.object || exchange->state == EXCHANGE_REPLY
-					  ? 0
-					  : forward_status,
+		.is_survived = exchange->is_survived,
+		.request = &exchange->request,
+		.forward_status = exchange->forward_status,
 	};
 	return cache_status_format(&status, out, room);
 }
@@ -200,7 +237,7 @@ static int add_cache_status(struct exchange *exchange, const struct http_message
 	char text[CACHE_STATUS_BYTES];
 	if (!proxy->role->is_caching)
 		return 0;
-	size_t bytes = forward_cache_status(exchange, from->status, text, sizeof(text));
+	size_t bytes = forward_cache_status(exchange, text, sizeof(text));
 	struct slice own = arena_copy(&proxy->scratch, slice_of(text, bytes));
 	return add(out, SLICE("cache-status"),
 		   join_all(&proxy->scratch, from, SLICE("cache-status"), own));
@@ -246,28 +283,65 @@ int forward_response(struct exchange *exchange, const struct http_message *respo
 	return add_cache_status(exchange, response, out);
 }
 
-int forward_object(struct exchange *exchange, struct http_message *out)
+// content_range writes "bytes first-last/whole", or "bytes */whole" for a range that is beyond it
+// (RFC 9110 14.4).
+static struct slice content_range(struct arena *arena, const struct cache_answer *answer)
+{
+	struct slice whole = number(arena, cache_object_bytes(answer->object));
+	struct slice first = number(arena, answer->part_first);
+	struct slice last = number(arena, answer->part_first + answer->part_bytes - 1);
+	const struct slice part[] = {SLICE("bytes "), first, SLICE("-"), last, SLICE("/"), whole};
+	const struct slice none[] = {SLICE("bytes */"), whole};
+	return answer->verdict == CACHE_PARTIAL ? glue(arena, part, ARRAY_LEN(part))
+						: glue(arena, none, ARRAY_LEN(none));
+}
+
+// set_frame sets status and length by what of the object is sent.
+static int set_frame(struct exchange *exchange, struct http_message *out)
+{
+	const struct cache_answer *answer = &exchange->answer;
+	out->is_chunked = false;
+	out->content_length = cache_object_bytes(answer->object);
+	if (answer->verdict == CACHE_HIT)
+		return 0;
+	if (answer->verdict == CACHE_NOT_MODIFIED) {
+		out->status = 304;
+		out->content_length = HTTP_LENGTH_NONE;
+		return 0;
+	}
+	bool is_part = answer->verdict == CACHE_PARTIAL;
+	out->status = is_part ? 206 : 416;
+	out->content_length = is_part ? answer->part_bytes : 0;
+	return add(out, SLICE("content-range"), content_range(&exchange->proxy->scratch, answer));
+}
+
+int forward_object(struct exchange *exchange, const struct http_message *stored,
+		   struct http_message *out)
 {
 	static const struct slice replaced[] = {SLICE("age"), SLICE("cache-status")};
-	static const struct slice not_in_304[] = {SLICE("age"),
-						  SLICE("cache-status"),
-						  SLICE("content-type"),
-						  SLICE("content-encoding"),
-						  SLICE("content-length"),
-						  SLICE("content-language"),
-						  SLICE("last-modified")};
+	// Of the body that is not sent; Last-Modified is of use to a client without ETag only.
+	static const struct slice of_body[] = {SLICE("age"),
+					       SLICE("cache-status"),
+					       SLICE("content-type"),
+					       SLICE("content-encoding"),
+					       SLICE("content-length"),
+					       SLICE("content-language"),
+					       SLICE("content-range"),
+					       SLICE("last-modified")};
 	struct cache_answer *answer = &exchange->answer;
-	bool is_304 = answer->verdict == CACHE_NOT_MODIFIED;
-	const struct http_message *stored = cache_object_head(answer->object);
-	int error = is_304 ? begin(exchange, stored, not_in_304, ARRAY_LEN(not_in_304), out)
-			   : begin(exchange, stored, replaced, ARRAY_LEN(replaced), out);
-	if (error)
-		return error;
-	out->status = is_304 ? 304 : stored->status;
-	out->is_chunked = false;
-	out->content_length = is_304 ? HTTP_LENGTH_NONE : cache_object_bytes(answer->object);
-	struct slice age = number(&exchange->proxy->scratch, answer->age_s);
-	if (add(out, SLICE("age"), age) != 0 || add_server_timing(exchange, out) != 0)
+	struct arena *arena = &exchange->proxy->scratch;
+	bool has_body = answer->verdict == CACHE_HIT || answer->verdict == CACHE_PARTIAL;
+	int error = has_body ? begin(exchange, stored, replaced, ARRAY_LEN(replaced), out)
+			     : begin(exchange, stored, of_body, ARRAY_LEN(of_body), out);
+	if (error || set_frame(exchange, out) != 0)
+		return ENOMEM;
+	char date[30];
+	http_date(cache_object_received_s(answer->object), date);
+	if (!http_field_find(out, SLICE("date")).at &&
+	    add(out, SLICE("date"), arena_copy(arena, slice_str(date))) != 0)
+		return ENOMEM;
+	if (add(out, SLICE("age"), number(arena, answer->age_s)) != 0 ||
+	    add_server_timing(exchange, out) != 0)
 		return ENOMEM;
 	return add_cache_status(exchange, stored, out);
 }

@@ -14,14 +14,14 @@ int forward_request(struct exchange *exchange, struct http_message *out);
 int forward_response(struct exchange *exchange, const struct http_message *response,
 		     struct http_message *out);
 
-// forward_object builds the response for the client out of a stored one (a hit, or a 304).
-int forward_object(struct exchange *exchange, struct http_message *out);
+// forward_object builds the response for the client out of the object in exchange->answer, by this
+// head of it: 200, 206, 304 or 416 as the verdict says.
+int forward_object(struct exchange *exchange, const struct http_message *head,
+		   struct http_message *out);
 
-// forward_cache_status writes the words of Cache-Status (RFC 9211) about the exchange into out;
-// forward_status is that of the next node's response. Returns their length; 0 where there is no
-// cache, or room bytes do not suffice.
-size_t forward_cache_status(const struct exchange *exchange, uint16_t forward_status, char *out,
-			    size_t room);
+// forward_cache_status writes the words of Cache-Status (RFC 9211) about the exchange into out.
+// Returns their length; 0 where there is no cache, or room bytes do not suffice.
+size_t forward_cache_status(const struct exchange *exchange, char *out, size_t room);
 
 // forward_reply builds an answer of our own: status, a text body, and location when it is not
 // empty.

@@ -97,8 +97,19 @@ void proxy_set_cache(struct proxy *proxy, struct cache *cache)
 	proxy->cache = proxy->role->is_caching ? cache : NULL;
 }
 
+// free_behind ends the exchanges that no connection of a client ends.
+static void free_behind(struct proxy *proxy)
+{
+	for (uint32_t i = 0; i < proxy->exchanges.capacity; i++) {
+		struct exchange *exchange = pool_at(&proxy->exchanges, i);
+		if (exchange && !exchange->down)
+			exchange_finish(exchange);
+	}
+}
+
 void proxy_free(struct proxy *proxy)
 {
+	free_behind(proxy);
 	for (uint32_t i = 0; i < proxy->downstreams.capacity; i++) {
 		struct downstream *down = pool_at(&proxy->downstreams, i);
 		if (down)

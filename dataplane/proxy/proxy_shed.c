@@ -17,7 +17,8 @@ static bool is_standing(const struct exchange *exchange)
 	bool has_bytes =
 		exchange->request_body.queued_bytes || exchange->response_body.queued_bytes;
 	return exchange->proxy->now_us - exchange->moved_us >= SHED_STALLED_US &&
-	       (has_bytes || (exchange->is_response_begun && is_stuck(exchange->down)));
+	       (has_bytes ||
+		(exchange->down && exchange->is_response_begun && is_stuck(exchange->down)));
 }
 
 // give_up ends the exchange; its connection too when that is what holds the memory. Between nodes
@@ -26,7 +27,7 @@ static void give_up(struct exchange *exchange)
 {
 	struct downstream *down = exchange->down;
 	exchange_break(exchange, COUNTER_exchange_shed);
-	if (down->listener->protocol != PROXY_LISTEN_MESH && is_stuck(down))
+	if (down && down->listener->protocol != PROXY_LISTEN_MESH && is_stuck(down))
 		transport_doom(&down->transport, COUNTER_exchange_shed);
 }
 

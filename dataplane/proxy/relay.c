@@ -55,6 +55,11 @@ bool relay_response(struct exchange *exchange, struct slice bytes)
 	struct cache_answer *answer = &exchange->answer;
 	if (answer->fill && !cache_fill_write(answer->fill, bytes))
 		answer->fill = NULL;
+	if (!exchange->down) { // only the cache wants it
+		http_consume(exchange->up->transport.http, exchange->up_stream, bytes.bytes);
+		exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
+		return answer->fill != NULL;
+	}
 	if (fifo_write(&exchange->response_body, bytes) < bytes.bytes)
 		return false;
 	relay_wake_client(exchange);
@@ -118,9 +123,9 @@ struct slice relay_pull_request(struct exchange *exchange, size_t max, bool *is_
 static struct slice pull_reply(struct exchange *exchange, size_t max, bool *is_end)
 {
 	struct cache_object *object = exchange->answer.object;
-	uint64_t total = object ? cache_object_bytes(object) : exchange->reply_body.bytes;
+	uint64_t total = object ? exchange->object_end : exchange->reply_body.bytes;
 	uint64_t offset = exchange->object_offset;
-	struct slice run = object ? cache_object_read(object, offset, max)
+	struct slice run = object ? cache_object_read(object, offset, MIN(max, total - offset))
 				  : slice_head(slice_skip(exchange->reply_body, offset), max);
 	exchange->object_offset += run.bytes;
 	exchange->response_lent = run.bytes;

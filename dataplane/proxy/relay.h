@@ -18,7 +18,8 @@ void relay_clear(struct exchange *exchange);
 // relay_request takes body bytes of the client; false when buffers are at their bound.
 bool relay_request(struct exchange *exchange, struct slice bytes);
 
-// relay_response takes body bytes of the upstream; false when buffers are at their bound.
+// relay_response takes body bytes of the upstream; false when buffers are at their bound, or
+// without a client when they are not stored any more.
 bool relay_response(struct exchange *exchange, struct slice bytes);
 
 // relay_pull_request is http_events.pull of the upstream side.

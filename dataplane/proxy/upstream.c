@@ -67,7 +67,8 @@ static void on_body(void *user, uint32_t stream, void *stream_user, struct slice
 	if (!exchange)
 		http_consume(up->transport.http, stream, bytes.bytes);
 	else if (!relay_response(exchange, bytes))
-		exchange_break(exchange, COUNTER_exchange_overloaded);
+		exchange_break(exchange, exchange->down ? COUNTER_exchange_overloaded
+							: COUNTER_exchange_client_gone);
 }
 
 static void on_end(void *, uint32_t, void *stream_user, const struct http_field *trailers,

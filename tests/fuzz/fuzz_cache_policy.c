@@ -50,19 +50,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	struct arena arena;
 	enum counter why;
 	cache_policy_request(&request, &request_policy);
-	cache_directives_of(&response, &directives);
+	cache_directives_of_response(&response, &directives);
 	cache_policy_response(&request, &response, 1000000, 1000005, &policy);
 	CHECK(policy.is_storable == (policy.why == COUNTER_COUNT));
 	if (policy.is_storable) {
-		CHECK(!directives.is_private && !directives.no_cache);
+		CHECK(!directives.is_private &&
+		      (!directives.no_cache || policy.terms.has_validator));
 		CHECK(policy.freshness.lifetime_s <= CACHE_SECONDS_MAX);
-		CHECK(cache_ttl_s(&policy.freshness, 1000005) > 0);
+		CHECK(cache_ttl_s(&policy.freshness, 1000005) > 0 || policy.terms.has_validator ||
+		      policy.terms.stale_while_s > 0);
 		CHECK(cache_ttl_s(&policy.freshness, 1000005 + CACHE_SECONDS_MAX) <= 0);
 	}
 	arena_init(&arena, memory, sizeof(memory));
 	if (cache_vary_gather(&request, &response, &arena, &vary, &why))
 		CHECK(cache_vary_matches(&vary, &request)); // its own variant
-	cache_condition_holds(&request, &response, 1000005);
+	struct cache_part part = cache_part_of(&request, &response, 1000, 1000005);
+	CHECK(part.first + part.bytes <= 1000);
+	static struct cache_refreshed refreshed;
+	if (cache_refresh_agrees(&response, &response))
+		CHECK(cache_refresh(&response, &response, 1000005, &refreshed));
 	free(copy);
 	return 0;
 }

@@ -44,7 +44,7 @@ static void age(struct bounds *bounds)
 	bounds_expect(bounds,
 		      says(bounds, 0,
 			   "cache-status: millrace-edge-1; fwd=uri-miss; "
-			   "fwd-status=200; stored\r\n"),
+			   "fwd-status=200; stored; key=\"https://"),
 		      "a miss says what was done");
 	bounds_run(bounds, 5000000);
 	fetch(bounds, 1, BOUNDS_GET("/b/1/100?age=600", ""), 200);
@@ -52,8 +52,8 @@ static void age(struct bounds *bounds)
 	bounds_expect(bounds, is_five || says(bounds, 1, "\r\nage: 6\r\n"), "Age counts seconds");
 	bounds_expect(bounds,
 		      says(bounds, 1,
-			   is_five ? "cache-status: millrace-edge-1; hit; ttl=595\r\n"
-				   : "cache-status: millrace-edge-1; hit; ttl=594\r\n"),
+			   is_five ? "cache-status: millrace-edge-1; hit; ttl=595; key=\"https://"
+				   : "cache-status: millrace-edge-1; hit; ttl=594; key=\"https://"),
 		      "a hit says what is left");
 	bounds_expect(bounds, says(bounds, 1, "\r\ndate: "), "a stored response is dated");
 	fetch(bounds, 2, BOUNDS_GET("/b/1/100?age=600", "If-None-Match: \"1\"\r\n"), 304);

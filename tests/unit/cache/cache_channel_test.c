@@ -42,7 +42,7 @@ struct world {
 	uint64_t purged_version[URLS]; // responses up to this one are forgotten
 	uint64_t asked_version[WORKERS_MAX][ASKERS];
 	bool is_draining;
-	uint64_t hits, foreign_fills, stored;
+	uint64_t hits, foreign_fills, stored, confirmed;
 	struct ring rings[WORKERS_MAX][WORKERS_MAX];
 	struct node nodes[WORKERS_MAX];
 };
@@ -70,11 +70,15 @@ static char body_byte(uint64_t version, uint64_t offset)
 
 static const char *fields_of(struct world *world)
 {
-	static const char *const choices[] = {
-		"cache-control: max-age=600", "cache-control: max-age=600",
-		"cache-control: max-age=600", "cache-control: private",
-		"cache-control: max-age=600\nvary: accept"};
-	return choices[random_below(&world->random, 5)];
+	static const char *const choices[] = {"cache-control: max-age=600",
+					      "cache-control: max-age=600",
+					      "cache-control: no-cache",
+					      "cache-control: private",
+					      "cache-control: max-age=600\nvary: accept",
+					      "cache-control: max-age=1, stale-if-error=9",
+					      "cache-control: max-age=1, stale-while-revalidate=9",
+					      "cache-control: max-age=1\nvary: accept"};
+	return choices[random_below(&world->random, 8)];
 }
 
 static uint64_t version_of(const struct http_message *head)
@@ -113,8 +117,17 @@ static void answered(void *owner, struct pool_id id, const struct cache_answer *
 	asker->answer = *answer;
 	switch (answer->verdict) {
 	case CACHE_FETCH: asker->state = FETCHING; break;
-	case CACHE_PASS: asker->state = IDLE; break;
+	case CACHE_PASS:
+		asker->state = IDLE;
+		if (answer->stale)
+			cache_release(node->cache, answer->stale);
+		break;
 	default: asker->state = READING; check_object(node, asker);
+	}
+	if (asker->state == READING && answer->fill) { // stale: it is fetched meanwhile
+		cache_release(node->cache, answer->object);
+		asker->answer.object = NULL;
+		asker->state = FETCHING;
 	}
 }
 
@@ -139,15 +152,47 @@ static void start_asking(struct node *node, struct asker *asker)
 		  (struct pool_id){index, asker->generation});
 }
 
+// try_stale confirms the stale object, or lets it survive a failure, or gives it back: false.
+static bool try_stale(struct node *node, struct asker *asker)
+{
+	struct world *world = node->world;
+	struct cache_answer *answer = &asker->answer;
+	struct head request, update;
+	struct cache_refreshed refreshed;
+	char etag[40];
+	if (!answer->stale)
+		return false;
+	uint32_t choice = random_below(&world->random, 4);
+	request_for(world, &request, asker->url);
+	uint64_t version = version_of(cache_object_head(answer->stale));
+	snprintf(etag, sizeof(etag), "etag: \"%llu\"\nx-new: 1", (unsigned long long)version);
+	response_of(&update, 304, etag);
+	asker->state = READING;
+	if (choice < 2 &&
+	    cache_validated(node->cache, &request.message, &update.message, answer, &refreshed)) {
+		world->confirmed += refreshed.is_stored;
+		return true;
+	}
+	if (choice == 2 && answer->survives_loss) {
+		cache_survive(node->cache, &request.message, answer);
+		return true;
+	}
+	cache_release(node->cache, answer->stale);
+	answer->stale = NULL;
+	return false;
+}
+
 static void begin_filling(struct node *node, struct asker *asker)
 {
+	if (try_stale(node, asker))
+		return;
 	struct world *world = node->world;
 	struct head request, response;
 	char fields[128];
 	enum counter why = COUNTER_COUNT;
 	asker->version = ++world->next_version;
-	snprintf(fields, sizeof(fields), "%s\nx-version: %llu", fields_of(world),
-		 (unsigned long long)asker->version);
+	snprintf(fields, sizeof(fields), "%s\nx-version: %llu\netag: \"%llu\"", fields_of(world),
+		 (unsigned long long)asker->version, (unsigned long long)asker->version);
 	asker->left_bytes = body_bytes(asker->version);
 	request_for(world, &request, asker->url);
 	response_of(&response, 200, fields);
@@ -185,6 +230,8 @@ static void leave(struct node *node, struct asker *asker)
 	asker->state = IDLE;
 	if (state == ASKED)
 		cache_cancel(node->cache, (struct pool_id){index, asker->generation});
+	if (state == FETCHING && asker->answer.stale)
+		cache_release(node->cache, asker->answer.stale);
 	if (state == FETCHING || state == FILLING)
 		cache_fill_abandon(asker->answer.fill);
 	if (state == READING)
@@ -234,7 +281,7 @@ static void purge(struct world *world, uint32_t url)
 
 static void turn(struct world *world)
 {
-	world->now_us += random_below(&world->random, 3000);
+	world->now_us += random_below(&world->random, 12000);
 	for (uint32_t i = 0; i < world->worker_count; i++) {
 		struct node *node = &world->nodes[i];
 		cache_set_time(node->cache, world->now_us, 1000000 + world->now_us / 1000000);
@@ -248,10 +295,11 @@ static void turn(struct world *world)
 	if (random_below(&world->random, 150) == 0)
 		purge(world, random_below(&world->random, URLS));
 	if (random_below(&world->random, 400) == 0) {
-		struct head head;
+		struct head head, answer;
 		uint32_t i = random_below(&world->random, world->worker_count);
 		request_for(world, &head, random_below(&world->random, URLS));
-		cache_invalidate(world->nodes[i].cache, &head.message);
+		response_of(&answer, 200, "location: /3");
+		cache_invalidate(world->nodes[i].cache, &head.message, &answer.message);
 	}
 }
 
@@ -312,7 +360,7 @@ static void thousands_of_seeds_answer_once_and_leak_nothing(void)
 	static struct world world;
 	const char *one = getenv("SEED");
 	uint64_t first = one ? strtoull(one, NULL, 10) : 0;
-	uint64_t hits = 0, stored = 0, channel_full = 0, passed = 0;
+	uint64_t hits = 0, stored = 0, confirmed = 0, channel_full = 0, passed = 0;
 	for (uint64_t seed = first; seed < (one ? first + 1 : 2000); seed++) {
 		unsigned before = CU_get_number_of_failure_records();
 		world_start(&world, seed);
@@ -321,6 +369,7 @@ static void thousands_of_seeds_answer_once_and_leak_nothing(void)
 		world_end(&world);
 		hits += world.hits;
 		stored += world.stored;
+		confirmed += world.confirmed;
 		for (uint32_t i = 0; i < world.worker_count; i++) {
 			const uint64_t *value = world.nodes[i].counters.value;
 			channel_full += value[COUNTER_cache_channel_full];
@@ -331,10 +380,12 @@ static void thousands_of_seeds_answer_once_and_leak_nothing(void)
 			break;
 		}
 	}
-	printf("# %llu hits, %llu stored, %llu messages had to wait\n", (unsigned long long)hits,
-	       (unsigned long long)stored, (unsigned long long)channel_full);
+	printf("# %llu hits, %llu stored, %llu confirmed, %llu messages had to wait\n",
+	       (unsigned long long)hits, (unsigned long long)stored, (unsigned long long)confirmed,
+	       (unsigned long long)channel_full);
 	if (!one)
-		CU_ASSERT(hits > 10000 && stored > 5000 && channel_full > 1000 && passed > 1000);
+		CU_ASSERT(hits > 10000 && stored > 5000 && confirmed > 1000 &&
+			  channel_full > 1000 && passed > 1000);
 }
 
 // pump delivers everything.

@@ -121,6 +121,19 @@ static inline struct cache_answer *ask(struct fixture *f, uint32_t asker, const 
 	return f->answer_counts[asker] > before ? &f->answers[asker] : NULL;
 }
 
+// return_answer returns all that an answer brought.
+static inline void return_answer(struct fixture *f, struct cache_answer *answer)
+{
+	if (answer->object)
+		cache_release(f->cache, answer->object);
+	if (answer->stale)
+		cache_release(f->cache, answer->stale);
+	if (answer->fill)
+		cache_fill_abandon(answer->fill);
+	answer->object = answer->stale = NULL;
+	answer->fill = NULL;
+}
+
 // respond gives a whole response to a fill; returns COUNTER_COUNT, or why it was not stored.
 static inline enum counter respond(struct cache_fill *fill, const char *target,
 				   const char *request_fields, const char *fields, const char *body)
@@ -153,12 +166,8 @@ static inline bool is_hit(struct fixture *f, const char *target, const char *fie
 	struct cache_answer *answer = ask(f, 63, target, fields);
 	if (!answer)
 		return false;
-	if (answer->fill)
-		cache_fill_abandon(answer->fill);
-	if (!answer->object)
-		return false;
-	struct slice all = cache_object_read(answer->object, 0, 4096);
+	struct slice all = answer->object ? cache_object_read(answer->object, 0, 4096) : SLICE("");
 	bool is_same = answer->verdict == CACHE_HIT && slice_equal(all, slice_str(body));
-	cache_release(f->cache, answer->object);
+	return_answer(f, answer);
 	return is_same;
 }

@@ -52,7 +52,7 @@ static void a_miss_is_fetched_and_the_next_one_is_a_hit(void)
 	answer = ask(f, 2, "/a", "");
 	CU_ASSERT_EQUAL(answer->verdict, CACHE_FETCH);
 	CU_ASSERT_EQUAL(answer->forward, CACHE_FORWARD_STALE);
-	cache_fill_abandon(answer->fill);
+	return_answer(f, answer);
 	fixture_free(f);
 }
 
@@ -213,7 +213,8 @@ static void request_directives_are_obeyed(void)
 		{"cache-control: only-if-cached", CACHE_HIT, CACHE_FORWARD_NONE},
 		{"cache-control: only-if-cached, no-cache", CACHE_PASS, CACHE_FORWARD_NONE},
 		{"cache-control: no-store", CACHE_PASS, CACHE_FORWARD_REQUEST},
-		{"range: bytes=0-1", CACHE_PASS, CACHE_FORWARD_BYPASS},
+		{"range: bytes=0-1", CACHE_PARTIAL, CACHE_FORWARD_NONE},
+		{"range: bytes=7-", CACHE_UNSATISFIABLE, CACHE_FORWARD_NONE},
 		{"if-none-match: *", CACHE_NOT_MODIFIED, CACHE_FORWARD_NONE},
 		{"if-none-match: \"other\"", CACHE_HIT, CACHE_FORWARD_NONE},
 		{"if-none-match: \"x\"\ncache-control: no-cache", CACHE_PASS,
@@ -226,10 +227,7 @@ static void request_directives_are_obeyed(void)
 		struct cache_answer *answer = ask(f, 1, "/", cases[i].fields);
 		CU_ASSERT_EQUAL(answer->verdict, cases[i].verdict);
 		CU_ASSERT_EQUAL(answer->forward, cases[i].forward);
-		if (answer->object)
-			cache_release(f->cache, answer->object);
-		if (answer->fill)
-			cache_fill_abandon(answer->fill);
+		return_answer(f, answer);
 	}
 	CU_ASSERT_EQUAL(ask(f, 1, "/none", "cache-control: only-if-cached")->verdict, CACHE_PASS);
 	CU_ASSERT_EQUAL(f->answers[1].forward, CACHE_FORWARD_NONE);
@@ -362,7 +360,9 @@ static void an_unsafe_request_invalidates_its_target(void)
 	struct head head;
 	store(f, "/", "x");
 	request_of(&head, "/", "")->message.method = HTTP_POST;
-	cache_invalidate(f->cache, &head.message);
+	struct head answer;
+	response_of(&answer, 200, "");
+	cache_invalidate(f->cache, &head.message, &answer.message);
 	CU_ASSERT(!is_hit(f, "/", "", "x"));
 	CU_ASSERT_EQUAL(counted(f, COUNTER_cache_invalidated), 1);
 	CU_ASSERT_EQUAL(counted(f, COUNTER_cache_purged), 1);

@@ -59,12 +59,49 @@ static const struct {
 	 "cache-control: must-understand, max-age=60", COUNTER_cache_not_stored_status, 0, 0},
 	{"private forbids", 200, "", "cache-control: private, max-age=60",
 	 COUNTER_cache_not_stored_private, 0, 0},
-	{"qualified private forbids too", 200, "", "cache-control: private=\"x\", max-age=60",
+	{"private for some fields is stored", 200, "", "cache-control: private=\"x\", max-age=60",
+	 STORED, 60, 0},
+	{"private for fields, twice, forbids", 200, "",
+	 "cache-control: private=\"x\", private=\"y\", max-age=60",
 	 COUNTER_cache_not_stored_private, 0, 0},
-	{"no-cache is not stored", 200, "", "cache-control: no-cache, max-age=60",
-	 COUNTER_cache_not_stored_no_cache, 0, 0},
-	{"qualified no-cache is not stored", 200, "",
-	 "cache-control: no-cache=\"set-cookie\", max-age=60", COUNTER_cache_not_stored_no_cache, 0,
+	{"no-cache is not stored without a validator", 200, "",
+	 "cache-control: no-cache, max-age=60", COUNTER_cache_not_stored_no_cache, 0, 0},
+	{"no-cache with a validator is", 200, "",
+	 "etag: \"x\"\ncache-control: no-cache, max-age=60", STORED, 60, 0},
+	{"no-cache for some fields is stored", 200, "", "cache-control: no-cache=\"a\", max-age=60",
+	 STORED, 60, 0},
+	{"stale with a validator is stored", 200, "", "etag: \"x\"\ncache-control: max-age=0",
+	 STORED, 0, 0},
+	{"a date does not validate for who sends cookies", 200, "cookie: a=b",
+	 "last-modified: Sun, 06 Nov 1994 08:00:00 GMT\ncache-control: max-age=0",
+	 COUNTER_cache_not_stored_stale, 0, 0},
+	{"stale to be used while it is validated is stored", 200, "",
+	 "cache-control: max-age=0, stale-while-revalidate=9", STORED, 0, 0},
+	{"a tenth of the time since Last-Modified", 200, "",
+	 "date: Sun, 06 Nov 1994 08:49:37 GMT\nlast-modified: Sun, 06 Nov 1994 07:49:37 GMT",
+	 STORED, 360, 0},
+	{"but a day at most", 200, "", "last-modified: Sun, 06 Nov 1983 07:49:37 GMT", STORED,
+	 CACHE_HEURISTIC_S, 0},
+	{"and not for who sends cookies", 200, "cookie: a=b",
+	 "last-modified: Sun, 06 Nov 1983 07:49:37 GMT", COUNTER_cache_not_stored_no_lifetime, 0,
+	 0},
+	{"nor for any status", 403, "", "last-modified: Sun, 06 Nov 1983 07:49:37 GMT",
+	 COUNTER_cache_not_stored_no_lifetime, 0, 0},
+	{"two Expires that differ are past", 200, "",
+	 "expires: Sun, 06 Nov 1994 08:50:37 GMT\nexpires: Sun, 06 Nov 1994 08:51:37 GMT",
+	 COUNTER_cache_not_stored_stale, 0, 0},
+	{"dates are read in any case", 200, "", "expires: SUN, 06 nov 1994 08:50:37 gmt", STORED,
+	 60, 0},
+	{"CDN-Cache-Control goes before all", 200, "",
+	 "cdn-cache-control: max-age=9\ncache-control: no-store\nexpires: 0", STORED, 9, 0},
+	{"when it is a structured field", 200, "",
+	 "cdn-cache-control: max-age=9,\ncache-control: max-age=60", STORED, 60, 0},
+	{"in two fields too", 200, "",
+	 "cdn-cache-control: max-age=9\ncdn-cache-control: s-maxage=8\ncache-control: max-age=60",
+	 STORED, 8, 0},
+	{"its flags with a value are set", 200, "", "cdn-cache-control: max-age=9, private=\"x\"",
+	 COUNTER_cache_not_stored_private, 0, 0},
+	{"its flags may be false", 200, "", "cdn-cache-control: max-age=9, private=?0", STORED, 9,
 	 0},
 	{"Authorization forbids", 200, "authorization: Basic eA==", "cache-control: max-age=60",
 	 COUNTER_cache_not_stored_authorization, 0, 0},
@@ -88,9 +125,8 @@ static const struct {
 	 0, 0},
 	{"1xx is not stored", 103, "", "cache-control: max-age=60", COUNTER_cache_not_stored_status,
 	 0, 0},
-	{"Content-Range is not stored", 200, "",
-	 "content-range: bytes 0-1/2\ncache-control: max-age=60", COUNTER_cache_not_stored_status,
-	 0, 0},
+	{"Content-Range of a 200 means nothing", 200, "",
+	 "content-range: bytes 0-1/2\ncache-control: max-age=60", STORED, 60, 0},
 	{"Age counts", 200, "", "age: 20\ncache-control: max-age=60", STORED, 60, 20},
 	{"the older of Age and Date counts", 200, "",
 	 "age: 5\ndate: Sun, 06 Nov 1994 08:49:07 GMT\ncache-control: max-age=60", STORED, 60, 30},
@@ -98,6 +134,9 @@ static const struct {
 	 "date: Sun, 06 Nov 1994 09:49:07 GMT\ncache-control: max-age=60", STORED, 60, 0},
 	{"Age beyond the lifetime is stale on arrival", 200, "",
 	 "age: 60\ncache-control: max-age=60", COUNTER_cache_not_stored_stale, 0, 0},
+	{"a fraction in Age is no age", 200, "", "age: 9.5\ncache-control: max-age=60", STORED, 60,
+	 0},
+	{"of two in Age the first", 200, "", "age: 9, 5\ncache-control: max-age=60", STORED, 60, 9},
 	{"garbage in Age is 0", 200, "", "age: x\ncache-control: max-age=60", STORED, 60, 0},
 };
 
@@ -150,8 +189,7 @@ static void requests_use_the_cache_by_the_rules(void)
 		{"PURGE", HTTP_PURGE, "", CACHE_FORWARD_METHOD, COUNTER_cache_pass_method},
 		{"no-store", HTTP_GET, "cache-control: no-store", CACHE_FORWARD_REQUEST,
 		 COUNTER_cache_pass_no_store},
-		{"ranges", HTTP_GET, "range: bytes=0-1", CACHE_FORWARD_BYPASS,
-		 COUNTER_cache_pass_range},
+		{"ranges", HTTP_GET, "range: bytes=0-1", CACHE_FORWARD_NONE, 0},
 		{"If-Match", HTTP_GET, "if-match: \"x\"", CACHE_FORWARD_REQUEST,
 		 COUNTER_cache_pass_condition},
 		{"If-Unmodified-Since", HTTP_GET,
@@ -199,6 +237,15 @@ static void a_variant_is_chosen_by_the_fields_that_vary_names(void)
 		{"vary: accept\nvary: x-y", "accept: a\nx-y: 1", "accept: a\nx-y: 1", true},
 		{"vary: accept\nvary: x-y", "accept: a\nx-y: 1", "accept: a", false},
 		{"vary: ,, accept ,", "accept: a", "accept: a", true},
+		{"vary: x", "x: 1,2", "x:  1 ,, 2", true},
+		{"vary: x", "x: 1,2", "x: 2,1", false},
+		{"vary: x", "x: \"a,b\"", "x: \"a, b\"", false},
+		{"vary: x", "x: \"a\\\"\",b", "x: \"a\\\"\" , b", true},
+		{"vary: accept-language", "accept-language: en, de", "accept-language: DE,en",
+		 true},
+		{"vary: accept-language", "accept-language: en, de", "accept-language: de", false},
+		{"vary: accept-encoding", "accept-encoding: gzip, br;q=0.5",
+		 "accept-encoding: br;q=0.5\naccept-encoding: GZIP", true},
 		{"", "accept: a", "accept: b", true},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -285,6 +332,144 @@ static void conditions_are_answered_from_the_stored_response(void)
 	}
 }
 
+static const struct {
+	const char *sentence, *request, *response;
+	int64_t ttl_s;
+	enum cache_use use;
+	bool survives_error, survives_loss;
+} term_rules[] = {
+	{"fresh", "", "max-age=60", 5, CACHE_USE_AS_IS, false, true},
+	{"stale", "", "max-age=60", -5, CACHE_USE_VALIDATED, false, true},
+	{"stale for long", "", "max-age=60", -CACHE_LOST_S - 1, CACHE_USE_VALIDATED, false, false},
+	{"just stale", "", "max-age=60", 0, CACHE_USE_VALIDATED, false, true},
+	{"must-revalidate", "cache-control: max-stale", "max-age=60, must-revalidate", -1,
+	 CACHE_USE_VALIDATED, false, false},
+	{"proxy-revalidate", "cache-control: max-stale", "max-age=60, proxy-revalidate", -1,
+	 CACHE_USE_VALIDATED, false, false},
+	{"s-maxage", "cache-control: max-stale", "s-maxage=60, stale-if-error=99", -1,
+	 CACHE_USE_VALIDATED, false, false},
+	{"no-cache", "", "max-age=60, no-cache", 5, CACHE_USE_VALIDATED, false, false},
+	{"any staleness", "cache-control: max-stale", "max-age=60", -5, CACHE_USE_AS_IS, false,
+	 true},
+	{"as stale as allowed", "cache-control: max-stale=5", "max-age=60", -5, CACHE_USE_AS_IS,
+	 false, true},
+	{"more stale", "cache-control: max-stale=4", "max-age=60", -5, CACHE_USE_VALIDATED, false,
+	 true},
+	{"meanwhile", "", "max-age=60, stale-while-revalidate=5", -5, CACHE_USE_MEANWHILE, false,
+	 true},
+	{"meanwhile no more", "", "max-age=60, stale-while-revalidate=4", -5, CACHE_USE_VALIDATED,
+	 false, true},
+	{"stale-if-error", "", "max-age=60, stale-if-error=5", -5, CACHE_USE_VALIDATED, true, true},
+	{"stale-if-error of the request", "cache-control: stale-if-error=5", "max-age=60", -5,
+	 CACHE_USE_VALIDATED, true, true},
+	{"stale-if-error no more", "", "max-age=60, stale-if-error=4", -5, CACHE_USE_VALIDATED,
+	 false, true},
+	{"too old for the request", "cache-control: max-age=9", "max-age=60", 5,
+	 CACHE_USE_VALIDATED, false, true},
+	{"but immutable", "cache-control: max-age=9", "max-age=60, immutable", 5, CACHE_USE_AS_IS,
+	 false, true},
+	{"reload", "cache-control: no-cache", "max-age=60, immutable", 5, CACHE_USE_VALIDATED,
+	 false, false},
+	{"authorized", "authorization: x", "max-age=60", 5, CACHE_USE_NEVER, false, false},
+	{"shared", "authorization: x", "max-age=60, public", 5, CACHE_USE_AS_IS, false, true},
+};
+
+static void stored_responses_are_used_on_their_terms(void)
+{
+	for (size_t i = 0; i < sizeof(term_rules) / sizeof(term_rules[0]); i++) {
+		struct head request, response;
+		struct cache_request_policy asked;
+		struct cache_response_policy policy;
+		enum cache_forward forward;
+		char line[100];
+		snprintf(line, sizeof(line), "cache-control: %s", term_rules[i].response);
+		cache_policy_request(&request_of(&request, "/", term_rules[i].request)->message,
+				     &asked);
+		cache_policy_response(&request.message, &response_of(&response, 200, line)->message,
+				      NOW_S, NOW_S, &policy);
+		bool is_right =
+			cache_policy_use(&policy.terms, &asked, 10, term_rules[i].ttl_s,
+					 &forward) == term_rules[i].use &&
+			cache_policy_may_survive(&policy.terms, &asked, term_rules[i].ttl_s,
+						 CACHE_FAILURE_ERROR) ==
+				term_rules[i].survives_error &&
+			cache_policy_may_survive(&policy.terms, &asked, term_rules[i].ttl_s,
+						 CACHE_FAILURE_LOST) == term_rules[i].survives_loss;
+		if (!is_right)
+			printf("# broken rule: %s\n", term_rules[i].sentence);
+		CU_ASSERT(is_right);
+	}
+}
+
+static void a_range_is_cut_out_of_the_whole(void)
+{
+	static const struct {
+		const char *range;
+		enum cache_verdict verdict;
+		uint64_t first, bytes;
+	} cases[] = {
+		{"bytes=0-1", CACHE_PARTIAL, 0, 2},
+		{"bytes=9-9", CACHE_PARTIAL, 9, 1},
+		{"bytes=5-", CACHE_PARTIAL, 5, 5},
+		{"bytes=-3", CACHE_PARTIAL, 7, 3},
+		{"bytes=-30", CACHE_PARTIAL, 0, 10},
+		{"BYTES= 2 - 3", CACHE_PARTIAL, 2, 2},
+		{"bytes=0-99999", CACHE_PARTIAL, 0, 10},
+		{"bytes=10-", CACHE_UNSATISFIABLE, 0, 10},
+		{"bytes=-0", CACHE_UNSATISFIABLE, 0, 10},
+		{"bytes=2-1", CACHE_HIT, 0, 10},
+		{"bytes=-", CACHE_HIT, 0, 10},
+		{"bytes=", CACHE_HIT, 0, 10},
+		{"bytes=1", CACHE_HIT, 0, 10},
+		{"bytes=0-1,3-4", CACHE_HIT, 0, 10},
+		{"bytes=99999999999999999999-", CACHE_HIT, 0, 10},
+		{"bytes=18446744073709551615-18446744073709551615", CACHE_HIT, 0, 10},
+		{"pages=1-2", CACHE_HIT, 0, 10},
+	};
+	struct head asked, stored;
+	response_of(&stored, 200, "etag: \"a\"");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char line[100];
+		snprintf(line, sizeof(line), "range: %s", cases[i].range);
+		struct cache_part part = cache_part_of(&request_of(&asked, "/", line)->message,
+						       &stored.message, 10, NOW_S);
+		CU_ASSERT_EQUAL(part.verdict, cases[i].verdict);
+		CU_ASSERT_EQUAL(part.first, cases[i].first);
+		CU_ASSERT_EQUAL(part.bytes, cases[i].bytes);
+	}
+	request_of(&asked, "/", "range: bytes=0-");
+	CU_ASSERT_EQUAL(cache_part_of(&asked.message, &stored.message, 0, NOW_S).verdict,
+			CACHE_UNSATISFIABLE);
+	asked.message.method = HTTP_HEAD;
+	CU_ASSERT_EQUAL(cache_part_of(&asked.message, &stored.message, 10, NOW_S).verdict,
+			CACHE_HIT);
+}
+
+static void a_confirmation_updates_fields_but_not_the_body(void)
+{
+	struct head stored, update;
+	struct cache_refreshed refreshed;
+	response_of(&stored, 200, "etag: \"a\"\ncontent-type: x\nkept: 1\nnew: old\ndate: d");
+	stored.message.content_length = 9;
+	response_of(&update, 304, "etag: \"a\"\ncontent-type: y\nnew: new\nnew: er");
+	CU_ASSERT(cache_refresh_agrees(&stored.message, &update.message));
+	CU_ASSERT(cache_refresh(&stored.message, &update.message, NOW_S, &refreshed));
+	const struct http_message *head = &refreshed.head;
+	CU_ASSERT_EQUAL(head->status, 200);
+	CU_ASSERT_EQUAL(head->field_count, 6);
+	CU_ASSERT(slice_equal(http_field_find(head, SLICE("content-type")), SLICE("x")));
+	CU_ASSERT(slice_equal(http_field_find(head, SLICE("kept")), SLICE("1")));
+	CU_ASSERT(slice_equal(http_field_find(head, SLICE("new")), SLICE("new")));
+	CU_ASSERT(slice_equal(http_field_find(head, SLICE("date")),
+			      SLICE("Sun, 06 Nov 1994 08:49:37 GMT")));
+	response_of(&update, 304, "etag: \"b\"");
+	CU_ASSERT(!cache_refresh_agrees(&stored.message, &update.message));
+	response_of(&update, 304, "");
+	CU_ASSERT(cache_refresh_agrees(&stored.message, &update.message));
+	response_of(&update, 200, "etag: \"a\"")->message.content_length = 8;
+	CU_ASSERT(!cache_refresh_agrees(&stored.message, &update.message));
+}
+
 UNIT_MAIN("cache_policy", {"responses are stored by the rules", responses_are_stored_by_the_rules},
 	  {"age adds delay and residence", age_adds_delay_and_residence},
 	  {"requests use the cache by the rules", requests_use_the_cache_by_the_rules},
@@ -292,4 +477,8 @@ UNIT_MAIN("cache_policy", {"responses are stored by the rules", responses_are_st
 	   a_variant_is_chosen_by_the_fields_that_vary_names},
 	  {"Vary that is * or too large is refused", vary_that_is_star_or_too_large_is_refused},
 	  {"conditions are answered from the stored response",
-	   conditions_are_answered_from_the_stored_response})
+	   conditions_are_answered_from_the_stored_response},
+	  {"stored responses are used on their terms", stored_responses_are_used_on_their_terms},
+	  {"a range is cut out of the whole", a_range_is_cut_out_of_the_whole},
+	  {"a confirmation updates fields but not the body",
+	   a_confirmation_updates_fields_but_not_the_body})

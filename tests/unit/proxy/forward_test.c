@@ -27,7 +27,7 @@ static void start(struct world *world, enum proxy_role role, const char *client)
 	strcpy(proxy.node, "n1");
 	proxy.wall_s = 784111777;
 	arena_init(&proxy.scratch, proxy.scratch_memory, sizeof(proxy.scratch_memory));
-	CU_ASSERT_EQUAL_FATAL(addr_parse(client, &world->down.tuple.remote), 0);
+	CU_ASSERT_EQUAL_FATAL(addr_parse(client, &world->exchange.client), 0);
 	world->exchange.proxy = &proxy;
 	world->exchange.down = &world->down;
 	world->exchange.request = (struct http_message){.method = HTTP_GET,
@@ -135,6 +135,7 @@ static void responses_get_via_date_and_cache_status(void)
 	response.status = 200;
 	response.version = 20;
 	world.exchange.state = EXCHANGE_RESPONSE;
+	world.exchange.forward_status = 200;
 	world.exchange.is_cache_answered = true;
 	world.exchange.is_stored = true;
 	world.exchange.answer =
@@ -143,7 +144,8 @@ static void responses_get_via_date_and_cache_status(void)
 	CU_ASSERT(is_field(&world, "via", "1.1 sidecar, 2 gateway, 2 n1"));
 	CU_ASSERT(is_field(&world, "date", "Sun, 06 Nov 1994 08:49:37 GMT"));
 	CU_ASSERT(is_field(&world, "cache-status",
-			   "origin; hit, millrace-n1; fwd=uri-miss; fwd-status=200; stored"));
+			   "origin; hit, millrace-n1; fwd=uri-miss; fwd-status=200; stored; "
+			   "key=\"https://shop.test:8443/a\""));
 }
 
 static void a_date_is_kept_and_only_an_edge_speaks_of_a_cache(void)
