@@ -18,8 +18,8 @@
 
 #define BIT(kind) (1u << STORE_##kind)
 #define COMPILED_KINDS                                                                             \
-	(BIT(service) | BIT(route) | BIT(instance) | BIT(location) | BIT(node) | BIT(trust) |      \
-	 BIT(ticket_key))
+	(BIT(service) | BIT(policy) | BIT(route) | BIT(instance) | BIT(location) | BIT(node) |     \
+	 BIT(trust) | BIT(ticket_key))
 
 // What an operator does about a file that cannot be used.
 #define LOCAL_CURE                                                                                 \

@@ -3,6 +3,8 @@
 // named after its struct; the table comes from record.def.
 #include "record.h"
 
+#include "policy.h"
+
 #include <assert.h>
 
 static_assert(sizeof(struct record_header) == 16);
@@ -202,6 +204,19 @@ static const char *check_record_purge_row(const void *payload, uint32_t tail_byt
 	return NULL;
 }
 
+static const char *check_record_policy(const void *payload, uint32_t tail_bytes)
+{
+	const struct record_policy *row = payload;
+	char text[POLICY_TEXT_BYTES], why[POLICY_WHY_BYTES];
+	struct policy policy;
+	if (row->service_id == 0)
+		return "POLICY without a service";
+	if (row->rule_bytes != tail_bytes || tail_bytes > sizeof(text))
+		return "POLICY whose parts do not add up";
+	memcpy(text, row + 1, tail_bytes);
+	return policy_parse(text, tail_bytes, &policy, why) ? NULL : "POLICY with a bad rule";
+}
+
 static const char *check_record_remove(const void *payload, uint32_t)
 {
 	const struct record_remove *row = payload;
@@ -216,7 +231,7 @@ static const char *check_record_remove(const void *payload, uint32_t)
 	case RECORD_ROUTE:
 	case RECORD_CERT:
 	case RECORD_IDENTITY:
-		return row->id <= UINT32_MAX ? NULL : "REMOVE with an id out of range";
+	case RECORD_POLICY: return row->id <= UINT32_MAX ? NULL : "REMOVE with an id out of range";
 	case RECORD_TICKET_KEY: return NULL;
 	default: return "REMOVE of what cannot be removed";
 	}

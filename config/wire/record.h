@@ -165,8 +165,14 @@ struct record_purge_row {
 	uint32_t url_bytes;
 };
 
+// A service's policy. Tail: its rules (policy.h).
+struct record_policy {
+	uint32_t service_id;
+	uint32_t rule_bytes;
+};
+
 // Forget one row named by type and id (SERVICE, LOCATION, ENDPOINT, ROUTE, CERT, IDENTITY,
-// TICKET_KEY) or, for PRESENCE, by service id and location id.
+// TICKET_KEY, POLICY: of a service) or, for PRESENCE, by service id and location id.
 struct record_remove {
 	uint32_t type; // enum record_type
 	uint32_t reserved;

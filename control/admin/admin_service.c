@@ -312,6 +312,9 @@ json_t *admin_service_remove(const struct admin_options *admin, const json_t *re
 	struct model_rows instances = model_range(admin->registry, STORE_instance, prefix);
 	for (size_t i = 0; i < instances.count; i++)
 		change_remove(&change, instances.rows[i], STORE_instance);
+	const struct model_row *policy = model_find(admin->registry, STORE_policy, name);
+	if (policy)
+		change_remove(&change, policy, STORE_policy);
 	change_remove(&change, service, STORE_service);
 	json_t *failure = change_commit(&change);
 	return failure ? failure : admin_ok(NULL);

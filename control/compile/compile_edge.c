@@ -37,6 +37,18 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+// add_policy adds what the operator says of a service, before any route leads to it.
+static void add_policy(const struct compile_input *input, struct rowset *set, uint32_t service_id,
+		       const char *service)
+{
+	const struct row_policy *policy = model_get(input->registry, STORE_policy, service);
+	if (!policy)
+		return;
+	struct record_policy row = {service_id, (uint32_t)strlen(policy->rules)};
+	rowset_add(set, &(struct rowset_row){RECORD_POLICY, service_id, sizeof(row), &row},
+		   policy->rules, NULL);
+}
+
 struct hosting {
 	const struct compile_input *input;
 	struct rowset *set;
@@ -61,6 +73,7 @@ static void add_route(void *user, const struct model_row *from)
 		return;
 	rowset_add(hosting->set, &(struct rowset_row){RECORD_ROUTE, row.id, sizeof(row), &row},
 		   NULL, NULL);
+	add_policy(input, hosting->set, row.service_id, route->service);
 	if (!want(hosting->wanted, route->service))
 		hosting->set->is_short = true;
 }

@@ -8,9 +8,9 @@
 // A row is sent after what it needs: a route after its service and endpoints, a hop after its
 // names.
 static const uint8_t sending_order[RECORD_TYPE_COUNT] = {
-	[RECORD_TRUST] = 1,    [RECORD_TICKET_KEY] = 2, [RECORD_IDENTITY] = 3,
-	[RECORD_CERT] = 4,     [RECORD_SERVICE] = 5,    [RECORD_LOCATION] = 6,
-	[RECORD_PRESENCE] = 7, [RECORD_ENDPOINT] = 8,   [RECORD_ROUTE] = 9,
+	[RECORD_TRUST] = 1,   [RECORD_TICKET_KEY] = 2, [RECORD_IDENTITY] = 3, [RECORD_CERT] = 4,
+	[RECORD_SERVICE] = 5, [RECORD_LOCATION] = 6,   [RECORD_PRESENCE] = 7, [RECORD_ENDPOINT] = 8,
+	[RECORD_POLICY] = 9,  [RECORD_ROUTE] = 10,
 };
 
 struct rowset *rowset_new(void)

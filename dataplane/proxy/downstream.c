@@ -2,6 +2,7 @@
 // Connections from clients and other nodes: each HTTP request on one becomes an exchange.
 // Deadlines: for a first or next request's head, for an idle connection, for the peer's FIN after
 // ours.
+#include "exchange_policy.h"
 #include "proxy_priv.h"
 #include "relay.h"
 
@@ -66,6 +67,8 @@ static void on_body(void *user, uint32_t stream, void *stream_user, struct slice
 	}
 	if (!relay_request(exchange, bytes))
 		exchange_break(exchange, COUNTER_exchange_overloaded);
+	else
+		exchange_police_body(exchange);
 }
 
 // keep_trailers copies trailers into the exchange's arena; those that do not fit are dropped.

@@ -5,6 +5,7 @@
 #include "exchange.h"
 
 #include "access.h"
+#include "exchange_policy.h"
 #include "forward.h"
 #include "http_field.h"
 #include "proxy_priv.h"
@@ -364,6 +365,8 @@ void exchange_route(struct exchange *exchange)
 		refresh(proxy, exchange->host);
 	if (found.answer != ROUTE_FOUND)
 		exchange_reply(exchange, COUNTER_exchange_no_route);
+	else if (!exchange_police(exchange))
+		return;
 	else if (proxy->cache && !exchange->request.protocol.bytes)
 		ask_cache(exchange);
 	else

@@ -3,6 +3,7 @@
 // line for a person; its reason is the counter's name.
 #include "exchange.h"
 
+#include "exchange_policy.h"
 #include "forward.h"
 #include "proxy_priv.h"
 #include "relay.h"
@@ -13,10 +14,17 @@ uint16_t exchange_status_of(enum counter reason)
 {
 	switch (reason) {
 	case COUNTER_exchange_forwards_ended: return 200;
-	case COUNTER_exchange_redirected: return 308;
+	case COUNTER_exchange_preflight: return 204;
+	case COUNTER_exchange_redirected:
+	case COUNTER_exchange_moved: return 308;
 	case COUNTER_exchange_bad_host: return 400;
+	case COUNTER_exchange_denied: return 403;
 	case COUNTER_exchange_no_route: return 404;
-	case COUNTER_exchange_bad_method: return 405;
+	case COUNTER_exchange_bad_method:
+	case COUNTER_exchange_method_not_allowed: return 405;
+	case COUNTER_exchange_body_too_large: return 413;
+	case COUNTER_exchange_client_rate:
+	case COUNTER_exchange_service_rate: return 429;
 	case COUNTER_http_upgrade_unsupported: return 501;
 	case COUNTER_exchange_head_too_large: return 431;
 	case COUNTER_exchange_connect_failed:
@@ -64,9 +72,22 @@ static struct slice redirect_location(struct exchange *exchange)
 	return slice_of(at, bytes);
 }
 
+// reply_of fills what differs between answers of our own: the body, its type, where else to go.
+static struct forward_reply reply_of(struct exchange *exchange, enum counter reason)
+{
+	struct forward_reply reply = {.status = exchange_status_of(reason)};
+	exchange->reply_body = exchange_policy_page(exchange, reply.status, &reply.is_html);
+	if (exchange->reply_body.bytes == 0 && reply.status != 204)
+		exchange->reply_body = slice_str(counter_info[reason].text);
+	if (reason == COUNTER_exchange_redirected)
+		reply.location = redirect_location(exchange);
+	else if (reason == COUNTER_exchange_moved)
+		reply.location = exchange_policy_location(exchange);
+	return reply;
+}
+
 void exchange_reply(struct exchange *exchange, enum counter reason)
 {
-	struct proxy *proxy = exchange->proxy;
 	struct http_message message;
 	uint16_t status = exchange_status_of(reason);
 	if (status >= 502 && exchange_survive(exchange, true))
@@ -75,18 +96,18 @@ void exchange_reply(struct exchange *exchange, enum counter reason)
 		exchange_break(exchange, reason);
 		return;
 	}
-	counter_inc(proxy->counters, reason);
+	counter_inc(exchange->proxy->counters, reason);
 	exchange->reason = reason;
 	exchange_leave_upstream(exchange);
 	exchange->state = EXCHANGE_REPLY;
 	exchange->object_offset = 0;
-	exchange->reply_body = slice_str(counter_info[reason].text);
-	struct slice location = status == 308 ? redirect_location(exchange) : (struct slice){0};
-	if (forward_reply(exchange, status, location, &message) != 0) {
+	struct forward_reply reply = reply_of(exchange, reason);
+	if (forward_reply(exchange, &reply, &message) != 0) {
 		exchange_break(exchange, COUNTER_exchange_head_too_large);
 		return;
 	}
-	send_head(exchange, &message, exchange->request.method != HTTP_HEAD);
+	send_head(exchange, &message,
+		  exchange->request.method != HTTP_HEAD && exchange->reply_body.bytes > 0);
 }
 
 void exchange_reply_object(struct exchange *exchange, const struct http_message *head)

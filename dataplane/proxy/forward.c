@@ -2,6 +2,7 @@
 // Fields that a proxy adds and removes on the way; see forward.h.
 #include "forward.h"
 
+#include "exchange_policy.h"
 #include "proxy_priv.h"
 
 #include "check.h"
@@ -9,7 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { FIELDS_ADDED_MAX = 10, VALUE_BYTES_MAX = 1024 };
+enum { FIELDS_ADDED_MAX = 10 + EXCHANGE_POLICY_FIELDS, VALUE_BYTES_MAX = 1024 };
 
 // glue returns the parts, one behind the other, in the arena; at is NULL when they do not fit.
 static struct slice glue(struct arena *arena, const struct slice *parts, size_t count)
@@ -208,7 +209,10 @@ int forward_request(struct exchange *exchange, struct http_message *out)
 		return ENOMEM;
 	if (add_trace(exchange, out) != 0 || condition(exchange, out) != 0)
 		return ENOMEM;
-	return add_via(exchange, request, out);
+	if (add_via(exchange, request, out) != 0)
+		return ENOMEM;
+	exchange_policy_request(exchange, out);
+	return 0;
 }
 
 size_t forward_cache_status(const struct exchange *exchange, char *out, size_t room)
@@ -278,9 +282,9 @@ int forward_response(struct exchange *exchange, const struct http_message *respo
 	error |= add_via(exchange, response, out);
 	error |= add_date(exchange, response, out);
 	error |= add_server_timing(exchange, out);
-	if (error)
-		return ENOMEM;
-	return add_cache_status(exchange, response, out);
+	error |= add_cache_status(exchange, response, out);
+	exchange_policy_response(exchange, out);
+	return error ? ENOMEM : 0;
 }
 
 // content_range writes "bytes first-last/whole", or "bytes */whole" for a range that is beyond it
@@ -343,26 +347,58 @@ int forward_object(struct exchange *exchange, const struct http_message *stored,
 	if (add(out, SLICE("age"), number(arena, answer->age_s)) != 0 ||
 	    add_server_timing(exchange, out) != 0)
 		return ENOMEM;
-	return add_cache_status(exchange, stored, out);
+	if (add_cache_status(exchange, stored, out) != 0)
+		return ENOMEM;
+	exchange_policy_response(exchange, out);
+	return 0;
 }
 
-int forward_reply(struct exchange *exchange, uint16_t status, struct slice location,
+// retry_after is when a client may ask again, in seconds; empty where nobody can tell.
+static struct slice retry_after(const struct exchange *exchange)
+{
+	switch (exchange->reason) {
+	case COUNTER_exchange_client_rate:
+	case COUNTER_exchange_service_rate: return SLICE("1");
+	case COUNTER_exchange_maintenance: return SLICE("60");
+	default: return (struct slice){0};
+	}
+}
+
+// add_allow lists the methods that may be asked, of the service or in general (RFC 9110 15.5.6).
+static int add_allow(struct exchange *exchange, struct http_message *out)
+{
+	char text[64];
+	struct slice methods = exchange_policy_methods(exchange, text);
+	if (methods.bytes)
+		return add(out, SLICE("allow"), arena_copy(&exchange->proxy->scratch, methods));
+	return add(out, SLICE("allow"), SLICE("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+}
+
+int forward_reply(struct exchange *exchange, const struct forward_reply *reply,
 		  struct http_message *out)
 {
-	struct http_message empty = {
-		.status = status, .version = 11, .content_length = exchange->reply_body.bytes};
+	bool has_content = reply->status != 204;
+	struct http_message empty = {.status = reply->status,
+				     .version = 11,
+				     .content_length = has_content ? exchange->reply_body.bytes
+								   : HTTP_LENGTH_NONE};
 	int error = begin(exchange, &empty, NULL, 0, out);
 	if (error)
 		return error;
-	error |= add(out, SLICE("content-type"), SLICE("text/plain; charset=utf-8"));
+	if (has_content)
+		error |= add(out, SLICE("content-type"),
+			     reply->is_html ? SLICE("text/html; charset=utf-8")
+					    : SLICE("text/plain; charset=utf-8"));
 	error |= add(out, SLICE("cache-control"), SLICE("no-store"));
 	error |= add_date(exchange, &empty, out);
 	error |= add_server_timing(exchange, out);
 	error |= add_cache_status(exchange, &empty, out);
-	if (location.bytes)
-		error |= add(out, SLICE("location"), location);
-	if (status == 405 || status == 200)
-		error |= add(out, SLICE("allow"),
-			     SLICE("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+	if (reply->location.bytes)
+		error |= add(out, SLICE("location"), reply->location);
+	if (reply->status == 405 || reply->status == 200)
+		error |= add_allow(exchange, out);
+	if (retry_after(exchange).bytes)
+		error |= add(out, SLICE("retry-after"), retry_after(exchange));
+	exchange_policy_response(exchange, out);
 	return error ? ENOMEM : 0;
 }

@@ -23,7 +23,13 @@ int forward_object(struct exchange *exchange, const struct http_message *head,
 // Returns their length; 0 where there is no cache, or room bytes do not suffice.
 size_t forward_cache_status(const struct exchange *exchange, char *out, size_t room);
 
-// forward_reply builds an answer of our own: status, a text body, and location when it is not
-// empty.
-int forward_reply(struct exchange *exchange, uint16_t status, struct slice location,
+// What differs between answers of our own; their body is exchange->reply_body.
+struct forward_reply {
+	uint16_t status;
+	bool is_html;
+	struct slice location; // empty: none
+};
+
+// forward_reply builds an answer of our own.
+int forward_reply(struct exchange *exchange, const struct forward_reply *reply,
 		  struct http_message *out);

@@ -2,6 +2,7 @@
 // The proxy of one worker: birth, the busy list, the end; see proxy.h.
 #include "proxy.h"
 
+#include "policy_table.h"
 #include "proxy_priv.h"
 
 #include "check.h"
@@ -29,6 +30,7 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 	proxy->tcp = config->tcp;
 	proxy->tls = config->tls;
 	proxy->routes = config->routes;
+	proxy->rates = config->rates;
 	proxy->bufs = config->bufs;
 	proxy->wheel = config->wheel;
 	proxy->random = config->random;
@@ -69,6 +71,29 @@ static const char *start_listening(struct proxy *proxy, const struct proxy_confi
 	return NULL;
 }
 
+static bool make_policies(struct proxy *proxy)
+{
+	proxy->policies = policy_table_new(MAX(proxy->limits.policy_count, 1u));
+	return proxy->policies != NULL;
+}
+
+const char *proxy_policy_apply(struct proxy *proxy, const struct record *record)
+{
+	return proxy->policies ? policy_table_apply(proxy->policies, record) : NULL;
+}
+
+void proxy_policy_mark(struct proxy *proxy)
+{
+	if (proxy->policies)
+		policy_table_mark(proxy->policies);
+}
+
+void proxy_policy_sweep(struct proxy *proxy)
+{
+	if (proxy->policies)
+		policy_table_sweep(proxy->policies);
+}
+
 struct proxy *proxy_new(const struct proxy_config *config, const char **why)
 {
 	struct proxy *proxy = calloc(1, sizeof(*proxy));
@@ -83,7 +108,8 @@ struct proxy *proxy_new(const struct proxy_config *config, const char **why)
 		list_init(&proxy->upstreams[i]);
 	arena_init(&proxy->scratch, proxy->scratch_memory, sizeof(proxy->scratch_memory));
 	take_config(proxy, config);
-	if (take_memory(proxy) == 0)
+	bool has_policies = !proxy->role->is_first || make_policies(proxy);
+	if (has_policies && take_memory(proxy) == 0)
 		*why = start_listening(proxy, config);
 	if (*why) {
 		proxy_free(proxy);
@@ -124,6 +150,7 @@ void proxy_free(struct proxy *proxy)
 	pool_fini(&proxy->downstreams);
 	pool_fini(&proxy->upstream_pool);
 	pool_fini(&proxy->exchanges);
+	policy_table_free(proxy->policies);
 	free(proxy);
 }
 

@@ -21,6 +21,8 @@
 
 struct proxy; // one a worker
 struct access_entry;
+struct rate_table;
+struct record;
 
 enum proxy_role { PROXY_EDGE, PROXY_GATEWAY, PROXY_SIDECAR, PROXY_ROLE_COUNT };
 
@@ -56,6 +58,7 @@ struct proxy_limits {
 	uint32_t body_idle_timeout_ms;  // no byte of a body in either direction
 	uint32_t tunnel_idle_ms;        // no byte through a tunnel
 	uint32_t linger_ms;             // after our FIN, for the peer's
+	uint32_t policy_count;          // services with a policy (edge)
 	uint32_t access_sample;         // one in so many good exchanges is logged
 	bool access_query;              // the log keeps what follows '?'
 	bool has_server_timing;         // responses tell how long this node took
@@ -86,6 +89,7 @@ struct proxy_config {
 	struct tcp *tcp; // all borrowed for the proxy's life
 	struct tls *tls;
 	struct route_table *routes;
+	struct rate_table *rates; // of all workers of the node (rate.h)
 	struct buf_pool *bufs;
 	struct wheel *wheel;
 	struct random_source *random;
@@ -108,6 +112,13 @@ void proxy_free(struct proxy *proxy);
 
 // proxy_set_time tells the time; call at the start of each loop.
 void proxy_set_time(struct proxy *proxy, uint64_t now_us, uint64_t wall_s);
+
+// proxy_policy_apply takes a POLICY record that passed record_check, or its REMOVE;
+// proxy_policy_mark and proxy_policy_sweep bracket a full set. Returns NULL, or why it was refused
+// (a literal).
+const char *proxy_policy_apply(struct proxy *proxy, const struct record *record);
+void proxy_policy_mark(struct proxy *proxy);
+void proxy_policy_sweep(struct proxy *proxy);
 
 // proxy_route_changed: routes or certificates changed; exchanges that wait for a lookup look again.
 void proxy_route_changed(struct proxy *proxy);

@@ -43,7 +43,9 @@ struct proxy {
 	struct tcp *tcp;
 	struct tls *tls;
 	struct route_table *routes;
-	struct cache *cache; // NULL but on an edge
+	struct policy_table *policies; // NULL but on an edge
+	struct rate_table *rates;      // borrowed
+	struct cache *cache;           // NULL but on an edge
 	struct buf_pool *bufs;
 	struct wheel *wheel;
 	struct random_source *random;

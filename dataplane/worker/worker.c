@@ -178,6 +178,7 @@ static const char *make_proxy(struct worker *worker)
 		.tcp = worker->tcp,
 		.tls = worker->tls,
 		.routes = worker->routes,
+		.rates = worker->rates,
 		.bufs = &worker->bufs,
 		.wheel = &worker->wheel,
 		.random = &worker->random,
@@ -223,6 +224,7 @@ const char *worker_init(struct worker *worker, const struct worker_params *param
 	worker->port_count = params->conf->dataplane.ports_count;
 	worker->handoff = params->handoff;
 	worker->access = params->access;
+	worker->rates = params->rates;
 	const char *why = make_base(worker, params);
 	if (!why)
 		why = make_net(worker);

@@ -43,6 +43,7 @@ struct worker_params {
 	struct siphash_key cache_secret; // the same for all workers of a node
 	struct handoff *handoff;         // borrowed; NULL when count is 1
 	struct ring_writer *access;      // borrowed; NULL: no access log
+	struct rate_table *rates;        // borrowed; one for all workers of a node
 	uint64_t now_us;
 	uint64_t wall_s;
 };
@@ -71,6 +72,7 @@ struct worker {
 	struct handoff *handoff;
 	struct channel channel;
 	struct ring_writer *access; // borrowed: entries of the access log, or NULL
+	struct rate_table *rates;   // borrowed
 	struct capture_tap *tap;    // borrowed: of a capture under way, or NULL
 	bool is_draining;
 };

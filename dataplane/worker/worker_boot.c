@@ -4,6 +4,7 @@
 #include "worker_boot.h"
 
 #include "check.h"
+#include "rate.h"
 #include "worker_access.h"
 #include "worker_attach.h"
 #include "worker_capture.h"
@@ -51,6 +52,7 @@ struct node {
 	struct port_exception *exceptions[PORTS_MAX];
 	struct handoff *handoff;
 	struct access_log access_log;
+	struct rate_table *rates;
 	struct worker_thread threads[WORKERS_MAX];
 	uint32_t thread_count; // prepared
 	struct attach attach;
@@ -241,6 +243,7 @@ static bool init_worker(struct node *node, uint32_t index)
 		.buffer_iova = node->buffers[index]->iova,
 		.cache_secret = node->cache_secret,
 		.handoff = node->handoff,
+		.rates = node->rates,
 		.access = access_log_ring(&node->access_log, index),
 		.now_us = clock_us(CLOCK_MONOTONIC),
 		.wall_s = clock_us(CLOCK_REALTIME) / 1000000,
@@ -256,6 +259,11 @@ static bool start_workers(struct node *node)
 	if (getrandom(&node->cache_secret, sizeof(node->cache_secret), 0) !=
 	    sizeof(node->cache_secret))
 		return fail(node, "no random numbers");
+	node->rates = calloc(1, sizeof(*node->rates));
+	if (!node->rates)
+		return fail(node, "memory is short");
+	if (getrandom(&node->rates->key, sizeof(node->rates->key), 0) != sizeof(node->rates->key))
+		return fail(node, "no random numbers");
 	for (uint32_t i = 0; i < node->worker_count; i++)
 		if (!init_worker(node, i))
 			return false;
@@ -270,6 +278,7 @@ static void stop_workers(struct node *node)
 	close_ports(node);
 	for (uint32_t i = 0; i < node->worker_count; i++)
 		worker_fini(node->workers[i]);
+	free(node->rates);
 }
 
 static void wake_workers(void *user)

@@ -203,6 +203,7 @@ static const char *apply_row(struct worker *worker, const struct record *record,
 	case RECORD_IDENTITY: return tls_apply(worker->tls, record, worker->now_us);
 	case RECORD_TRUST: return tls_apply(worker->tls, record, worker->now_us);
 	case RECORD_TICKET_KEY: return tls_apply(worker->tls, record, worker->now_us);
+	case RECORD_POLICY: return proxy_policy_apply(worker->proxy, record);
 	case RECORD_PURGE: return apply_purge(worker, record);
 	case RECORD_REMOVE:
 		return apply_row(worker, record,
@@ -251,6 +252,7 @@ static void take_begin(struct channel *channel, const struct record_begin *begin
 	if (is_full) {
 		route_mark(channel->worker->routes);
 		tls_mark(channel->worker->tls);
+		proxy_policy_mark(channel->worker->proxy);
 	}
 	channel->generation = begin->generation;
 	channel->row_count = 0;
@@ -268,6 +270,7 @@ static void take_commit(struct channel *channel, const struct record_commit *com
 	if (channel->state == CHANNEL_FILLING) {
 		route_sweep(channel->worker->routes);
 		tls_sweep(channel->worker->tls);
+		proxy_policy_sweep(channel->worker->proxy);
 		counter_inc(counters_of(channel), COUNTER_channel_sweeps);
 	}
 	struct event_applied event = {

@@ -9,6 +9,7 @@
 enum option_type {
 	OPTION_TEXT,
 	OPTION_LIST, // repeated, or separated by commas
+	OPTION_EACH, // repeated, each taken whole
 	OPTION_TIME_US,
 	OPTION_TIME_S,
 	OPTION_FLAG,
@@ -61,6 +62,19 @@ static const struct command_row commands[] = {
 	 {{NULL, "name", OPTION_TEXT, true, "NAME"},
 	  {NULL, "address", OPTION_TEXT, true, "ADDR:PORT"},
 	  {"--off", "unhealthy", OPTION_NOT, false, "        it is healthy again"}}},
+	{"policy set",
+	 "policy-set",
+	 "what edges do for a service; replaces what was set before",
+	 {{NULL, "name", OPTION_TEXT, true, "SERVICE"},
+	  {"--rule", "rules", OPTION_EACH, true, "KEY=VALUE  may be repeated, see README"}}},
+	{"policy show",
+	 "policy-show",
+	 "the rules of a service",
+	 {{NULL, "name", OPTION_TEXT, true, "SERVICE"}}},
+	{"policy remove",
+	 "policy-remove",
+	 "forget the rules of a service",
+	 {{NULL, "name", OPTION_TEXT, true, "SERVICE"}}},
 	{"location set",
 	 "location-set",
 	 "make or change a location",
@@ -190,6 +204,16 @@ static json_int_t read_time(const char *text)
 	return -1;
 }
 
+static void append_one(json_t *request, const char *field, const char *value)
+{
+	json_t *list = json_object_get(request, field);
+	if (!list) {
+		list = json_array();
+		json_object_set_new(request, field, list);
+	}
+	json_array_append_new(list, json_string(value));
+}
+
 static void append_list(json_t *request, const char *field, const char *value)
 {
 	json_t *list = json_object_get(request, field);
@@ -211,6 +235,7 @@ static bool set_option(json_t *request, const struct option_row *option, const c
 	switch (option->type) {
 	case OPTION_TEXT: json_object_set_new(request, option->field, json_string(value)); break;
 	case OPTION_LIST: append_list(request, option->field, value); break;
+	case OPTION_EACH: append_one(request, option->field, value); break;
 	case OPTION_FLAG: json_object_set_new(request, option->field, json_true()); break;
 	case OPTION_NOT: json_object_set_new(request, option->field, json_false()); break;
 	case OPTION_TIME_US:

@@ -165,15 +165,19 @@ static void answers_of_our_own_are_not_stored(void)
 	struct world world;
 	start(&world, PROXY_SIDECAR, "192.0.2.7");
 	world.exchange.reply_body = SLICE("why");
-	CU_ASSERT_EQUAL_FATAL(forward_reply(&world.exchange, 405, (struct slice){0}, &world.out),
-			      0);
+	CU_ASSERT_EQUAL_FATAL(
+		forward_reply(&world.exchange, &(struct forward_reply){.status = 405}, &world.out),
+		0);
 	CU_ASSERT_EQUAL(world.out.status, 405);
 	CU_ASSERT_EQUAL(world.out.content_length, 3);
 	CU_ASSERT(is_field(&world, "cache-control", "no-store"));
 	CU_ASSERT(is_field(&world, "allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
 	CU_ASSERT(is_field(&world, "location", NULL));
 	CU_ASSERT_EQUAL_FATAL(
-		forward_reply(&world.exchange, 308, SLICE("https://shop.test/a"), &world.out), 0);
+		forward_reply(&world.exchange,
+			      &(struct forward_reply){308, false, SLICE("https://shop.test/a")},
+			      &world.out),
+		0);
 	CU_ASSERT(is_field(&world, "location", "https://shop.test/a"));
 	CU_ASSERT(is_field(&world, "allow", NULL));
 }
@@ -200,12 +204,14 @@ static void server_timing_is_told_where_it_is_asked_for(void)
 	start(&world, PROXY_EDGE, "192.0.2.7");
 	give(&world, "server-timing", "db;dur=3");
 	proxy.now_us = 12345;
-	CU_ASSERT_EQUAL_FATAL(forward_reply(&world.exchange, 404, (struct slice){0}, &world.out),
-			      0);
+	CU_ASSERT_EQUAL_FATAL(
+		forward_reply(&world.exchange, &(struct forward_reply){.status = 404}, &world.out),
+		0);
 	CU_ASSERT(is_field(&world, "server-timing", NULL));
 	proxy.limits.has_server_timing = true;
-	CU_ASSERT_EQUAL_FATAL(forward_reply(&world.exchange, 404, (struct slice){0}, &world.out),
-			      0);
+	CU_ASSERT_EQUAL_FATAL(
+		forward_reply(&world.exchange, &(struct forward_reply){.status = 404}, &world.out),
+		0);
 	CU_ASSERT(is_field(&world, "server-timing", "n1;dur=12.345"));
 }
 
