@@ -260,7 +260,7 @@ void tcp_output_probe(struct tcp_conn *conn)
 		pick.bytes = MIN(seq_distance(pick.seq, right), seq_distance(pick.seq, conn->tail));
 	pick.bytes = MIN(pick.bytes, tcp_conn_mss(conn) - 40);
 	pick.is_fin = pick.bytes == 0 && conn->is_fin_queued;
-	room.segment_bytes = MAX(pick.bytes, 1u);
+	room.segment_bytes = pick.segment_bytes = MAX(pick.bytes, 1u);
 	tcp_count(conn->tcp, COUNTER_tcp_window_probes);
 	if (!send_pick(conn, &room, &pick))
 		tcp_count(conn->tcp, COUNTER_tcp_no_mbuf);
