@@ -41,6 +41,7 @@ struct flow_end {
 	struct pool_id conn;
 	uint64_t sent, read;
 	uint64_t read_at_us, write_at_us; // naps end
+	uint64_t closed_us;
 	enum counter reason;
 	bool is_live, is_shut, is_at_end, is_closed, is_broken;
 };
@@ -68,6 +69,7 @@ struct workload {
 	struct sim_link *link;
 	struct sim_link_config path, calm; // now; without outages
 	struct sim_host hosts[WORKLOAD_HOSTS];
+	uint64_t time_wait_us[WORKLOAD_HOSTS];
 	struct workload_door doors[WORKLOAD_HOSTS];
 	struct sim_memory *memories[WORKLOAD_HOSTS]; // borrowed
 	uint32_t host_count, flow_count;

@@ -122,6 +122,7 @@ static void open_host(struct workload *workload, uint32_t host, bool is_twin)
 		config.limits.port_first = config.limits.port_last = WORKLOAD_TWIN;
 		config.limits.time_wait_ms = 2000;
 	}
+	workload->time_wait_us[host] = config.limits.time_wait_ms * 1000ull;
 	sim_host_open(&workload->hosts[host], &config);
 	uint16_t backlog = chance(workload, 4) ? 1 : 0;
 	workload_listen(workload, host, backlog, draw_congestion(workload));

@@ -199,6 +199,7 @@ static void on_closed(void *user, struct pool_id conn, enum counter reason)
 	if (tcp_tuple_of(end->host->tcp, conn, &tuple))
 		fail(end, "handle lives after closed");
 	end->is_closed = true;
+	end->closed_us = end->flow->workload->now_us;
 	end->is_live = false;
 	end->reason = reason;
 	if (reason == COUNTER_tcp_closed) // a napping reader had taken every byte, not yet the end
@@ -393,19 +394,22 @@ static bool is_whole(struct flow_end *end)
 	       end->sent == end->to_send && end->read == peer_of(end)->to_send;
 }
 
-// is_late is true when both have all bytes but the last ACK of one was lost until the other, whose
-// TIME-WAIT is short, had forgotten it.
+// is_late is true when both have all bytes but the last ACK of one was lost until the other's
+// TIME-WAIT, which began when it closed, was over.
 static bool is_late(struct flow_end *end)
 {
+	struct workload *workload = end->flow->workload;
 	struct flow_end *peer = peer_of(end);
+	uint64_t time_wait_us = workload->time_wait_us[peer->host - workload->hosts];
 	return end->reason == COUNTER_tcp_reset_by_peer && end->is_at_end &&
-	       end->read == peer->to_send && peer->read == end->to_send;
+	       end->read == peer->to_send && peer->read == end->to_send && peer->is_closed &&
+	       end->closed_us >= peer->closed_us + time_wait_us;
 }
 
 static const char *judge(struct flow_end *end)
 {
 	switch (end->flow->kind) {
-	case FLOW_WHOLE: return is_whole(end) ? NULL : "did not end whole";
+	case FLOW_WHOLE:
 	case FLOW_TWIN: return is_whole(end) || is_late(end) ? NULL : "did not end whole";
 	case FLOW_REFUSED:
 		if (side_of(end) == 1)
