@@ -235,6 +235,39 @@ static int answer_journal(const struct telemetry *telemetry, const char *, const
 	return is_done ? 0 : -ETIMEDOUT;
 }
 
+// What is to be announced, and what became of it.
+struct announcement {
+	const struct addr *addr; // NULL: all of ours
+	bool is_ours;
+};
+
+static bool announce(struct worker *worker, void *user)
+{
+	struct announcement *announcement = user;
+	announcement->is_ours = net_announce(worker->net, announcement->addr);
+	return true;
+}
+
+// answer_announce tells the link that our addresses are here: for who takes one over (RFC 5227 3,
+// RFC 4861 7.2.6). Worker 0 does it, as at a start. Who walks all commands asks without parameters
+// and changes nothing.
+static int answer_announce(const struct telemetry *telemetry, const char *, const char *params,
+			   struct rte_tel_data *data)
+{
+	struct addr addr;
+	struct announcement announcement = {0};
+	bool is_one = params && strcmp(params, "all") != 0;
+	if (!params || (is_one && addr_parse(params, &addr) != 0))
+		return -EINVAL;
+	announcement.addr = is_one ? &addr : NULL;
+	struct worker_query query = {.run = announce, .user = &announcement};
+	if (!worker_thread_ask(&telemetry->threads[0], &query, TELEMETRY_TIMEOUT_US))
+		return -ETIMEDOUT;
+	rte_tel_data_start_dict(data);
+	rte_tel_data_add_dict_u64(data, "announced", announcement.is_ours);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	telemetry_answer *answer;
@@ -254,6 +287,8 @@ static const struct {
 	{"/millrace/tcp/flows", telemetry_flows,
 	 "TCP flows, 16 at once. Parameters: "
 	 "worker=N,from=SLOT,host=ADDR[/BITS],port=N,state=NAME"},
+	{"/millrace/announce", answer_announce,
+	 "Tells the link that our addresses are here. Parameter: one of them, or all"},
 	{"/millrace/journal", answer_journal, "Last events. Parameter: worker"},
 };
 

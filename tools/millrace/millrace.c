@@ -82,6 +82,23 @@ static int run_counters(const struct millrace_args *args, const char *run_dir)
 	return is_done ? 0 : 1;
 }
 
+// run_announce has the data plane send gratuitous ARP and unsolicited advertisements.
+static int run_announce(const struct millrace_args *args, const char *run_dir)
+{
+	char ask[128];
+	const char *address = json_string_value(json_object_get(args->request, "address"));
+	int fd = millrace_telemetry_open(run_dir);
+	snprintf(ask, sizeof(ask), "/millrace/announce,%.64s", address ? address : "all");
+	json_t *answer = fd < 0 ? NULL : millrace_telemetry_ask(fd, ask);
+	bool is_done = json_integer_value(json_object_get(answer, "announced")) > 0;
+	if (answer && !is_done)
+		fprintf(stderr, "millrace: %s is no address of this node\n", address);
+	json_decref(answer);
+	if (fd >= 0)
+		close(fd);
+	return is_done ? 0 : 1;
+}
+
 // One look at the data plane.
 struct look {
 	json_t *plane;
@@ -160,6 +177,8 @@ int main(int argc, char **argv)
 		status = 1;
 	else if (strcmp(args.name, "counters") == 0)
 		status = run_counters(&args, run_dir);
+	else if (strcmp(args.name, "announce") == 0)
+		status = run_announce(&args, run_dir);
 	else if (strcmp(args.name, "capture") == 0)
 		status = millrace_capture(&args, run_dir);
 	else if (strcmp(args.name, "flows") == 0)
