@@ -27,7 +27,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SUITES = ['build', 'checks', 'unit', 'sim', 'fuzz', 'e2e']
 JOBS = os.cpu_count() or 2
 RUNNING = set()       # process groups, to be ended when we are
-FUZZ_SECONDS = 180    # of all targets together, shared among them
+FUZZ_SECONDS = 120    # of all targets together, shared among them
 E2E_SECONDS = 600     # one script at most
 SANITIZE = ['-Db_sanitize=address,undefined', '-Db_lundef=false']
 TREES = {

@@ -223,7 +223,7 @@ start_origin() {
 	local host=workload port=${1:-8081} address=${LAB_ORIGIN%:*}
 	[ "$LAB_TOPOLOGY" = single ] && host=origin
 	background on $host python3 "$ROOT/tests/support/origin.py" "$port"
-	eventually 10 on $host curl -s -o /dev/null "http://127.0.0.1:$port/echo" || return 1
+	eventually 30 on $host curl -s -o /dev/null "http://127.0.0.1:$port/echo" || return 1
 	if [ "$LAB_TOPOLOGY" = journey ]; then
 		set_service api --host api.example --to "$address:$port" || return 1
 		FETCH_HOST=api.example
