@@ -82,10 +82,20 @@ static bool is_preflight(const struct exchange *exchange, const struct policy *p
 	       http_field_find(request, SLICE("access-control-request-method")).at;
 }
 
+// is_too_large looks at the length that was told and at what has come, maybe before the service was
+// known. What goes through a tunnel is no body.
+static bool is_too_large(const struct exchange *exchange, const struct policy *policy)
+{
+	uint64_t length = exchange->request.content_length;
+	if (exchange->request.protocol.bytes)
+		return false;
+	return (length != HTTP_LENGTH_NONE && length > policy->body_bytes) ||
+	       exchange->request_bytes > policy->body_bytes;
+}
+
 static enum counter judge(const struct exchange *exchange, const struct policy_entry *entry)
 {
 	const struct policy *policy = &entry->policy;
-	uint64_t length = exchange->request.content_length;
 	if (!is_allowed(policy, &exchange->down->tuple.remote))
 		return COUNTER_exchange_denied;
 	enum counter reason = judge_rate(exchange, policy);
@@ -99,7 +109,7 @@ static enum counter judge(const struct exchange *exchange, const struct policy_e
 		return COUNTER_exchange_preflight;
 	if (!is_method_allowed(policy, exchange->request.method_text))
 		return COUNTER_exchange_method_not_allowed;
-	if (length != HTTP_LENGTH_NONE && length > policy->body_bytes)
+	if (is_too_large(exchange, policy))
 		return COUNTER_exchange_body_too_large;
 	return COUNTER_COUNT;
 }
@@ -117,7 +127,7 @@ bool exchange_police(struct exchange *exchange)
 bool exchange_police_body(struct exchange *exchange)
 {
 	const struct policy_entry *entry = exchange_policy(exchange);
-	if (!entry || exchange->request_bytes <= entry->policy.body_bytes)
+	if (!entry || !is_too_large(exchange, &entry->policy))
 		return true;
 	if (exchange->is_response_begun)
 		exchange_break(exchange, COUNTER_exchange_body_too_large);
