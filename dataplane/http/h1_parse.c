@@ -137,8 +137,7 @@ static int finish(struct h1_head *head)
 	head->state = H1_HEAD_DONE;
 	if (!head->is_trailers)
 		return http_rules_apply(&head->message, &head->hop);
-	head->message.field_count = http_rules_trailers(head->fields, head->message.field_count);
-	return 0;
+	return http_rules_trailers(head->fields, &head->message.field_count);
 }
 
 static int read_start_line(struct h1_head *head, struct slice line)

@@ -194,6 +194,8 @@ static void on_response(struct h2_conn *c, struct h2_stream *stream, bool is_end
 static void on_trailers(struct h2_conn *c, struct h2_stream *stream)
 {
 	struct h2_head *head = &c->head;
+	if (!head->fault)
+		head->fault = http_rules_trailers(head->fields, &head->message.field_count);
 	if (head->fault) {
 		struct http_fault fault = http_fault_of(head->fault, !c->base.is_server);
 		nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, (int32_t)stream->id,
@@ -202,9 +204,9 @@ static void on_trailers(struct h2_conn *c, struct h2_stream *stream)
 		h2_note_reset(c);
 		return;
 	}
-	uint32_t count = http_rules_trailers(head->fields, head->message.field_count);
 	stream->is_recv_ended = true;
-	c->base.events->end(c->base.user, stream->id, stream->user, head->fields, count);
+	c->base.events->end(c->base.user, stream->id, stream->user, head->fields,
+			    head->message.field_count);
 }
 
 static void on_headers(struct h2_conn *c, const nghttp2_frame *frame)

@@ -205,13 +205,30 @@ int http_rules_apply(struct http_message *m, struct http_hop *hop)
 	return 0;
 }
 
-uint32_t http_rules_trailers(struct http_field *fields, uint32_t count)
+// What would have decided where the message ends or whom it is for, had it come in time.
+static int trailer_fault(enum http_field_kind kind)
+{
+	switch (kind) {
+	case HTTP_FIELD_HOST: return COUNTER_http_host_repeated;
+	case HTTP_FIELD_LENGTH: return COUNTER_http_length_and_coding;
+	case HTTP_FIELD_CODING: return COUNTER_http_coding_bad;
+	default: return 0;
+	}
+}
+
+int http_rules_trailers(struct http_field *fields, uint32_t *count)
 {
 	uint32_t kept = 0;
-	for (uint32_t i = 0; i < count; i++)
-		if (http_field_kind_of(fields[i].name) == HTTP_FIELD_PLAIN)
+	for (uint32_t i = 0; i < *count; i++) {
+		enum http_field_kind kind = http_field_kind_of(fields[i].name);
+		int fault = trailer_fault(kind);
+		if (fault)
+			return fault;
+		if (kind == HTTP_FIELD_PLAIN)
 			fields[kept++] = fields[i];
-	return kept;
+	}
+	*count = kept;
+	return 0;
 }
 
 // Counters whose status is not 400.

@@ -25,9 +25,10 @@ struct http_hop {
 // broken.
 int http_rules_apply(struct http_message *message, struct http_hop *hop);
 
-// http_rules_trailers takes out of count trailer fields those that only a head may hold; returns
-// how many are left.
-uint32_t http_rules_trailers(struct http_field *fields, uint32_t count);
+// http_rules_trailers takes out of *count trailer fields those that only a head may hold (RFC 9110
+// 6.5.1). Returns 0, or the counter (REASON) of one that frames or routes a message: a recipient
+// that merged it into the head would see another message than we do.
+int http_rules_trailers(struct http_field *fields, uint32_t *count);
 
 // http_fault_of is a counter with the status that a server answers to it: 502 when the message was
 // a response.

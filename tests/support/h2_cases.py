@@ -386,6 +386,8 @@ MESSAGES = [
     ('8.1', 'trailers without END_STREAM', lambda p: trailers(p, ('x', '1'), flags=END_HEADERS),
     MALFORMED),
     ('8.1', 'pseudo fields in trailers', lambda p: trailers(p, (':method', 'GET')), REFUSED),
+    ('8.1', 'a length in trailers', lambda p: trailers(p, ('content-length', '1')), REFUSED),
+    ('8.1', 'a host in trailers', lambda p: trailers(p, ('host', 'evil.example')), REFUSED),
     ('8.2.1', 'a field name in upper case', lambda p: [get(p, ('X-Test', '1'))], REFUSED),
     ('8.2.1', 'a field name with a colon', lambda p: [get(p, ('x:y', '1'))], REFUSED),
     ('8.2.1', 'a field value with a line feed', lambda p: [get(p, ('x', 'a\nb'))], REFUSED),

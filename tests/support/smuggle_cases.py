@@ -123,7 +123,11 @@ TRAILERS = [(name, head(CHUNKED) + b'5\r\nABCDE\r\n0\r\n' + lines + b'\r\n\r\n' 
     ('trailer', b'X: y\nZ: z', 'http_bare_line_feed'), ('trailer', b'X: a\0b',
     'http_field_value_bad'),
     ('trailer', b'X y', 'http_field_name_bad'), ('trailer', b'X: y\rZ: z',
-    'http_bare_carriage_return'))]
+    'http_bare_carriage_return'),
+    ('trailer', b'Content-Length: 5', 'http_length_and_coding'),
+    ('trailer', b'X: y\r\ncontent-length: 0', 'http_length_and_coding'),
+    ('trailer', b'Transfer-Encoding: chunked', 'http_coding_bad'),
+    ('trailer', b'Host: evil.example', 'http_host_repeated'))]
 
 CODING_10 = [head(CHUNKED, start=b'POST /plain HTTP/1.0') + b'0\r\n\r\n' + SECOND,
              head(CHUNKED, b'Connection: keep-alive',

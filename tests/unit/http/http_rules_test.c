@@ -155,6 +155,9 @@ static const struct shape bad_requests[] = {
 	CHUNK("0\r\nA b: c\r\n", COUNTER_http_field_name_bad),
 	CHUNK("0\r\n b\r\n", COUNTER_http_field_folded),
 	CHUNK("0\r\n\n", COUNTER_http_bare_line_feed),
+	CHUNK("0\r\nContent-Length: 1\r\n\r\n", COUNTER_http_length_and_coding),
+	CHUNK("0\r\ntransfer-encoding: chunked\r\n\r\n", COUNTER_http_coding_bad),
+	CHUNK("0\r\nHost: a.example\r\n\r\n", COUNTER_http_host_repeated),
 };
 
 static const struct shape bad_responses[] = {
@@ -280,7 +283,7 @@ static const struct good good_requests[] = {
 	 "3\r\n\r\nABC",
 	 "a /", "", "ABC", ""},
 	{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ChunKed\r\n\r\n"
-	 "2;a=b;c=\"d\"\r\nAB\r\n00a\r\nCDEFGHIJKL\r\n0;x\r\nT-1: a\r\nContent-Length: 7\r\nT-2: "
+	 "2;a=b;c=\"d\"\r\nAB\r\n00a\r\nCDEFGHIJKL\r\n0;x\r\nT-1: a\r\nKeep-Alive: 7\r\nT-2: "
 	 "b\r\n\r\n",
 	 "a /", "", "ABCDEFGHIJKL", "t-1=a;t-2=b;"},
 };
