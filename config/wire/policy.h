@@ -11,11 +11,14 @@
 //   deny=198.51.100.7         clients of such a prefix are answered 403
 //   maintenance=back at noon  everything is answered 503, with this text
 //   redirect=/old https://new.example/  this path: 308; "/old/*" with what follows appended
-//   request-set=Name: value   a field of the request is replaced, or with request-remove=Name
-//   removed response-set=Name: value  the same of responses, response-remove=Name hsts=31536000
-//   Strict-Transport-Security (RFC 6797) for so many seconds cors=https://app.example  or "*":
-//   preflights are answered here, responses allowed (Fetch 3.2) error-page=503 text       the body
-//   of our own answers with this status; HTML when it begins with <
+//   request-set=Name: value   a field of the request is replaced
+//   request-remove=Name       or removed
+//   response-set=Name: value  the same of responses
+//   response-remove=Name
+//   hsts=31536000             Strict-Transport-Security (RFC 6797) for so many seconds
+//   cors=https://app.example  or "*": preflights are answered here, responses allowed (Fetch 3.2)
+//   error-page=503 text       the body of our own answers with this status; HTML when it begins
+//                             with <
 #pragma once
 
 #include "addr.h"

@@ -49,6 +49,14 @@ is "also when its length is not told" "$(status_of /echo --http1.1 -T - <"$TMP/l
 matches "and over h2" "$(on client nghttp -v --no-verify-peer -H ":authority: $FETCH_HOST" -d "$TMP/large" \
 	"https://$LAB_VIP/echo" 2>&1)" ':status: 413'
 counts "and counted" edge exchange_body_too_large 0
+# The first request for a host waits until control has told who serves it; its body has begun then.
+works "a service that the edge has not heard of" set_service late --host late.example --to "${LAB_ORIGIN%:*}:8081"
+works "and its policy" millrace edge policy set late --rule max-body=1KiB
+lookups=$(counter edge channel_lookups)
+is "what came before the service was known counts" "$(
+	(head -c 2000 /dev/zero; sleep 4) |
+		FETCH_SECONDS=3 status_of /echo --http1.1 -T . -H 'Expect:' -H 'Host: late.example')" 413
+counts "while control was asked" edge channel_lookups "$lookups"
 
 works "paths move" rules 'redirect=/old https://new.example/here' 'redirect=/docs/* /manual/'
 matches "one" "$(head_of /old)" '^location: https://new.example/here$'

@@ -12,6 +12,10 @@ works "it answers" eventually 10 test_status 426 /echo
 client() {
 	on client /usr/bin/python3 "$ROOT/tests/support/websocket_client.py" "$LAB_VIP" chat.example "$LAB_CA" "$@"
 }
+head -c 2000 /dev/zero >"$TMP/large"
+works "a policy that bounds bodies" millrace edge policy set chat --rule max-body=1KiB
+works "is in force" eventually 10 test_status 413 /echo --data-binary "@$TMP/large"
+# Messages are no body: the largest has a megabyte.
 tap client
 for node in $(nodes); do
 	at_least "tunnels that $node counted" "$(counter "$node" exchange_tunnels)" 10
