@@ -33,7 +33,7 @@ int buf_pool_init(struct buf_pool *pool, void *memory, uint64_t base_iova, uint3
 		buf->bytes = i < large_count ? BUF_BYTES : BUF_SMALL_BYTES;
 		buf->pool = pool;
 		buf->iova = base_iova + (uint64_t)(at - (uint8_t *)memory);
-		buf->next_free = *list;
+		buf->next = *list;
 		*list = buf;
 		at += buf->bytes;
 	}
@@ -51,7 +51,7 @@ static struct buf *pop(struct buf **list, uint32_t *free_count)
 	struct buf *buf = *list;
 	if (!buf)
 		return NULL;
-	*list = buf->next_free;
+	*list = buf->next;
 	--*free_count;
 	CHECK(buf->references == 0);
 	buf->references = 1;
@@ -75,7 +75,7 @@ void buf_unref(struct buf *buf)
 	struct buf_pool *pool = buf->pool;
 	bool is_large = buf->bytes == BUF_BYTES;
 	struct buf **list = is_large ? &pool->free_large : &pool->free_small;
-	buf->next_free = *list;
+	buf->next = *list;
 	*list = buf;
 	if (is_large)
 		pool->large_free++;

@@ -18,8 +18,8 @@ struct buf {
 	uint32_t bytes;        // BUF_BYTES or BUF_SMALL_BYTES
 	uint32_t references;   // 0 only while in the pool
 	struct buf_pool *pool; // where it returns to
-	struct buf *next_free;
-	uint64_t iova; // I/O address of data: pool's base_iova + offset
+	struct buf *next;      // free, or in a fifo: the one behind it
+	uint64_t iova;         // I/O address of data: pool's base_iova + offset
 	uint64_t
 		packet[3]; // for the layer that attaches data to packets (rte_mbuf_ext_shared_info)
 };

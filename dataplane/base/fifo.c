@@ -6,45 +6,36 @@
 
 void fifo_init(struct fifo *fifo, struct buf_pool *pool, uint32_t max_bytes)
 {
-	CHECK(max_bytes <= FIFO_PARTS * BUF_BYTES / 2);
 	*fifo = (struct fifo){.pool = pool, .max_bytes = max_bytes};
 }
 
-static struct fifo_part *part_at(struct fifo *fifo, uint32_t n)
+// make_room sees to it that the last buffer can take a byte; false when the pool is empty.
+static bool make_room(struct fifo *fifo, size_t wanted)
 {
-	return &fifo->parts[(fifo->first + n) % FIFO_PARTS];
-}
-
-// tail_with_room returns the part that can take the next byte, adding one when needed.
-static struct fifo_part *tail_with_room(struct fifo *fifo, size_t wanted)
-{
-	if (fifo->count > 0) {
-		struct fifo_part *last = part_at(fifo, fifo->count - 1);
-		if (last->end < last->buf->bytes)
-			return last;
-	}
-	if (fifo->count == FIFO_PARTS)
-		return NULL;
-	struct buf *buf = buf_new(fifo->pool, wanted < BUF_BYTES ? wanted : BUF_BYTES);
+	if (fifo->last && fifo->end < fifo->last->bytes)
+		return true;
+	struct buf *buf = buf_new(fifo->pool, MIN(wanted, (size_t)BUF_BYTES));
 	if (!buf)
-		return NULL;
-	struct fifo_part *part = part_at(fifo, fifo->count++);
-	*part = (struct fifo_part){.buf = buf};
-	return part;
+		return false;
+	buf->next = NULL;
+	if (fifo->last)
+		fifo->last->next = buf;
+	else
+		fifo->first = buf;
+	fifo->last = buf;
+	fifo->end = 0;
+	return true;
 }
 
 size_t fifo_write(struct fifo *fifo, struct slice bytes)
 {
 	size_t left = MIN(bytes.bytes, (size_t)fifo_room(fifo));
 	size_t written = 0;
-	while (left > 0) {
-		// A queue that grows past one small buffer is a body: give it large ones.
-		struct fifo_part *part = tail_with_room(fifo, fifo->count ? BUF_BYTES : left);
-		if (!part)
-			break;
-		size_t run = MIN(left, (size_t)(part->buf->bytes - part->end));
-		memcpy(part->buf->data + part->end, bytes.at + written, run);
-		part->end += (uint32_t)run;
+	// A queue that grows past one small buffer is a body: give it large ones.
+	while (left > 0 && make_room(fifo, fifo->last ? BUF_BYTES : left)) {
+		size_t run = MIN(left, (size_t)(fifo->last->bytes - fifo->end));
+		memcpy(fifo->last->data + fifo->end, bytes.at + written, run);
+		fifo->end += (uint32_t)run;
 		fifo->queued_bytes += (uint32_t)run;
 		written += run;
 		left -= run;
@@ -52,28 +43,40 @@ size_t fifo_write(struct fifo *fifo, struct slice bytes)
 	return written;
 }
 
+// first_bytes is how many bytes the first buffer still holds.
+static size_t first_bytes(const struct fifo *fifo)
+{
+	return (fifo->first == fifo->last ? fifo->end : fifo->first->bytes) - fifo->start;
+}
+
 struct slice fifo_peek(const struct fifo *fifo, size_t max)
 {
-	if (fifo->count == 0)
+	if (!fifo->first)
 		return (struct slice){0};
-	const struct fifo_part *part = &fifo->parts[fifo->first];
-	return slice_of(part->buf->data + part->start, MIN((size_t)(part->end - part->start), max));
+	return slice_of(fifo->first->data + fifo->start, MIN(first_bytes(fifo), max));
+}
+
+static void drop_first(struct fifo *fifo)
+{
+	struct buf *buf = fifo->first;
+	fifo->first = buf == fifo->last ? NULL : buf->next;
+	if (!fifo->first)
+		fifo->last = NULL;
+	fifo->start = 0;
+	buf_unref(buf);
 }
 
 void fifo_drop(struct fifo *fifo, size_t bytes)
 {
 	CHECK(bytes <= fifo->queued_bytes);
 	fifo->queued_bytes -= (uint32_t)bytes;
-	while (fifo->count > 0) {
-		struct fifo_part *part = &fifo->parts[fifo->first];
-		size_t run = MIN(bytes, (size_t)(part->end - part->start));
-		part->start += (uint32_t)run;
+	while (fifo->first) {
+		size_t run = MIN(bytes, first_bytes(fifo));
+		fifo->start += (uint32_t)run;
 		bytes -= run;
-		if (part->start < part->end)
+		if (first_bytes(fifo) > 0)
 			break;
-		buf_unref(part->buf);
-		fifo->first = (fifo->first + 1) % FIFO_PARTS;
-		fifo->count--;
+		drop_first(fifo);
 	}
 }
 

@@ -6,24 +6,17 @@
 #include "buf.h"
 #include "slice.h"
 
-#define FIFO_PARTS 16u // buffers at most; so at most 16 * BUF_BYTES queued
-
-struct fifo_part {
-	struct buf *buf; // one reference, owned
-	uint32_t start;  // first byte not yet read
-	uint32_t end;    // after the last byte written
-};
-
+// All buffers are full but the last, so that a queue holds little more than its bytes.
 struct fifo {
 	struct buf_pool *pool;
-	struct fifo_part parts[FIFO_PARTS]; // ring: first .. first + count
-	uint32_t first;
-	uint32_t count;
+	struct buf *first, *last; // by next, one reference each, owned; NULL: empty
+	uint32_t start;           // first byte not yet read, in first
+	uint32_t end;             // after the last byte written, in last
 	uint32_t queued_bytes;
 	uint32_t max_bytes; // bound; fifo_room is max_bytes - queued_bytes
 };
 
-// fifo_init makes an empty queue bounded to max_bytes (<= FIFO_PARTS * BUF_BYTES / 2).
+// fifo_init makes an empty queue bounded to max_bytes.
 void fifo_init(struct fifo *fifo, struct buf_pool *pool, uint32_t max_bytes);
 
 // fifo_room is how many more bytes the bound allows.
@@ -32,8 +25,7 @@ static inline uint32_t fifo_room(const struct fifo *fifo)
 	return fifo->max_bytes > fifo->queued_bytes ? fifo->max_bytes - fifo->queued_bytes : 0;
 }
 
-// fifo_write copies as many of the bytes in as the bound, the parts and the pool allow; returns
-// that number.
+// fifo_write copies as many of the bytes in as the bound and the pool allow; returns that number.
 size_t fifo_write(struct fifo *fifo, struct slice bytes);
 
 // fifo_peek borrows the first run of queued bytes, at most max; empty when nothing is queued.

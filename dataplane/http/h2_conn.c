@@ -149,6 +149,7 @@ static void h2_consume(struct http_conn *conn, uint32_t id, size_t bytes)
 	bytes = MIN(bytes, (size_t)stream->unconsumed_bytes);
 	stream->unconsumed_bytes -= (uint32_t)bytes;
 	nghttp2_session_consume(c->session, (int32_t)id, bytes);
+	h2_window_consumed(c, stream, bytes);
 }
 
 // RFC 9113 8.1: a server that has answered needs no more of the request, and says so without blame.
@@ -167,7 +168,7 @@ static void h2_reset(struct http_conn *conn, uint32_t id)
 		return;
 	uint32_t error = reset_error(c, stream);
 	if (!stream->is_recv_ended)
-		h2_note_unwanted(c);
+		h2_note_unwanted(c, stream->window_bytes);
 	h2_stream_free(c, stream);
 	nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, (int32_t)id, error);
 }
@@ -228,6 +229,7 @@ static void h2_free(struct http_conn *conn)
 {
 	struct h2_conn *c = h2_of(conn);
 	CHECK(!c->is_inside);
+	h2_window_fini(c);
 	nghttp2_session_del(c->session);
 	free(c->streams);
 	free(c->head_memory);

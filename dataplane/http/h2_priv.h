@@ -18,6 +18,11 @@ struct h2_stream {
 	uint32_t next_free;
 	void *user;
 	uint32_t unconsumed_bytes; // given by body, not yet consumed
+	uint32_t window_bytes;     // that the peer may send unconsumed
+	uint32_t turn;             // the last one in which bytes were consumed
+	uint64_t turn_bytes;       // so many
+	uint32_t pause_bytes; // to be consumed between turns: more after each that told nothing
+	uint32_t rest_bytes;  // of that
 	uint64_t received_bytes;
 	uint64_t content_length; // of the message received
 	bool is_head_request;
@@ -56,6 +61,13 @@ struct h2_past {
 	int64_t widest_window;
 };
 
+// A round trip of the connection, see h2_window.c.
+struct h2_turn {
+	uint32_t number;
+	bool is_open;  // our PING is not answered yet
+	bool is_again; // it follows another one at once
+};
+
 // Where in the frames the received bytes are; see h2_scan.c.
 struct h2_scan {
 	size_t skip_bytes; // of the preface, or of the frame's payload
@@ -86,6 +98,9 @@ struct h2_conn {
 	uint64_t junk_bytes;  // of bodies that may still come after our own resets
 	struct h2_scan scan;
 	struct h2_past past;
+	// windows
+	struct h2_turn turn;
+	uint32_t grown_bytes; // of all streams' windows together
 	// the connection
 	bool is_inside;  // nghttp2 is working: no receive, no produce
 	bool is_settled; // the peer's first SETTINGS came
@@ -116,8 +131,8 @@ void h2_stream_fail(struct h2_conn *c, struct h2_stream *stream, struct http_fau
 // h2_refuse answers a request that has no owner by its fault, and counts it.
 void h2_refuse(struct h2_conn *c, int32_t id, int counter);
 
-// h2_note_unwanted: a stream ends by us before its body's end; what is on its way may come.
-void h2_note_unwanted(struct h2_conn *c);
+// h2_note_unwanted: a stream ends by us before its body's end; a window of it may be on its way.
+void h2_note_unwanted(struct h2_conn *c, uint32_t window_bytes);
 
 // h2_end begins the end of the connection: GOAWAY with error, every stream reset, closed told.
 void h2_end(struct h2_conn *c, int counter, uint32_t error);
@@ -132,6 +147,15 @@ void h2_past_ended(struct h2_conn *c, uint32_t id);
 // h2_past_check ends the connection when a frame that begins is one that its stream's end forbids;
 // nghttp2 does not know the stream any more.
 void h2_past_check(struct h2_conn *c, const nghttp2_frame_hd *hd);
+
+// h2_window_consumed (h2_window.c) notes what a stream's owner took; h2_window_turned is the answer
+// to h2_window_ping: windows of those that keep up grow. h2_window_release gives back what a stream
+// that ends has grown by, h2_window_fini what a connection has.
+extern const uint8_t h2_window_ping[8];
+void h2_window_consumed(struct h2_conn *c, struct h2_stream *stream, size_t bytes);
+void h2_window_turned(struct h2_conn *c);
+void h2_window_release(struct h2_conn *c, struct h2_stream *stream);
+void h2_window_fini(struct h2_conn *c);
 
 // h2_scan (h2_scan.c) looks at the frame heads in bytes before nghttp2 does, counts those without
 // use, and returns how many bytes to give to nghttp2 before it is asked again.

@@ -245,8 +245,12 @@ static void on_goaway(struct h2_conn *c, const nghttp2_goaway *goaway)
 	h2_end_streams(c, http_fault_of(COUNTER_http_h2_goaway_by_peer, false));
 }
 
-static void on_ping_ack(struct h2_conn *c)
+static void on_ping_ack(struct h2_conn *c, const uint8_t words[8])
 {
+	if (memcmp(words, h2_window_ping, 8) == 0) {
+		h2_window_turned(c);
+		return;
+	}
 	if (!c->is_shutdown || c->is_notice_acked)
 		return;
 	c->is_notice_acked = true;
@@ -286,7 +290,7 @@ static int on_frame_recv(nghttp2_session *, const nghttp2_frame *frame, void *us
 	case NGHTTP2_GOAWAY: on_goaway(c, &frame->goaway); break;
 	case NGHTTP2_PING:
 		if (frame->hd.flags & NGHTTP2_FLAG_ACK)
-			on_ping_ack(c);
+			on_ping_ack(c, frame->ping.opaque_data);
 		break;
 	case NGHTTP2_SETTINGS:
 		c->is_settled = true;

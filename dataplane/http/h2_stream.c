@@ -21,7 +21,12 @@ struct h2_stream *h2_stream_new(struct h2_conn *c, uint32_t id)
 	struct h2_stream *stream = &c->streams[c->free_slot];
 	c->free_slot = stream->next_free;
 	c->stream_count++;
-	*stream = (struct h2_stream){.id = id, .content_length = HTTP_LENGTH_NONE};
+	*stream = (struct h2_stream){
+		.id = id,
+		.content_length = HTTP_LENGTH_NONE,
+		.window_bytes = c->base.limits->stream_window_bytes,
+		.rest_bytes = c->base.limits->stream_window_bytes / 2,
+	};
 	return stream;
 }
 
@@ -30,6 +35,7 @@ void h2_stream_free(struct h2_conn *c, struct h2_stream *stream)
 	nghttp2_session_set_stream_user_data(c->session, (int32_t)stream->id, NULL);
 	if (stream->unconsumed_bytes && !c->is_broken)
 		nghttp2_session_consume_connection(c->session, stream->unconsumed_bytes);
+	h2_window_release(c, stream);
 	stream->id = 0;
 	stream->next_free = c->free_slot;
 	c->free_slot = (uint32_t)(stream - c->streams);
@@ -44,10 +50,10 @@ void h2_stream_fail(struct h2_conn *c, struct h2_stream *stream, struct http_fau
 	c->base.events->reset(c->base.user, id, user, fault);
 }
 
-void h2_note_unwanted(struct h2_conn *c)
+void h2_note_unwanted(struct h2_conn *c, uint32_t window_bytes)
 {
-	c->junk_bytes = MIN(c->junk_bytes + c->base.limits->stream_window_bytes,
-			    (uint64_t)c->base.limits->conn_window_bytes);
+	c->junk_bytes = MIN(c->junk_bytes + window_bytes,
+			    (uint64_t)c->base.limits->conn_window_bytes + c->grown_bytes);
 }
 
 void h2_refuse(struct h2_conn *c, int32_t id, int counter)
@@ -62,6 +68,6 @@ void h2_refuse(struct h2_conn *c, int32_t id, int counter)
 	nghttp2_submit_response(c->session, id, fields, ARRAY_LEN(fields), NULL);
 	if (c->base.limits->counters)
 		counter_inc(c->base.limits->counters, (enum counter)counter);
-	h2_note_unwanted(c);
+	h2_note_unwanted(c, c->base.limits->stream_window_bytes);
 	h2_note_reset(c);
 }

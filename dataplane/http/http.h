@@ -60,6 +60,13 @@ struct http_message {
 	uint32_t field_count;
 };
 
+// What HTTP/2 windows may grow by, of all connections that share it (one a worker).
+struct http_window_budget {
+	uint64_t max_bytes;
+	uint64_t granted_bytes;
+	bool is_low; // memory is short: nobody grows, who has grown gives back
+};
+
 struct http_limits {
 	uint32_t head_bytes; // whole head; more: 431 / REFUSED
 	uint32_t field_count;
@@ -67,8 +74,11 @@ struct http_limits {
 	uint32_t stream_count;        // h2 streams at once
 	uint32_t stream_window_bytes; // that a peer may send of a body unconsumed; h2: per stream
 	uint32_t conn_window_bytes;   // h2, per connection
-	uint32_t reset_budget;        // streams a peer may reset per connection before
-				      // GOAWAY(ENHANCE_YOUR_CALM)
+	uint32_t stream_window_max_bytes;         // h2: what a stream's window may grow to
+	uint32_t window_growth_bytes;             // h2: what all of a connection's may grow by
+	struct http_window_budget *window_budget; // borrowed; NULL: none grows
+	uint32_t reset_budget;                    // streams a peer may reset per connection before
+						  // GOAWAY(ENHANCE_YOUR_CALM)
 	struct counters
 		*counters; // borrowed; refusals that no event tells are counted here; NULL: nowhere
 };

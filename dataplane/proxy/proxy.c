@@ -45,6 +45,10 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 	// One reader that does not read must not stop the others of its connection: streams have
 	// windows for that, the connection's is never the narrow one.
 	uint64_t all = (uint64_t)http->stream_window_bytes * http->stream_count;
+	http->stream_window_max_bytes =
+		MAX(http->stream_window_max_bytes, http->stream_window_bytes);
+	http->window_budget = &proxy->window_budget;
+	proxy->window_budget.max_bytes = proxy->limits.window_memory_bytes;
 	http->conn_window_bytes =
 		(uint32_t)MAX(http->conn_window_bytes, MIN(all, (uint64_t)INT32_MAX));
 }

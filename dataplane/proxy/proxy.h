@@ -48,7 +48,8 @@ struct proxy_limits {
 	uint32_t waiting_count; // exchanges that wait for a lookup or an upstream connection
 	uint32_t upstream_per_endpoint; // connections; HTTP/2 ones carry many exchanges
 	uint32_t tries;                 // endpoints tried for one exchange
-	uint32_t body_buffer_bytes;     // per direction of an exchange, <= 131072
+	uint32_t body_buffer_bytes;     // per direction of an exchange, before windows grow
+	uint64_t window_memory_bytes;   // that HTTP/2 windows may grow by, all together
 	uint32_t head_timeout_ms;       // first byte to end of a request head; TLS handshake apart
 	uint32_t keepalive_timeout_ms;  // downstream without exchange
 	uint32_t upstream_idle_ms;      // upstream without exchange

@@ -39,6 +39,7 @@ static bool has_room(const struct buf_pool *bufs)
 
 void proxy_shed(struct proxy *proxy)
 {
+	proxy->window_budget.is_low = !has_room(proxy->bufs);
 	if (!buf_pool_is_low(proxy->bufs) || proxy->now_us - proxy->shed_us < SHED_EVERY_US)
 		return;
 	proxy->shed_us = proxy->now_us;

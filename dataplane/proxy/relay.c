@@ -12,8 +12,9 @@
 void relay_init(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
-	// Windows hold bodies to body_buffer_bytes; the queues must take what comes before them.
-	uint32_t bytes = MAX(proxy->limits.body_buffer_bytes, H2_FIRST_WINDOW_BYTES);
+	// Windows bound bodies; the queues must take what windows allow, and what comes before
+	// them.
+	uint32_t bytes = MAX(proxy->limits.http.stream_window_max_bytes, H2_FIRST_WINDOW_BYTES);
 	fifo_init(&exchange->request_body, proxy->bufs, bytes);
 	fifo_init(&exchange->response_body, proxy->bufs, bytes);
 }

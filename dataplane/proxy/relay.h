@@ -8,8 +8,7 @@
 
 #include "exchange.h"
 
-// relay_init makes both queues empty, bounded by the proxy's body_buffer_bytes, or by
-// HTTP/2's first window when that is more.
+// relay_init makes both queues empty, bounded by the widest window of a stream.
 void relay_init(struct exchange *exchange);
 
 // relay_clear returns all buffers.

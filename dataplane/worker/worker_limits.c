@@ -95,6 +95,14 @@ struct route_limits worker_limits_route(const struct conf *conf)
 	};
 }
 
+// window_memory_bytes is the key, or a quarter of the buffers that bodies wait in.
+static uint64_t window_memory_bytes(const struct conf *conf)
+{
+	if (conf->http.window_memory_bytes)
+		return conf->http.window_memory_bytes;
+	return (uint64_t)conf->dataplane.record_buffers * BUF_BYTES / 4;
+}
+
 static struct http_limits http_limits_of(const struct conf *conf)
 {
 	return (struct http_limits){
@@ -104,6 +112,8 @@ static struct http_limits http_limits_of(const struct conf *conf)
 		.stream_count = conf->http.streams,
 		.stream_window_bytes = (uint32_t)conf->http.stream_window_bytes,
 		.conn_window_bytes = (uint32_t)conf->http.connection_window_bytes,
+		.stream_window_max_bytes = (uint32_t)conf->http.stream_window_max_bytes,
+		.window_growth_bytes = (uint32_t)conf->http.window_growth_bytes,
 		.reset_budget = conf->http.resets,
 	};
 }
@@ -117,6 +127,7 @@ struct proxy_limits worker_limits_proxy(const struct conf *conf)
 		.waiting_count = conf->http.waiting,
 		.upstream_per_endpoint = conf->upstream.per_endpoint,
 		.tries = conf->upstream.tries,
+		.window_memory_bytes = window_memory_bytes(conf),
 		.body_buffer_bytes = (uint32_t)conf->http.body_buffer_bytes,
 		.head_timeout_ms = (uint32_t)conf->http.head_timeout_ms,
 		.keepalive_timeout_ms = (uint32_t)conf->http.keepalive_timeout_ms,

@@ -68,12 +68,16 @@ static void on_closed(void *user, struct http_fault)
 
 static const struct http_events events = {on_head, on_body, on_end,   on_reset,
 					  on_pull, on_sent, on_closed};
+static struct http_window_budget budget = {.max_bytes = 5000};
 static const struct http_limits limits = {.head_bytes = 4096,
 					  .field_count = 16,
 					  .target_bytes = 128,
 					  .stream_count = 4,
 					  .stream_window_bytes = 1000,
 					  .conn_window_bytes = 70000,
+					  .stream_window_max_bytes = 4000,
+					  .window_growth_bytes = 5000,
+					  .window_budget = &budget,
 					  .reset_budget = 10};
 
 static void ask(struct owner *owner)
@@ -121,5 +125,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	http_receive_end(owner.conn);
 	CHECK(http_stream_count(owner.conn) == 0 && http_is_done(owner.conn));
 	http_conn_free(owner.conn);
+	CHECK(budget.granted_bytes == 0);
 	return 0;
 }

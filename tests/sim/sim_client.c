@@ -166,10 +166,27 @@ static void on_raw(struct sim_conn *, struct slice) {}
 
 static const struct sim_conn_owner owner = {.ready = on_ready, .gone = on_gone, .raw = on_raw};
 
+// plan_exact plans a body of the one length that the client's plan names.
+static void plan_exact(struct client_conn *cc, struct request *request, uint64_t seed)
+{
+	const struct sim_plan *plan = &cc->client->plan;
+	request->owner = cc;
+	request->is_upload = plan->is_upload;
+	request->upload.seed = request->expected.seed = seed;
+	request->upload.bytes = plan->is_upload ? plan->exact_bytes : 0;
+	request->expected.bytes = plan->is_upload ? 0 : plan->exact_bytes;
+	snprintf(request->target, sizeof(request->target), "/%c/%" PRIu64 "/%" PRIu64,
+		 plan->is_upload ? 'u' : 'b', seed, plan->exact_bytes);
+}
+
 static void plan_request(struct client_conn *cc, struct request *request)
 {
 	struct sim_client *client = cc->client;
 	struct random_source *random = &client->random;
+	if (client->plan.exact_bytes) {
+		plan_exact(cc, request, random_below(random, 1000000));
+		return;
+	}
 	uint64_t max = client->plan.body_bytes_max;
 	uint64_t bytes =
 		random_u64(random) % (max >> random_below(random, 10)) + random_below(random, 2);

@@ -14,6 +14,8 @@ struct sim_plan {
 	uint32_t conn_count;
 	uint32_t requests_per_conn;
 	uint64_t body_bytes_max;
+	uint64_t exact_bytes; // of every body; 0: drawn
+	bool is_upload;       // with exact_bytes
 	uint64_t seed;
 	bool is_h2;
 };

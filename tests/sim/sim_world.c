@@ -95,6 +95,10 @@ static void open_hosts(struct sim_world *world)
 					 .limits = sim_limits(),
 					 .seed = random_key(&world->random),
 					 .now_us = world->now_us};
+	if (world->plan.host_window_bytes) {
+		client.limits.send_buffer_bytes = world->plan.host_window_bytes;
+		client.limits.receive_buffer_bytes = world->plan.host_window_bytes;
+	}
 	struct sim_host_config workload = client;
 	workload.number = 2;
 	workload.memory = world->workload_memory;

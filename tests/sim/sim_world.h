@@ -42,7 +42,8 @@ struct sim_world_plan {
 	const char *conf_more[SIM_NODE_COUNT];
 	const char *listen[SIM_NODE_COUNT]; // protocol of the first listener, or NULL: the usual
 	bool is_v6;
-	bool has_two_workers;     // every node, on shared ports
+	uint32_t host_window_bytes; // of the client's and the workload's TCP; 0: sim_limits
+	bool has_two_workers;       // every node, on shared ports
 	bool is_spread;           // and both receive, whoever comes first; else only the first does
 	bool is_route_on_demand;  // the edge's route is sent only when it asks
 	bool has_no_route;        // nobody has a route
