@@ -3,7 +3,7 @@
 // and CDN-Cache-Control, which says the same as a structured field and goes before it (RFC 9213).
 #include "cache_policy.h"
 
-#include "cache_structured.h"
+#include "structured.h"
 
 #include "check.h"
 

@@ -263,6 +263,7 @@ static nghttp2_option *new_options(void)
 	nghttp2_option_set_no_auto_window_update(options, 1);
 	nghttp2_option_set_no_closed_streams(options, 1);
 	nghttp2_option_set_max_outbound_ack(options, OUTBOUND_ACKS_MAX);
+	nghttp2_option_set_user_recv_extension_type(options, H2_PRIORITY_UPDATE);
 	nghttp2_option_set_max_settings(options, SETTINGS_MAX);
 	// Its own limit of resets reads a clock; ours (h2_note_reset) is exact and counts more.
 	nghttp2_option_set_stream_reset_rate_limit(options, 1ull << 40, 1);
@@ -294,9 +295,12 @@ static int submit_settings(struct h2_conn *c, bool is_server, const struct http_
 		{is_server ? NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL
 			   : NGHTTP2_SETTINGS_ENABLE_PUSH,
 		 is_server},
+		// RFC 9218 2.1. Not a client: nghttp2 would send its requests' bodies one after
+		// another, and they are many users'.
 		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
 	};
-	if (nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, entries, ARRAY_LEN(entries)))
+	size_t count = ARRAY_LEN(entries) - !is_server;
+	if (nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, entries, count))
 		return NGHTTP2_ERR_NOMEM;
 	return nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0,
 						     (int32_t)limits->conn_window_bytes);

@@ -12,6 +12,28 @@
 
 #include <nghttp2/nghttp2.h>
 
+// RFC 9218 4: what a field or a frame says; -1: it does not.
+struct h2_priority {
+	int8_t urgency; // 0..7, 0 first
+	int8_t is_incremental;
+};
+
+#define H2_PRIORITY_NONE        ((struct h2_priority){-1, -1})
+#define H2_PRIORITY_BYTES_MAX   128u // of a Priority Field Value
+#define H2_PRIORITIES_EARLY_MAX 16u  // of streams that have not begun
+#define H2_PRIORITY_UPDATE      0x10 // the frame's type
+
+// PRIORITY_UPDATE frames.
+struct h2_updates {
+	uint8_t bytes[4 + H2_PRIORITY_BYTES_MAX]; // payload of the one that arrives
+	uint32_t used;                            // it may be longer
+	struct {
+		uint32_t stream; // 0: free
+		struct h2_priority priority;
+	} early[H2_PRIORITIES_EARLY_MAX]; // a ring
+	unsigned early_count;
+};
+
 // One exchange; a slot of h2_conn.streams. nghttp2's stream points at it until it is freed.
 struct h2_stream {
 	uint32_t id; // 0 while free
@@ -24,7 +46,9 @@ struct h2_stream {
 	uint32_t pause_bytes; // to be consumed between turns: more after each that told nothing
 	uint32_t rest_bytes;  // of that
 	uint64_t received_bytes;
-	uint64_t content_length; // of the message received
+	uint64_t content_length;     // of the message received
+	struct h2_priority wanted;   // by the client
+	struct h2_priority answered; // by the response: it has the last word
 	bool is_head_request;
 	bool is_tunnel;
 	bool is_recv_ended;
@@ -98,6 +122,7 @@ struct h2_conn {
 	uint64_t junk_bytes;  // of bodies that may still come after our own resets
 	struct h2_scan scan;
 	struct h2_past past;
+	struct h2_updates updates;
 	// windows
 	struct h2_turn turn;
 	uint32_t grown_bytes; // of all streams' windows together
@@ -147,6 +172,16 @@ void h2_past_ended(struct h2_conn *c, uint32_t id);
 // h2_past_check ends the connection when a frame that begins is one that its stream's end forbids;
 // nghttp2 does not know the stream any more.
 void h2_past_check(struct h2_conn *c, const nghttp2_frame_hd *hd);
+
+// h2_priority_begin (h2_priority.c) gives a request's stream its place among those that send, from
+// its Priority field and a PRIORITY_UPDATE that came before it; h2_priority_answer merges the
+// response's field (RFC 9218 8). h2_priority_chunk and h2_priority_update take a PRIORITY_UPDATE.
+void h2_priority_begin(struct h2_conn *c, struct h2_stream *stream,
+		       const struct http_message *request);
+void h2_priority_answer(struct h2_conn *c, struct h2_stream *stream,
+			const struct http_message *response);
+void h2_priority_chunk(struct h2_conn *c, struct slice bytes);
+void h2_priority_update(struct h2_conn *c, const nghttp2_frame_hd *hd);
 
 // h2_window_consumed (h2_window.c) notes what a stream's owner took; h2_window_turned is the answer
 // to h2_window_ping: windows of those that keep up grow. h2_window_release gives back what a stream

@@ -161,6 +161,7 @@ static void on_request(struct h2_conn *c, int32_t id, bool is_end)
 	stream->is_head_request = m->method == HTTP_HEAD;
 	stream->content_length = m->content_length;
 	stream->is_recv_ended = is_end;
+	h2_priority_begin(c, stream, m);
 	c->base.events->head(c->base.user, stream->id, stream->user, m, is_end);
 }
 
@@ -287,6 +288,7 @@ static int on_frame_recv(nghttp2_session *, const nghttp2_frame *frame, void *us
 			stream->is_reset_by_peer = true;
 		h2_note_reset(c);
 		break;
+	case H2_PRIORITY_UPDATE: h2_priority_update(c, &frame->hd); break;
 	case NGHTTP2_GOAWAY: on_goaway(c, &frame->goaway); break;
 	case NGHTTP2_PING:
 		if (frame->hd.flags & NGHTTP2_FLAG_ACK)
@@ -315,6 +317,18 @@ static int on_data(nghttp2_session *session, uint8_t, int32_t id, const uint8_t 
 	stream->received_bytes += count;
 	c->base.events->body(c->base.user, stream->id, stream->user, slice_of(bytes, count));
 	return 0;
+}
+
+static int on_update_chunk(nghttp2_session *, const nghttp2_frame_hd *, const uint8_t *bytes,
+			   size_t count, void *user)
+{
+	h2_priority_chunk(user, slice_of(bytes, count));
+	return 0;
+}
+
+static int on_update(nghttp2_session *, void **, const nghttp2_frame_hd *, void *)
+{
+	return 0; // on_frame_recv follows
 }
 
 // nghttp2 refuses one message (its stream is reset), or the connection (GOAWAY follows).
@@ -389,5 +403,7 @@ void h2_set_read_callbacks(nghttp2_session_callbacks *callbacks)
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
 	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+	nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(callbacks, on_update_chunk);
+	nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_update);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 }

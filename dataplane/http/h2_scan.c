@@ -35,6 +35,8 @@ static void on_frame_head(struct h2_conn *c, const nghttp2_frame_hd *hd)
 		note_unwanted_data(c, hd->length);
 	if (hd->type == NGHTTP2_SETTINGS)
 		h2_past_settings_begin(c);
+	if (hd->type == NGHTTP2_PRIORITY && c->base.limits->counters)
+		counter_inc(c->base.limits->counters, COUNTER_http_priorities_old);
 	if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0) // RFC 9113 6.3; nghttp2 looks away
 		h2_end(c, COUNTER_http_h2_protocol, NGHTTP2_PROTOCOL_ERROR);
 	h2_past_check(c, hd);

@@ -250,6 +250,7 @@ int h2_respond(struct http_conn *conn, uint32_t id, const struct http_message *m
 	if (has_length(stream, m, has_body))
 		add_length(&head, m->content_length);
 	nghttp2_data_provider body = {.read_callback = on_read};
+	h2_priority_answer(c, stream, m);
 	error = nghttp2_submit_response(c->session, (int32_t)id, head.fields, head.count,
 					has_body ? &body : NULL);
 	stream->is_answered = error == 0;

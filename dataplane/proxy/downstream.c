@@ -163,13 +163,15 @@ static void on_ready(struct transport *transport, const struct tls_info *info)
 	struct downstream *down = of_transport(transport);
 	struct proxy *proxy = transport->proxy;
 	bool is_h2 = info && info->alpn == TLS_ALPN_H2;
-	if (down->listener->protocol == PROXY_LISTEN_MESH && !is_h2) {
+	bool is_mesh = down->listener->protocol == PROXY_LISTEN_MESH;
+	if (is_mesh && !is_h2) {
 		counter_inc(proxy->counters, COUNTER_exchange_protocol_mismatch);
 		transport_doom(transport, COUNTER_exchange_protocol_mismatch);
 		return;
 	}
 	transport->http = http_conn_new(is_h2 ? HTTP_VERSION_2 : HTTP_VERSION_1, true,
-					&proxy->limits.http, &http_events, down);
+					is_mesh ? &proxy->mesh_http : &proxy->limits.http,
+					&http_events, down);
 	if (!transport->http) {
 		transport_doom(transport, COUNTER_exchange_downstream_at_bound);
 		return;

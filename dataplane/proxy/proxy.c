@@ -51,6 +51,8 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 	proxy->window_budget.max_bytes = proxy->limits.window_memory_bytes;
 	http->conn_window_bytes =
 		(uint32_t)MAX(http->conn_window_bytes, MIN(all, (uint64_t)INT32_MAX));
+	proxy->mesh_http = *http;
+	proxy->mesh_http.is_shared = true;
 }
 
 // listen starts all listeners. Returns NULL, or why one cannot.

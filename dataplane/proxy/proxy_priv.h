@@ -39,6 +39,7 @@ struct proxy {
 	} listener_users[PROXY_LISTENERS_MAX];
 	uint32_t listener_count;
 	struct proxy_limits limits;
+	struct http_limits mesh_http; // of connections from nodes, whose streams are many users'
 	struct http_window_budget window_budget;
 	struct proxy_callbacks callbacks;
 	struct tcp *tcp;

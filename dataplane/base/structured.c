@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Structured fields (RFC 8941 4.2); see cache_structured.h. Every reader takes what it reads off
+// Structured fields (RFC 8941 4.2); see structured.h. Every reader takes what it reads off
 // *rest and returns false when it finds something else.
-#include "cache_structured.h"
+#include "structured.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dictionaries of RFC 8941: what is one, and what is none.
-#include "cache_structured.h"
+#include "structured.h"
 #include "unit.h"
 
 #include <string.h>
@@ -97,5 +97,5 @@ static void everything_else_is_invalid(void)
 	}
 }
 
-UNIT_MAIN("cache_structured", {"valid dictionaries are read", valid_dictionaries_are_read},
+UNIT_MAIN("structured", {"valid dictionaries are read", valid_dictionaries_are_read},
 	  {"everything else is invalid", everything_else_is_invalid})

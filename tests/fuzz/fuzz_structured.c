@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dictionaries of strangers (RFC 8941): members lie inside the input, and reading ends.
-#include "cache_structured.h"
+#include "structured.h"
 #include "check.h"
 
 #include <stdlib.h>

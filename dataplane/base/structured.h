@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Structured fields (RFC 8941): dictionaries, one member at a time, as targeted Cache-Control
-// fields are (RFC 9213 2.1). Strict: what is not valid is no field at all.
+// fields (RFC 9213 2.1) and Priority (RFC 9218 4) are. Strict: what is not valid is no field at
+// all.
 #pragma once
 
 #include "slice.h"
