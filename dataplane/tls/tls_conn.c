@@ -72,8 +72,8 @@ static void forget(struct tls_conn *conn)
 	tls_held_drop(&conn->held);
 	tls_held_drop(&conn->raw);
 	conn->is_held_plain = false;
-	OPENSSL_cleanse(&conn->read, sizeof(conn->read));
-	OPENSSL_cleanse(&conn->write, sizeof(conn->write));
+	tls_key_wipe(&conn->tls->crypto, &conn->read);
+	tls_key_wipe(&conn->tls->crypto, &conn->write);
 	conn->state = TLS_STATE_CLOSED;
 }
 

@@ -49,6 +49,7 @@ bool tls_crypto_init(struct tls_crypto *crypto)
 	crypto->provider = crypto->lib ? OSSL_PROVIDER_load(crypto->lib, "default") : NULL;
 	if (!crypto->provider)
 		return false;
+	crypto->gcm = tls_gcm_new();
 	crypto->ticket_cipher = EVP_CIPHER_fetch(crypto->lib, "AES-256-CBC", NULL);
 	EVP_MAC *hmac = EVP_MAC_fetch(crypto->lib, "HMAC", NULL);
 	bool ok = hmac && crypto->ticket_cipher;
@@ -66,6 +67,7 @@ void tls_crypto_fini(struct tls_crypto *crypto)
 		EVP_MAC_CTX_free(crypto->expand[i]);
 		EVP_CIPHER_free(crypto->ciphers[i]);
 	}
+	tls_gcm_free(crypto->gcm);
 	EVP_CIPHER_free(crypto->ticket_cipher);
 	if (crypto->provider)
 		OSSL_PROVIDER_unload(crypto->provider);
@@ -102,6 +104,7 @@ static bool expand_label(struct tls_crypto *crypto, const struct tls_key *key, c
 
 static bool derive(struct tls_crypto *crypto, struct tls_key *key)
 {
+	tls_gcm_forget(crypto->gcm, key->serial);
 	key->sequence = 0;
 	key->serial = ++crypto->last_serial;
 	return expand_label(crypto, key, "key", key->key, tls_suites[key->suite].key_bytes) &&
@@ -136,46 +139,89 @@ static void nonce_of(const struct tls_key *key, uint8_t nonce[TLS_IV_BYTES])
 		nonce[TLS_IV_BYTES - 1 - i] ^= (uint8_t)(key->sequence >> (8 * i));
 }
 
-bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes)
+// record_of is what AES-GCM by libipsec-mb works on.
+static struct tls_gcm_record record_of(const struct tls_key *key, const uint8_t *nonce,
+				       uint8_t *record, uint32_t bytes)
+{
+	return (struct tls_gcm_record){.serial = key->serial,
+				       .key = key->key,
+				       .is_256 = key->suite == TLS_SUITE_AES_256,
+				       .nonce = nonce,
+				       .head = record,
+				       .body = record + TLS_RECORD_HEAD,
+				       .bytes = bytes};
+}
+
+static bool seal_by_evp(struct tls_crypto *crypto, const struct tls_key *key, const uint8_t *nonce,
+			uint8_t *record, uint32_t bytes)
 {
 	struct tls_aead *aead = &crypto->seal[key->suite];
-	uint8_t nonce[TLS_IV_BYTES];
 	uint8_t *body = record + TLS_RECORD_HEAD;
-	uint32_t sealed_bytes = bytes + TLS_TAG_BYTES;
-	const uint8_t head[TLS_RECORD_HEAD] = {TLS_CONTENT_DATA, 3, 3, (uint8_t)(sealed_bytes >> 8),
-					       (uint8_t)sealed_bytes};
 	int done = 0;
 	bool is_keyed = aead->serial == key->serial;
-	nonce_of(key, nonce);
-	memcpy(record, head, sizeof(head));
 	bool ok =
 		EVP_EncryptInit_ex2(aead->ctx, NULL, is_keyed ? NULL : key->key, nonce, NULL) &&
-		EVP_EncryptUpdate(aead->ctx, NULL, &done, head, sizeof(head)) &&
+		EVP_EncryptUpdate(aead->ctx, NULL, &done, record, TLS_RECORD_HEAD) &&
 		EVP_EncryptUpdate(aead->ctx, body, &done, body, (int)bytes) &&
 		EVP_EncryptFinal_ex(aead->ctx, body + done, &done) &&
 		EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_GET_TAG, TLS_TAG_BYTES, body + bytes);
 	aead->serial = ok ? key->serial : 0;
-	key->sequence++;
 	return ok;
+}
+
+static bool open_by_evp(struct tls_crypto *crypto, const struct tls_key *key, const uint8_t *nonce,
+			uint8_t *record, uint32_t bytes)
+{
+	struct tls_aead *aead = &crypto->open[key->suite];
+	uint8_t *body = record + TLS_RECORD_HEAD;
+	int done = 0;
+	bool is_keyed = aead->serial == key->serial;
+	bool ok = EVP_DecryptInit_ex2(aead->ctx, NULL, is_keyed ? NULL : key->key, nonce, NULL) &&
+		  EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_SET_TAG, TLS_TAG_BYTES,
+				      body + bytes) &&
+		  EVP_DecryptUpdate(aead->ctx, NULL, &done, record, TLS_RECORD_HEAD) &&
+		  EVP_DecryptUpdate(aead->ctx, body, &done, body, (int)bytes) &&
+		  EVP_DecryptFinal_ex(aead->ctx, body + done, &done) > 0;
+	aead->serial = ok ? key->serial : 0;
+	return ok;
+}
+
+static bool is_by_gcm(const struct tls_crypto *crypto, const struct tls_key *key)
+{
+	return crypto->gcm && key->suite != TLS_SUITE_CHACHA20;
+}
+
+bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes)
+{
+	uint8_t nonce[TLS_IV_BYTES];
+	uint32_t sealed_bytes = bytes + TLS_TAG_BYTES;
+	const uint8_t head[TLS_RECORD_HEAD] = {TLS_CONTENT_DATA, 3, 3, (uint8_t)(sealed_bytes >> 8),
+					       (uint8_t)sealed_bytes};
+	memcpy(record, head, sizeof(head));
+	nonce_of(key, nonce);
+	key->sequence++;
+	if (!is_by_gcm(crypto, key))
+		return seal_by_evp(crypto, key, nonce, record, bytes);
+	struct tls_gcm_record work = record_of(key, nonce, record, bytes);
+	tls_gcm_seal(crypto->gcm, &work);
+	return true;
 }
 
 bool tls_key_open(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes)
 {
 	CHECK(bytes >= TLS_TAG_BYTES);
-	struct tls_aead *aead = &crypto->open[key->suite];
 	uint8_t nonce[TLS_IV_BYTES];
-	uint8_t *body = record + TLS_RECORD_HEAD;
 	uint32_t text_bytes = bytes - TLS_TAG_BYTES;
-	int done = 0;
-	bool is_keyed = aead->serial == key->serial;
 	nonce_of(key, nonce);
-	bool ok = EVP_DecryptInit_ex2(aead->ctx, NULL, is_keyed ? NULL : key->key, nonce, NULL) &&
-		  EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_SET_TAG, TLS_TAG_BYTES,
-				      body + text_bytes) &&
-		  EVP_DecryptUpdate(aead->ctx, NULL, &done, record, TLS_RECORD_HEAD) &&
-		  EVP_DecryptUpdate(aead->ctx, body, &done, body, (int)text_bytes) &&
-		  EVP_DecryptFinal_ex(aead->ctx, body + done, &done) > 0;
-	aead->serial = ok ? key->serial : 0;
 	key->sequence++;
-	return ok;
+	if (!is_by_gcm(crypto, key))
+		return open_by_evp(crypto, key, nonce, record, text_bytes);
+	struct tls_gcm_record work = record_of(key, nonce, record, text_bytes);
+	return tls_gcm_open(crypto->gcm, &work);
+}
+
+void tls_key_wipe(struct tls_crypto *crypto, struct tls_key *key)
+{
+	tls_gcm_forget(crypto->gcm, key->serial);
+	OPENSSL_cleanse(key, sizeof(*key));
 }

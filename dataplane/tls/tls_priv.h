@@ -7,6 +7,7 @@
 #include "pool.h"
 #include "siphash.h"
 #include "tls.h"
+#include "tls_gcm.h"
 
 #include <assert.h>
 #include <openssl/evp.h>
@@ -49,7 +50,7 @@ enum tls_state {
 enum tls_wait { TLS_WAIT_NONE, TLS_WAIT_BUDGET, TLS_WAIT_CERT };
 
 // The cipher suites of TLS 1.3 that we speak, by index into tls_suites.
-enum { TLS_SUITE_COUNT = 3 };
+enum { TLS_SUITE_AES_128, TLS_SUITE_AES_256, TLS_SUITE_CHACHA20, TLS_SUITE_COUNT };
 struct tls_suite {
 	uint16_t id; // RFC 8446 B.4
 	uint8_t key_bytes;
@@ -84,6 +85,7 @@ struct tls_crypto {
 	EVP_MAC_CTX *expand[TLS_SUITE_COUNT]; // HMAC of the suite's hash
 	struct tls_aead seal[TLS_SUITE_COUNT];
 	struct tls_aead open[TLS_SUITE_COUNT];
+	struct tls_gcm *gcm; // owned; NULL: AES-GCM by EVP too
 	uint64_t last_serial;
 };
 
@@ -246,6 +248,9 @@ bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *recor
 // tls_key_open decrypts in place the record at record, whose body is bytes (>= TLS_TAG_BYTES) long
 // with its tag. False when it is not what the peer sealed.
 bool tls_key_open(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes);
+
+// tls_key_wipe forgets a key and what was made of it.
+void tls_key_wipe(struct tls_crypto *crypto, struct tls_key *key);
 
 // tls_bio.c
 
