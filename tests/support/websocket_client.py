@@ -188,6 +188,19 @@ async def h2_end():
     assert socket.peer.wait(lambda: socket.peer.is_ended(1), 20), 'the stream lives on'
 
 
+async def tunnel():
+    """--tunnel: a stream of bytes both ways through any workload that echoes bytes, no frames of ours."""
+    socket = H2Socket('/echo')
+    assert socket.status() == 200, socket.status()
+    for size in (1, 20000, 65000):
+        data = os.urandom(size)
+        for at in range(0, size, 16384):
+            socket.peer.send(frame(DATA, 0, 1, data[at:at + 16384]))
+        assert socket.need(size) == data, size
+    socket.peer.send(frame(DATA, END_STREAM, 1))
+    assert socket.peer.wait(lambda: socket.peer.is_ended(1), 5), 'no end'
+
+
 async def idle():
     """--idle SECONDS: a tunnel without a byte ends after that long."""
     limit = float(sys.argv[5])
@@ -201,6 +214,8 @@ async def main():
     if sys.argv[4:5] == ['--idle']:
         await idle()
         return
+    if sys.argv[4:5] == ['--tunnel']:
+        CASES[:] = [('bytes cross a tunnel to a workload of HTTP/2', tunnel)]
     for number, (sentence, function) in enumerate(CASES, 1):
         try:
             await asyncio.wait_for(function(), 60)
