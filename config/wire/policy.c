@@ -227,6 +227,13 @@ static bool read_field(struct parser *parser, struct value value, unsigned kind)
 	return true;
 }
 
+static bool read_compression(struct parser *parser, struct value value, unsigned)
+{
+	parser->policy->is_uncompressed = is_value(value, "off");
+	return is_value(value, "off") || is_value(value, "on") ||
+	       fail(parser, "on or off is wanted");
+}
+
 static bool read_cors(struct parser *parser, struct value value, unsigned)
 {
 	parser->policy->cors = span(parser, value);
@@ -267,6 +274,7 @@ static const struct {
 	{"response-remove", read_field, POLICY_RESPONSE_REMOVE},
 	{"hsts", read_count, NUMBER_HSTS},
 	{"cors", read_cors, 0},
+	{"compression", read_compression, 0},
 	{"error-page", read_error_page, 0},
 };
 

@@ -17,6 +17,8 @@
 //   response-remove=Name
 //   hsts=31536000             Strict-Transport-Security (RFC 6797) for so many seconds
 //   cors=https://app.example  or "*": preflights are answered here, responses allowed (Fetch 3.2)
+//   compression=off           nothing is compressed on the fly (BREACH: where a secret and words
+//                             of a stranger share a response, its length tells the secret)
 //   error-page=503 text       the body of our own answers with this status; HTML when it begins
 //                             with <
 #pragma once
@@ -70,6 +72,7 @@ struct policy {
 	uint32_t hsts_s;
 	uint64_t body_bytes; // POLICY_BODY_NONE: no bound
 	bool is_in_maintenance;
+	bool is_uncompressed;
 	struct policy_span maintenance;
 	struct policy_span cors; // the origin allowed; no bytes: none
 	uint32_t rule_count;

@@ -5,6 +5,7 @@
 #include "exchange.h"
 
 #include "access.h"
+#include "compress.h"
 #include "exchange_policy.h"
 #include "forward.h"
 #include "http_field.h"
@@ -183,6 +184,7 @@ static void exchange_free(struct exchange *exchange)
 	wheel_disarm(exchange->proxy->wheel, &exchange->timer);
 	exchange_finish_try(exchange, false);
 	upstream_detach(exchange);
+	compress_end(exchange);
 	leave_cache(exchange);
 	if (down) {
 		http_set_stream_user(down->transport.http, exchange->down_stream, NULL);
@@ -363,11 +365,14 @@ void exchange_route(struct exchange *exchange)
 	wheel_disarm(proxy->wheel, &exchange->timer);
 	if (found.is_stale && proxy->role->is_looking_up)
 		refresh(proxy, exchange->host);
-	if (found.answer != ROUTE_FOUND)
+	if (found.answer != ROUTE_FOUND) {
 		exchange_reply(exchange, COUNTER_exchange_no_route);
-	else if (!exchange_police(exchange))
 		return;
-	else if (proxy->cache && !exchange->request.protocol.bytes)
+	}
+	if (!exchange_police(exchange))
+		return;
+	compress_request(exchange);
+	if (proxy->cache && !exchange->request.protocol.bytes)
 		ask_cache(exchange);
 	else
 		exchange_connect(exchange);
@@ -390,6 +395,7 @@ void exchange_validate(struct exchange *exchange)
 		behind->path =
 			slice_head(behind->request.target, slice_find(behind->request.target, '?'));
 		behind->service_id = exchange->service_id;
+		behind->accepts = exchange->accepts;
 		behind->is_request_ended = true;
 		behind->is_cache_asked = behind->is_cache_answered = true;
 		behind->answer = (struct cache_answer){.verdict = CACHE_FETCH,

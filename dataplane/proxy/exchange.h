@@ -9,6 +9,7 @@
 #include "addr.h"
 #include "arena.h"
 #include "cache.h"
+#include "coding_accept.h"
 #include "fifo.h"
 #include "http.h"
 #include "list.h"
@@ -20,6 +21,7 @@
 struct proxy;
 struct downstream;
 struct upstream;
+struct compress;
 
 #define EXCHANGE_TRIES_MAX 4u
 
@@ -84,6 +86,9 @@ struct exchange {
 	bool is_survived;   // a stale object answers because the upstream failed
 	uint64_t object_offset, object_end;
 	uint16_t forward_status; // of the upstream's response, 0 before
+
+	struct coding_accept accepts; // codings, on a node that compresses
+	struct compress *compress;    // the response's body goes through it; NULL: as it is
 
 	struct slice reply_body; // of an answer of our own: static text
 	enum counter reason;     // why it ended as it did; COUNTER_COUNT while all is well

@@ -3,6 +3,7 @@
 // line for a person; its reason is the counter's name.
 #include "exchange.h"
 
+#include "compress.h"
 #include "exchange_policy.h"
 #include "forward.h"
 #include "proxy_priv.h"
@@ -113,12 +114,22 @@ void exchange_reply(struct exchange *exchange, enum counter reason)
 void exchange_reply_object(struct exchange *exchange, const struct http_message *head)
 {
 	struct http_message message;
+	struct compress_head changed;
 	struct cache_answer *answer = &exchange->answer;
 	exchange->state = EXCHANGE_REPLY;
+	struct http_message confirming = *head;
+	confirming.status = 304;
+	if (answer->verdict == CACHE_NOT_MODIFIED)
+		head = compress_response(exchange, &confirming, false, &changed);
+	else if (answer->verdict == CACHE_HIT)
+		head = compress_response(exchange, head, cache_object_bytes(answer->object) > 0,
+					 &changed);
 	if (forward_object(exchange, head, &message) != 0) {
 		exchange_break(exchange, COUNTER_exchange_head_too_large);
 		return;
 	}
+	if (head->content_length == HTTP_LENGTH_NONE) // compressed, or would be
+		message.content_length = HTTP_LENGTH_NONE;
 	exchange->object_offset = answer->part_first;
 	exchange->object_end = answer->part_first + answer->part_bytes;
 	bool has_body = (answer->verdict == CACHE_HIT || answer->verdict == CACHE_PARTIAL) &&

@@ -4,6 +4,7 @@
 // given away, and the request was not processed or may be processed twice (RFC 9110 9.2.2).
 #include "exchange.h"
 
+#include "compress.h"
 #include "forward.h"
 #include "proxy_priv.h"
 #include "relay.h"
@@ -32,6 +33,7 @@ void exchange_leave_upstream(struct exchange *exchange)
 	exchange_stop_waiting(exchange);
 	exchange_finish_try(exchange, false);
 	upstream_detach(exchange);
+	compress_end(exchange);
 	fifo_clear(&exchange->response_body);
 	if (exchange->answer.fill)
 		cache_fill_abandon(exchange->answer.fill);
@@ -237,6 +239,7 @@ static void keep_behind(struct exchange *exchange, bool is_end)
 void exchange_response(struct exchange *exchange, const struct http_message *response, bool is_end)
 {
 	struct http_message out;
+	struct compress_head head;
 	if (response->status < 200) {
 		pass_interim(exchange, response);
 		return;
@@ -250,6 +253,7 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 	if (is_failure(response->status) &&
 	    exchange_survive(exchange, response->status == 502 || response->status == 504))
 		return;
+	response = compress_response(exchange, response, !is_end, &head);
 	if (exchange_confirmed(exchange, response))
 		return;
 	begin_fill(exchange, response);
@@ -280,9 +284,12 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 void exchange_response_end(struct exchange *exchange)
 {
 	exchange->is_response_ended = true;
-	if (exchange->answer.fill)
+	if (exchange->compress && !exchange->down)
+		compress_store(exchange, SLICE(""), true);
+	if (exchange->answer.fill && !exchange->compress) {
 		cache_fill_end(exchange->answer.fill);
-	exchange->answer.fill = NULL;
+		exchange->answer.fill = NULL;
+	}
 	upstream_detach(exchange);
 	if (exchange->down)
 		relay_wake_client(exchange);

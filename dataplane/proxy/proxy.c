@@ -15,6 +15,7 @@ static int take_memory(struct proxy *proxy)
 	const struct proxy_limits *limits = &proxy->limits;
 	return pool_init(&proxy->downstreams, limits->downstream_count,
 			 sizeof(struct downstream)) ||
+	       compressor_init(&proxy->compressor, &limits->compress) ||
 	       pool_init(&proxy->upstream_pool, limits->upstream_count, sizeof(struct upstream)) ||
 	       pool_init(&proxy->exchanges, limits->exchange_count, sizeof(struct exchange));
 }
@@ -38,6 +39,8 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 	proxy->journal = config->journal;
 	proxy->hash_key = random_key(config->random);
 	proxy->limits.http.counters = config->counters;
+	if (!proxy->role->is_first)
+		proxy->limits.compress.contexts = 0;
 	// A peer may send no more than its body's queue takes.
 	uint32_t body = proxy->limits.body_buffer_bytes;
 	struct http_limits *http = &proxy->limits.http;
@@ -106,6 +109,7 @@ struct proxy *proxy_new(const struct proxy_config *config, const char **why)
 	*why = "memory is short";
 	if (!proxy)
 		return NULL;
+	list_init(&proxy->compressor.later);
 	list_init(&proxy->busy);
 	list_init(&proxy->starved);
 	list_init(&proxy->lookups);
@@ -156,6 +160,7 @@ void proxy_free(struct proxy *proxy)
 	pool_fini(&proxy->downstreams);
 	pool_fini(&proxy->upstream_pool);
 	pool_fini(&proxy->exchanges);
+	compressor_fini(&proxy->compressor);
 	policy_table_free(proxy->policies);
 	free(proxy);
 }
@@ -195,7 +200,8 @@ bool proxy_run(struct proxy *proxy, uint32_t budget)
 {
 	proxy_shed(proxy);
 	feed(proxy);
-	bool is_left = serve_busy(proxy, budget);
+	compress_run(proxy);
+	bool is_left = serve_busy(proxy, budget) || compress_is_left(proxy);
 	// After the others: what they finished leaves places.
 	if (list_is_empty(&proxy->queue))
 		return is_left;

@@ -10,6 +10,7 @@
 #include "addr.h"
 #include "buf.h"
 #include "cache.h"
+#include "compress.h"
 #include "counter.h"
 #include "http.h"
 #include "journal.h"
@@ -64,6 +65,7 @@ struct proxy_limits {
 	bool access_query;              // the log keeps what follows '?'
 	bool has_server_timing;         // responses tell how long this node took
 	struct http_limits http;        // downstream and upstream connections
+	struct compress_limits compress;
 };
 
 struct proxy_callbacks {

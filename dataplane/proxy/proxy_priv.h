@@ -48,6 +48,7 @@ struct proxy {
 	struct policy_table *policies; // NULL but on an edge
 	struct rate_table *rates;      // borrowed
 	struct cache *cache;           // NULL but on an edge
+	struct compressor compressor;
 	struct buf_pool *bufs;
 	struct wheel *wheel;
 	struct random_source *random;

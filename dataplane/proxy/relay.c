@@ -54,12 +54,14 @@ bool relay_request(struct exchange *exchange, struct slice bytes)
 bool relay_response(struct exchange *exchange, struct slice bytes)
 {
 	struct cache_answer *answer = &exchange->answer;
-	if (answer->fill && !cache_fill_write(answer->fill, bytes))
+	// What is compressed is stored as it comes out of the coder.
+	if (answer->fill && !exchange->compress && !cache_fill_write(answer->fill, bytes))
 		answer->fill = NULL;
 	if (!exchange->down) { // only the cache wants it
 		http_consume(exchange->up->transport.http, exchange->up_stream, bytes.bytes);
 		exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
-		return answer->fill != NULL;
+		return exchange->compress ? compress_store(exchange, bytes, false)
+					  : answer->fill != NULL;
 	}
 	if (fifo_write(&exchange->response_body, bytes) < bytes.bytes)
 		return false;
@@ -87,6 +89,15 @@ void relay_request_sent(struct exchange *exchange)
 	return_request_credit(exchange);
 }
 
+void relay_drop_response(struct exchange *exchange, size_t bytes)
+{
+	fifo_drop(&exchange->response_body, bytes);
+	if (exchange->up && exchange->up_stream) {
+		http_consume(exchange->up->transport.http, exchange->up_stream, bytes);
+		transport_touch(&exchange->up->transport);
+	}
+}
+
 // return_response_credit drops what the client took last time and lets the upstream send as much.
 static void return_response_credit(struct exchange *exchange)
 {
@@ -97,13 +108,10 @@ static void return_response_credit(struct exchange *exchange)
 	counter_add(exchange->proxy->counters, COUNTER_exchange_response_bytes, bytes);
 	exchange->response_bytes += bytes;
 	exchange_set_idle_deadline(exchange);
-	if (exchange->state == EXCHANGE_REPLY)
-		return;
-	fifo_drop(&exchange->response_body, bytes);
-	if (exchange->up && exchange->up_stream) {
-		http_consume(exchange->up->transport.http, exchange->up_stream, bytes);
-		transport_touch(&exchange->up->transport);
-	}
+	if (exchange->compress)
+		compress_taken(exchange, bytes);
+	else if (exchange->state != EXCHANGE_REPLY)
+		relay_drop_response(exchange, bytes);
 }
 
 struct slice relay_pull_request(struct exchange *exchange, size_t max, bool *is_end,
@@ -137,12 +145,18 @@ static struct slice pull_reply(struct exchange *exchange, size_t max, bool *is_e
 struct slice relay_pull_response(struct exchange *exchange, size_t max, bool *is_end,
 				 const struct http_field **trailers, uint32_t *trailer_count)
 {
+	struct slice run;
 	return_response_credit(exchange);
-	if (exchange->state == EXCHANGE_REPLY)
+	if (exchange->compress) {
+		run = compress_pull(exchange, max, is_end);
+	} else if (exchange->state == EXCHANGE_REPLY) {
 		return pull_reply(exchange, max, is_end);
-	struct slice run = fifo_peek(&exchange->response_body, max);
-	exchange->response_lent = run.bytes;
-	*is_end = exchange->is_response_ended && run.bytes == exchange->response_body.queued_bytes;
+	} else {
+		run = fifo_peek(&exchange->response_body, max);
+		exchange->response_lent = run.bytes;
+		*is_end = exchange->is_response_ended &&
+			  run.bytes == exchange->response_body.queued_bytes;
+	}
 	if (*is_end) {
 		*trailers = exchange->response_trailers;
 		*trailer_count = exchange->response_trailer_count;

@@ -30,6 +30,10 @@ struct slice relay_pull_request(struct exchange *exchange, size_t max, bool *is_
 struct slice relay_pull_response(struct exchange *exchange, size_t max, bool *is_end,
 				 const struct http_field **trailers, uint32_t *trailer_count);
 
+// relay_drop_response forgets bytes of the upstream's body that were passed on, and lets it send as
+// many.
+void relay_drop_response(struct exchange *exchange, size_t bytes);
+
 // relay_request_sent: the upstream has taken what the last pull lent, the end of the request.
 void relay_request_sent(struct exchange *exchange);
 

@@ -186,6 +186,7 @@ static const char *make_proxy(struct worker *worker)
 		.journal = &worker->journal,
 	};
 	const char *why;
+	config.limits.compress.clock_ns = worker->clock_ns;
 	worker->proxy = proxy_new(&config, &why);
 	return worker->proxy ? NULL : why;
 }
@@ -225,6 +226,7 @@ const char *worker_init(struct worker *worker, const struct worker_params *param
 	worker->handoff = params->handoff;
 	worker->access = params->access;
 	worker->rates = params->rates;
+	worker->clock_ns = params->clock_ns;
 	const char *why = make_base(worker, params);
 	if (!why)
 		why = make_net(worker);

@@ -46,6 +46,7 @@ struct worker_params {
 	struct rate_table *rates;        // borrowed; one for all workers of a node
 	uint64_t now_us;
 	uint64_t wall_s;
+	uint64_t (*clock_ns)(void); // what work costs; NULL on a virtual clock
 };
 
 struct worker {
@@ -73,7 +74,8 @@ struct worker {
 	struct channel channel;
 	struct ring_writer *access; // borrowed: entries of the access log, or NULL
 	struct rate_table *rates;   // borrowed
-	struct capture_tap *tap;    // borrowed: of a capture under way, or NULL
+	uint64_t (*clock_ns)(void);
+	struct capture_tap *tap; // borrowed: of a capture under way, or NULL
 	bool is_draining;
 };
 

@@ -67,6 +67,13 @@ static uint64_t clock_us(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 // fail notes why; returns false.
 __attribute__((format(printf, 2, 3))) static bool fail(struct node *node, const char *format, ...)
 {
@@ -247,6 +254,7 @@ static bool init_worker(struct node *node, uint32_t index)
 		.access = access_log_ring(&node->access_log, index),
 		.now_us = clock_us(CLOCK_MONOTONIC),
 		.wall_s = clock_us(CLOCK_REALTIME) / 1000000,
+		.clock_ns = clock_ns,
 	};
 	if (getrandom(&params.seed, sizeof(params.seed), 0) != sizeof(params.seed))
 		return fail(node, "no random numbers");

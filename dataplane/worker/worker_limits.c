@@ -5,6 +5,8 @@
 
 #include "check.h"
 
+#include <stdio.h>
+
 struct net_limits worker_limits_net(const struct conf *conf)
 {
 	return (struct net_limits){
@@ -118,6 +120,19 @@ static struct http_limits http_limits_of(const struct conf *conf)
 	};
 }
 
+static struct compress_limits compress_limits_of(const struct conf *conf)
+{
+	struct compress_limits limits = {
+		.contexts = conf->compression.contexts,
+		.minimum_bytes = conf->compression.minimum_bytes,
+		.cpu_percent = conf->compression.cpu,
+		.slice_bytes = (uint32_t)conf->compression.slice_bytes,
+		.levels = {conf->compression.gzip, conf->compression.br, conf->compression.zstd},
+	};
+	snprintf(limits.types, sizeof(limits.types), "%s", conf->compression.types);
+	return limits;
+}
+
 struct proxy_limits worker_limits_proxy(const struct conf *conf)
 {
 	return (struct proxy_limits){
@@ -143,6 +158,7 @@ struct proxy_limits worker_limits_proxy(const struct conf *conf)
 		.access_query = conf->access_log.is_query,
 		.has_server_timing = conf->http.is_server_timing,
 		.http = http_limits_of(conf),
+		.compress = compress_limits_of(conf),
 	};
 }
 

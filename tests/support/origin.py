@@ -11,6 +11,8 @@
   /close            closes without a word
   /short            promises more bytes than it sends
   /fields?f=NAME:VALUE&f=...   answers with these fields
+  /text/N[?cache=...&type=T&pause_ms=P&chunked]   N bytes of words with a strong ETag and ranges announced;
+                    pauses in the middle; 304 where If-None-Match knows it; counted as NAME "text"
   /sha256/N[?seed=S]  the digest that /bytes/N has
 
   origin.py PORT [--garbage-only]
@@ -134,6 +136,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for block in blocks(count, seed):
             self.wfile.write(b'%x\r\n%s\r\n' % (len(block), block) if is_chunked else block)
         if is_chunked:
+            self.wfile.write(b'0\r\n\r\n')
+
+    def do_text(self, words, query, _):
+        self.take_body()
+        count, etag = int(words[0]), f'"text-{words[0]}"'
+        known = self.headers.get('If-None-Match', '').replace('W/', '').split(', ')
+        fields = [('Cache-Control', query.get('cache', 'max-age=600')), ('ETag', etag),
+                  ('Accept-Ranges', 'bytes'), ('Content-Type', query.get('type', 'text/html; charset=utf-8'))]
+        is_chunked = 'chunked' in query
+        with self.lock:
+            self.counts['text'] = self.counts.get('text', 0) + 1
+        if etag in known:
+            self.send_head(304, fields, None)
+            return
+        fields += [('Transfer-Encoding', 'chunked')] if is_chunked else []
+        self.send_head(200, fields, None if is_chunked else count)
+        text = ''.join(f'<p class="row">{n} of {count}</p>\n' for n in range(count // 20 + 1)).encode()
+        for part in (text[:count // 2], text[count // 2:count]) if self.command != 'HEAD' else ():
+            self.wfile.write(b'%x\r\n%s\r\n' % (len(part), part) if is_chunked else part)
+            time.sleep(int(query.get('pause_ms', 0)) / 1000)
+        if is_chunked and self.command != 'HEAD':
             self.wfile.write(b'0\r\n\r\n')
 
     def do_sha256(self, words, query, _):
