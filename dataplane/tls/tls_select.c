@@ -268,11 +268,12 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_bytes
 {
 	struct tls_handshake *handshake = tls_handshake_of(ssl);
 	struct slice h2 = SLICE("h2");
-	struct slice http1 = SLICE("http/1.1");
+	struct slice http11 = SLICE("http/1.1"), http10 = SLICE("http/1.0");
 	if (handshake->is_h2_offered && is_listed(in, in_bytes, h2, out))
 		*out_bytes = (unsigned char)h2.bytes;
-	else if (handshake->is_http1_offered && is_listed(in, in_bytes, http1, out))
-		*out_bytes = (unsigned char)http1.bytes;
+	else if (handshake->is_http1_offered &&
+		 (is_listed(in, in_bytes, http11, out) || is_listed(in, in_bytes, http10, out)))
+		*out_bytes = (unsigned char)http11.bytes;
 	else
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	return SSL_TLSEXT_ERR_OK;

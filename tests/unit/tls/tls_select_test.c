@@ -235,6 +235,7 @@ static void protocols_are_chosen_in_our_order(void)
 	} cases[] = {
 		{"\x08http/1.1\x02h2", true, TLS_ALPN_H2},
 		{"\x08http/1.1", true, TLS_ALPN_HTTP1},
+		{"\x08http/1.0", true, TLS_ALPN_HTTP1},
 		{"\x02h2\x08http/1.1", false, TLS_ALPN_HTTP1},
 		{NULL, true, TLS_ALPN_NONE},
 	};
