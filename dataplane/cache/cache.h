@@ -92,6 +92,9 @@ struct cache *cache_new(const struct cache_limits *limits, cache_answered answer
 			struct counters *counters);
 void cache_free(struct cache *cache);
 
+// cache_row_bytes is what of memory_bytes the rows of object_count objects take.
+uint64_t cache_row_bytes(uint32_t object_count);
+
 // cache_set_time tells the time; wall_s is Unix time.
 void cache_set_time(struct cache *cache, uint64_t now_us, uint64_t wall_s);
 

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who has to go: a segmented LRU. New objects enter probation; a second use moves them to the
-// protected segment, which may hold four fifths of all chunks and sends its oldest back. A scan of
-// things asked for once passes through probation only.
+// Who has to go: W-TinyLFU over a segmented LRU. New objects enter a small window; who leaves it
+// stays only when it is asked for more often, for the memory it takes, than the one that would go
+// instead. Those who stay are in probation; a second use moves them to the protected segment, which
+// sends its oldest back. So things asked for once, however many, pass through the window only.
 #include "cache_priv.h"
 
 #include "check.h"
 
+#define WINDOW_PERCENT    1u
+#define MAIN_PERCENT      95u // filled without asking; the rest is the window's, and of fills
 #define PROTECTED_PERCENT 80u
 #define SKIP_COUNT        16u // lent objects passed over for one eviction
-
-static struct cache_object *oldest(struct list *segment)
-{
-	return list_is_empty(segment) ? NULL
-				      : container_of(segment->next, struct cache_object, link);
-}
+#define ADMIT_COUNT       64u // objects that leave the window in one step
 
 // chunks_of counts the memory that goes when object goes.
 static uint32_t chunks_of(const struct cache_object *object)
@@ -23,55 +21,109 @@ static uint32_t chunks_of(const struct cache_object *object)
 	       (body ? body->chunk_count + body->table_count : 0);
 }
 
-static void protect(struct cache *cache, struct cache_object *object)
+static struct cache_object *oldest(const struct cache_segment *segment)
 {
-	list_append(&cache->protected, &object->link);
-	object->is_protected = true;
-	cache->protected_chunks += chunks_of(object);
+	return list_is_empty(&segment->objects)
+		       ? NULL
+		       : container_of(segment->objects.next, struct cache_object, link);
 }
 
-void cache_evict_link(struct cache *cache, struct cache_object *object)
+static void enter(struct cache *cache, struct cache_object *object, enum cache_segment_name name)
 {
-	list_append(&cache->probation, &object->link);
-	object->is_protected = false;
+	struct cache_segment *segment = &cache->segments[name];
+	list_append(&segment->objects, &object->link);
+	segment->chunks += chunks_of(object);
+	object->segment = (uint8_t)name;
 }
 
 void cache_evict_unlink(struct cache *cache, struct cache_object *object)
 {
 	list_remove(&object->link);
-	if (object->is_protected)
-		cache->protected_chunks -= chunks_of(object);
-	object->is_protected = false;
+	cache->segments[object->segment].chunks -= chunks_of(object);
+}
+
+static void move(struct cache *cache, struct cache_object *object, enum cache_segment_name to)
+{
+	cache_evict_unlink(cache, object);
+	enter(cache, object, to);
+}
+
+static uint64_t share(const struct cache *cache, uint32_t percent)
+{
+	return (uint64_t)cache->chunk_count * percent / 100;
+}
+
+static bool is_window_full(const struct cache *cache)
+{
+	return cache->segments[CACHE_WINDOW].chunks > share(cache, WINDOW_PERCENT);
+}
+
+void cache_evict_link(struct cache *cache, struct cache_object *object)
+{
+	enter(cache, object, CACHE_WINDOW);
+	for (uint32_t i = 0; i < ADMIT_COUNT && is_window_full(cache); i++) {
+		struct cache_object *next = oldest(&cache->segments[CACHE_WINDOW]);
+		uint64_t main = cache->segments[CACHE_PROBATION].chunks +
+				cache->segments[CACHE_PROTECTED].chunks;
+		if (main + chunks_of(next) > share(cache, MAIN_PERCENT))
+			return; // it must make its case
+		move(cache, next, CACHE_PROBATION);
+	}
 }
 
 void cache_evict_touch(struct cache *cache, struct cache_object *object)
 {
-	uint64_t bound = (uint64_t)cache->chunk_count * PROTECTED_PERCENT / 100;
-	cache_evict_unlink(cache, object);
-	protect(cache, object);
-	while (cache->protected_chunks > bound) {
-		struct cache_object *demoted = oldest(&cache->protected);
-		cache_evict_unlink(cache, demoted);
-		cache_evict_link(cache, demoted);
+	struct cache_segment *protected = &cache->segments[CACHE_PROTECTED];
+	if (object->segment == CACHE_WINDOW) {
+		move(cache, object, CACHE_WINDOW);
+		return;
 	}
+	move(cache, object, CACHE_PROTECTED);
+	while (protected->chunks > share(cache, PROTECTED_PERCENT))
+		move(cache, oldest(protected), CACHE_PROBATION);
+}
+
+// candidate_of returns the oldest object of a segment that is not lent; NULL when there is none
+// within reach. Lent ones, whose memory would not come back now, become the newest.
+static struct cache_object *candidate_of(struct cache *cache, enum cache_segment_name name)
+{
+	for (uint32_t i = 0; i < SKIP_COUNT; i++) {
+		struct cache_object *object = oldest(&cache->segments[name]);
+		if (!object || object->references == 1)
+			return object;
+		move(cache, object, name);
+	}
+	return NULL;
+}
+
+// is_worth_more compares what is asked for in a chunk of memory. When in doubt who is there stays.
+static bool is_worth_more(const struct cache *cache, const struct cache_object *candidate,
+			  const struct cache_object *victim)
+{
+	uint64_t asked = cache_sketch_estimate(&cache->sketch, candidate->key.hash);
+	uint64_t asked_victim = cache_sketch_estimate(&cache->sketch, victim->key.hash);
+	return asked * chunks_of(victim) > asked_victim * chunks_of(candidate);
 }
 
 bool cache_evict_one(struct cache *cache)
 {
-	for (uint32_t i = 0; i < SKIP_COUNT; i++) {
-		struct cache_object *object = oldest(&cache->probation);
-		if (!object)
-			object = oldest(&cache->protected);
-		if (!object)
-			return false;
-		if (object->references == 1) {
-			counter_inc(cache->counters, COUNTER_cache_evicted);
-			cache_store_forget(cache, object);
-			return true;
-		}
-		// Lent: its memory would not come back now.
-		cache_evict_unlink(cache, object);
-		cache_evict_link(cache, object);
+	struct cache_object *victim = candidate_of(cache, CACHE_PROBATION);
+	struct cache_object *candidate =
+		is_window_full(cache) ? candidate_of(cache, CACHE_WINDOW) : NULL;
+	if (!victim)
+		victim = candidate_of(cache, CACHE_PROTECTED);
+	if (!victim)
+		victim = candidate_of(cache, CACHE_WINDOW);
+	if (candidate && candidate != victim && is_worth_more(cache, candidate, victim)) {
+		move(cache, candidate, CACHE_PROBATION);
+		counter_inc(cache->counters, COUNTER_cache_admitted);
+	} else if (candidate && candidate != victim) {
+		victim = candidate;
+		counter_inc(cache->counters, COUNTER_cache_rejected);
 	}
-	return false;
+	if (!victim)
+		return false;
+	counter_inc(cache->counters, COUNTER_cache_evicted);
+	cache_store_forget(cache, victim);
+	return true;
 }

@@ -8,6 +8,7 @@
 #include "cache.h"
 #include "cache_channel.h"
 #include "cache_policy.h"
+#include "cache_sketch.h"
 #include "hash_index.h"
 #include "list.h"
 
@@ -26,6 +27,14 @@
 #define CACHE_FAILING_US   1000000u // for which an origin that failed is not asked about an object
 #define CACHE_NONE         UINT32_MAX
 
+// Where an object is in the order of use (cache_evict.c).
+enum cache_segment_name { CACHE_WINDOW, CACHE_PROBATION, CACHE_PROTECTED, CACHE_SEGMENTS };
+
+struct cache_segment {
+	struct list objects; // oldest first
+	uint64_t chunks;
+};
+
 struct cache_key {
 	uint64_t hash;
 	struct slice text; // scheme://authority/path?query
@@ -38,7 +47,7 @@ struct cache_object {
 	uint32_t references; // the index or the fill, and loans; only the owner's worker touches it
 	uint32_t epoch;
 	bool is_indexed;
-	bool is_protected;
+	uint8_t segment;              // enum cache_segment_name
 	uint64_t failing_until_us;    // the owner's: the origin failed when asked about it
 	struct cache_object *body_of; // a refreshed object: the one that holds the body, referenced
 	struct cache_key key;
@@ -150,8 +159,8 @@ struct cache {
 	uint32_t chunk_count, free_count;
 	struct pool objects;
 	struct hash_index by_key;
-	struct list probation, protected; // oldest first
-	uint32_t protected_chunks;
+	struct cache_segment segments[CACHE_SEGMENTS];
+	struct cache_sketch sketch;
 	// cache_ask.c, cache_fill.c
 	struct pool errands;
 	uint8_t *errand_bytes; // owned: CACHE_ERRAND_BYTES each

@@ -9,9 +9,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+uint64_t cache_row_bytes(uint32_t object_count)
+{
+	return (uint64_t)object_count * sizeof(struct cache_object) +
+	       cache_sketch_bytes(object_count);
+}
+
 int cache_store_init(struct cache *cache)
 {
-	uint64_t rows = (uint64_t)cache->limits.object_count * sizeof(struct cache_object);
+	uint64_t rows = cache_row_bytes(cache->limits.object_count);
 	uint64_t left = cache->limits.memory_bytes > rows ? cache->limits.memory_bytes - rows : 0;
 	uint64_t count = left / CACHE_CHUNK_BYTES;
 	if (count == 0 || count >= CACHE_NONE)
@@ -19,9 +25,10 @@ int cache_store_init(struct cache *cache)
 	cache->chunk_count = cache->free_count = (uint32_t)count;
 	cache->chunks = aligned_alloc(CACHE_CHUNK_BYTES, count * CACHE_CHUNK_BYTES);
 	cache->free_chunks = malloc(count * sizeof(uint32_t));
-	list_init(&cache->probation);
-	list_init(&cache->protected);
+	for (unsigned i = 0; i < CACHE_SEGMENTS; i++)
+		list_init(&cache->segments[i].objects);
 	if (!cache->chunks || !cache->free_chunks ||
+	    cache_sketch_init(&cache->sketch, cache->limits.object_count) ||
 	    pool_init(&cache->objects, cache->limits.object_count, sizeof(struct cache_object)) ||
 	    hash_index_init(&cache->by_key, cache->limits.object_count))
 		return ENOMEM;
@@ -34,6 +41,7 @@ void cache_store_fini(struct cache *cache)
 {
 	free(cache->chunks);
 	free(cache->free_chunks);
+	cache_sketch_fini(&cache->sketch);
 	pool_fini(&cache->objects);
 	hash_index_fini(&cache->by_key);
 }
@@ -360,6 +368,7 @@ struct cache_object *cache_store_find(struct cache *cache, const struct cache_ke
 				      const struct http_message *request, bool *is_other)
 {
 	*is_other = false;
+	cache_sketch_add(&cache->sketch, key->hash);
 	uint32_t row = hash_index_first(&cache->by_key, key->hash);
 	while (row != HASH_INDEX_NONE) {
 		struct cache_object *object = pool_at(&cache->objects, row);
