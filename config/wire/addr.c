@@ -125,10 +125,25 @@ int endpoint_addr_parse(const char *text, struct endpoint_addr *out)
 	return 0;
 }
 
+// v4_text writes the four numbers with a NUL: each request says its client's address, and
+// inet_ntop prints by format.
+static void v4_text(const uint8_t *bytes, char *out)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned number = bytes[i];
+		if (number >= 100)
+			*out++ = (char)('0' + number / 100);
+		if (number >= 10)
+			*out++ = (char)('0' + number / 10 % 10);
+		*out++ = (char)('0' + number % 10);
+		*out++ = i < 3 ? '.' : 0;
+	}
+}
+
 char *addr_text(const struct addr *a, char out[ADDR_TEXT_BYTES])
 {
 	if (addr_is_v4(a))
-		inet_ntop(AF_INET, a->bytes + 12, out, ADDR_TEXT_BYTES);
+		v4_text(a->bytes + 12, out);
 	else
 		inet_ntop(AF_INET6, a->bytes, out, ADDR_TEXT_BYTES);
 	return out;

@@ -89,12 +89,19 @@ static bool make_room(struct h1_out *out, size_t bytes)
 	return true;
 }
 
-static void put(struct h1_out *out, struct slice bytes)
+// append copies where there is room.
+static void append(struct h1_out *out, struct slice bytes)
 {
-	if (bytes.bytes == 0 || !make_room(out, bytes.bytes))
+	if (bytes.bytes == 0)
 		return;
 	memcpy(out->at + out->used, bytes.at, bytes.bytes);
 	out->used += bytes.bytes;
+}
+
+static void put(struct h1_out *out, struct slice bytes)
+{
+	if (make_room(out, bytes.bytes))
+		append(out, bytes);
 }
 
 static void put_number(struct h1_out *out, uint64_t number)
@@ -110,10 +117,12 @@ static void put_number(struct h1_out *out, uint64_t number)
 
 static void put_field(struct h1_out *out, struct slice name, struct slice value)
 {
-	put(out, name);
-	put(out, SLICE(": "));
-	put(out, value);
-	put(out, SLICE("\r\n"));
+	if (!make_room(out, name.bytes + value.bytes + 4))
+		return;
+	append(out, name);
+	append(out, SLICE(": "));
+	append(out, value);
+	append(out, SLICE("\r\n"));
 }
 
 // Plain fields only: what belongs to the hop is ours to say.

@@ -47,6 +47,24 @@ static bool are_ports_known(const struct net_config *config)
 	return config->port_count <= UINT8_MAX && (config->worker_count <= 1 || config->handoff);
 }
 
+// broadcast_of is the last address of an IPv4 prefix.
+static struct addr broadcast_of(const struct prefix *prefix)
+{
+	struct addr last = prefix->addr;
+	for (unsigned bit = prefix->bits; bit < 128; bit++)
+		last.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	return last;
+}
+
+static void fill_broadcasts(struct net *net)
+{
+	for (uint32_t i = 0; i < net->address_count; i++) {
+		const struct prefix *prefix = &net->addresses[i].prefix;
+		if (addr_is_v4(&prefix->addr) && prefix->bits <= 126) // RFC 3021: /31 has none
+			net->broadcasts[net->broadcast_count++] = broadcast_of(prefix);
+	}
+}
+
 static void fill_addresses(struct net *net)
 {
 	const struct net_config *config = &net->config;
@@ -58,6 +76,7 @@ static void fill_addresses(struct net *net)
 	for (uint32_t i = 0; i < net->address_count; i++)
 		net->locals[i] = net->addresses[i].prefix.addr;
 	qsort(net->locals, net->address_count, sizeof(net->locals[0]), compare_addrs);
+	fill_broadcasts(net);
 }
 
 static void fill_routes(struct net *net)
@@ -100,8 +119,9 @@ int net_nexthop_init(struct net *net)
 	size_t routes = (size_t)config->address_count + config->route_count + 1;
 	net->addresses = calloc(addresses, sizeof(*net->addresses));
 	net->locals = calloc(addresses, sizeof(*net->locals));
+	net->broadcasts = calloc(addresses, sizeof(*net->broadcasts));
 	net->routes = calloc(routes, sizeof(*net->routes));
-	if (!net->addresses || !net->locals || !net->routes)
+	if (!net->addresses || !net->locals || !net->broadcasts || !net->routes)
 		return ENOMEM;
 	fill_addresses(net);
 	fill_routes(net);
@@ -117,6 +137,7 @@ void net_nexthop_fini(struct net *net)
 		wheel_disarm(net->config.wheel, &net->hop_timer);
 	free(net->addresses);
 	free(net->locals);
+	free(net->broadcasts);
 	free(net->routes);
 }
 
@@ -126,25 +147,11 @@ bool net_is_local(const struct net *net, const struct addr *addr)
 		       compare_addrs) != NULL;
 }
 
-// broadcast_of is the last address of an IPv4 prefix.
-static struct addr broadcast_of(const struct prefix *prefix)
-{
-	struct addr last = prefix->addr;
-	for (unsigned bit = prefix->bits; bit < 128; bit++)
-		last.bytes[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-	return last;
-}
-
 bool net_is_broadcast(const struct net *net, const struct addr *addr)
 {
-	for (uint32_t i = 0; i < net->address_count; i++) {
-		const struct prefix *prefix = &net->addresses[i].prefix;
-		if (!addr_is_v4(&prefix->addr) || prefix->bits > 126) // RFC 3021: /31 has none
-			continue;
-		struct addr last = broadcast_of(prefix);
-		if (addr_equal(&last, addr))
+	for (uint32_t i = 0; i < net->broadcast_count; i++)
+		if (addr_equal(&net->broadcasts[i], addr))
 			return true;
-	}
 	return false;
 }
 

@@ -96,7 +96,9 @@ struct net {
 	struct net_port *ports;        // owned: config.port_count
 	struct net_address *addresses; // owned: as configured, then one link-local a port
 	uint32_t address_count;
-	struct addr *locals;      // owned: the same addresses, sorted
+	struct addr *locals;     // owned: the same addresses, sorted
+	struct addr *broadcasts; // owned: directed ones, of connected IPv4 prefixes
+	uint32_t broadcast_count;
 	struct net_route *routes; // owned: connected and configured, longest prefix first
 	uint32_t route_count;
 	struct net_upper upper_tcp; // input is NULL until registered

@@ -48,6 +48,7 @@ void access_note(struct exchange *exchange, enum counter reason)
 	bool is_good = reason == COUNTER_COUNT && exchange->status < 500;
 	if (!callbacks->access || !exchange->down) // without a client it is nobody's request
 		return;
+	trace_draw(&exchange->trace, proxy->random);
 	if (is_good && !trace_is_sampled(&exchange->trace, proxy->limits.access_sample))
 		return;
 	const struct tcp_tuple *tuple = &exchange->down->tuple;

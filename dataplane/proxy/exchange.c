@@ -286,7 +286,7 @@ void exchange_start(struct exchange *exchange)
 		request->scheme = protocol == PROXY_LISTEN_HTTPS ? SLICE("https") : SLICE("http");
 	exchange->host = host_of(request->authority);
 	exchange->path = slice_head(request->target, slice_find(request->target, '?'));
-	trace_begin(&exchange->trace, request, exchange->proxy->random);
+	trace_begin(&exchange->trace, request);
 	if (exchange->host.bytes == 0 || exchange->host.bytes >= RECORD_HOST_BYTES)
 		exchange_reply(exchange, COUNTER_exchange_bad_host);
 	else if (protocol == PROXY_LISTEN_REDIRECT)

@@ -142,6 +142,7 @@ static int add_forwarded(struct exchange *exchange, struct http_message *out)
 static int add_trace(struct exchange *exchange, struct http_message *out)
 {
 	char text[TRACE_PARENT_BYTES];
+	trace_draw(&exchange->trace, exchange->proxy->random);
 	trace_format(&exchange->trace, text);
 	return add(out, SLICE("traceparent"),
 		   arena_copy(&exchange->proxy->scratch, slice_of(text, sizeof(text))));

@@ -73,8 +73,7 @@ static void draw(struct random_source *random, uint8_t *out, size_t bytes)
 	}
 }
 
-void trace_begin(struct trace *trace, const struct http_message *request,
-		 struct random_source *random)
+void trace_begin(struct trace *trace, const struct http_message *request)
 {
 	struct slice value = {0};
 	uint32_t count = 0;
@@ -86,6 +85,12 @@ void trace_begin(struct trace *trace, const struct http_message *request,
 		count++;
 	}
 	trace->is_taken = count == 1 && trace_parse(trace, value);
+}
+
+void trace_draw(struct trace *trace, struct random_source *random)
+{
+	if (!is_zero(trace->span, sizeof(trace->span)))
+		return;
 	if (!trace->is_taken)
 		draw(random, trace->id, sizeof(trace->id));
 	draw(random, trace->span, sizeof(trace->span));

@@ -15,15 +15,19 @@
 struct trace {
 	uint8_t id[16];
 	uint8_t parent[8]; // the caller's span; all zero when the trace begins here
-	uint8_t span[8];   // ours
+	uint8_t span[8];   // ours; all zero until trace_draw
 	uint8_t flags;     // bit 0: the caller records it
 	bool is_taken;     // the caller's trace goes on: its tracestate holds
 };
 
-// trace_begin takes up the trace of the request, or begins one when it carries no traceparent,
-// several, or one that is not well formed (3.2, 3.3); draws a span of our own.
-void trace_begin(struct trace *trace, const struct http_message *request,
-		 struct random_source *random);
+// trace_begin takes up the trace of the request; one that carries no traceparent, several, or one
+// that is not well formed begins a trace (3.2, 3.3). Nothing is drawn yet: most answers of a cache
+// are never told of.
+void trace_begin(struct trace *trace, const struct http_message *request);
+
+// trace_draw draws our span, and the id of a trace that begins here, unless it has before. Call
+// before the trace is written or sampled.
+void trace_draw(struct trace *trace, struct random_source *random);
 
 // trace_parse reads one traceparent value into id, parent and flags. Of versions above 00 what 00
 // knows is read (3.2.4). False, trace unchanged, when it is not well formed.

@@ -5,7 +5,10 @@
 #include "http.h"
 #include "http_field.h"
 #include "http_uri.h"
+#include "addr.h"
 #include "unit.h"
+
+#include <arpa/inet.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -149,6 +152,41 @@ static void a_copy_stands_alone(void)
 	}
 }
 
+// RFC 9110 5.5: visible characters, blanks, tabs and bytes above 0x7f.
+static bool is_value_byte(int c)
+{
+	return c == '\t' || (c >= 0x20 && c != 0x7f);
+}
+
+static void a_value_is_judged_byte_by_byte_wherever_it_lies(void)
+{
+	char text[24];
+	for (size_t bytes = 1; bytes <= sizeof(text); bytes++)
+		for (size_t at = 0; at < bytes; at++)
+			for (int c = 0; c < 256; c++)
+				for (unsigned other = 0; other < 3; other++) {
+					memset(text, "a\xff\t"[other], sizeof(text));
+					text[at] = (char)c;
+					bool is_value = http_is_value(slice_of(text, bytes));
+					if (is_value != is_value_byte(c))
+						CU_FAIL("a byte was judged wrongly");
+				}
+	CU_ASSERT(http_is_value(SLICE("")));
+}
+
+static void an_address_is_written_as_the_library_does(void)
+{
+	char ours[ADDR_TEXT_BYTES], theirs[INET_ADDRSTRLEN];
+	for (unsigned i = 0; i < 65536; i++) {
+		uint8_t v4[4] = {(uint8_t)(i >> 8), (uint8_t)i, (uint8_t)(i * 7),
+				 (uint8_t)(i >> 4)};
+		struct addr addr = {.bytes = {[10] = 0xff, [11] = 0xff}};
+		memcpy(addr.bytes + 12, v4, 4);
+		if (strcmp(addr_text(&addr, ours), inet_ntop(AF_INET, v4, theirs, sizeof(theirs))))
+			CU_FAIL("an address was written wrongly");
+	}
+}
+
 UNIT_MAIN("http_field", {"a date is read in all three forms", a_date_is_read_in_all_three_forms},
 	  {"a date that is none is refused", a_date_that_is_none_is_refused},
 	  {"a date written is what the calendar says and reads back",
@@ -157,4 +195,7 @@ UNIT_MAIN("http_field", {"a date is read in all three forms", a_date_is_read_in_
 	  {"a list skips empty items", a_list_skips_empty_items},
 	  {"an authority is host and port", an_authority_is_host_and_port},
 	  {"methods are found by text", methods_are_found_by_text},
+	  {"a value is judged byte by byte wherever it lies",
+	   a_value_is_judged_byte_by_byte_wherever_it_lies},
+	  {"an address is written as the library does", an_address_is_written_as_the_library_does},
 	  {"a copy stands alone", a_copy_stands_alone})

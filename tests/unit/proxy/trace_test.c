@@ -17,7 +17,8 @@ static struct trace begin(const char *const *values, uint32_t count)
 	for (uint32_t i = 0; i < count; i++)
 		fields[i] = (struct http_field){SLICE("traceparent"), slice_str(values[i])};
 	struct http_message request = {.fields = fields, .field_count = count};
-	trace_begin(&trace, &request, &source);
+	trace_begin(&trace, &request);
+	trace_draw(&trace, &source);
 	return trace;
 }
 
