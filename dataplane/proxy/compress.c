@@ -3,6 +3,7 @@
 #include "compress.h"
 
 #include "proxy_priv.h"
+#include "http_field.h"
 #include "relay.h"
 
 #include "check.h"
@@ -12,10 +13,18 @@
 
 #define BUDGET_MAX_US 100000u // of the core's time that may be saved up
 
+static void split_types(struct compressor *compressor)
+{
+	struct slice list = slice_str(compressor->limits.types), member;
+	while (compressor->type_count < COMPRESS_TYPES_MAX && http_next_item(&list, &member))
+		compressor->types[compressor->type_count++] = member;
+}
+
 int compressor_init(struct compressor *compressor, const struct compress_limits *limits)
 {
 	size_t count = limits->contexts;
 	*compressor = (struct compressor){.limits = *limits};
+	split_types(compressor);
 	list_init(&compressor->later);
 	if (count == 0)
 		return 0;

@@ -21,6 +21,7 @@ struct proxy;
 
 #define COMPRESS_OUT_BYTES   16384u
 #define COMPRESS_PAUSE_US    5000u // an upstream that pauses longer has its bytes flushed
+#define COMPRESS_TYPES_MAX   85u   // of two letters at least, with commas between
 #define COMPRESS_TYPES_BYTES 256u
 #define COMPRESS_ETAG_BYTES  256u // longer strong ones leave the response as it is
 
@@ -50,6 +51,8 @@ struct compress {
 };
 
 struct compressor {
+	struct slice types[COMPRESS_TYPES_MAX]; // the members of limits.types
+	uint32_t type_count;
 	struct compress_limits limits;
 	struct pool contexts;
 	struct coder *coders; // owned: one a context

@@ -79,13 +79,12 @@ static bool matches(struct slice member, struct slice type)
 	       !slice_equal_nocase(type, SLICE("text/event-stream"));
 }
 
-static bool is_type_listed(const char *types, const struct http_message *response)
+static bool is_type_listed(const struct compressor *compressor, const struct http_message *response)
 {
 	struct slice type = http_field_find(response, SLICE("content-type"));
-	struct slice list = slice_str(types), member;
 	type = slice_trim(slice_head(type, slice_find(type, ';')));
-	while (http_next_item(&list, &member))
-		if (matches(member, type))
+	for (uint32_t i = 0; type.bytes && i < compressor->type_count; i++)
+		if (matches(compressor->types[i], type))
 			return true;
 	return false;
 }
@@ -111,16 +110,15 @@ static bool is_fixed(const struct http_message *response)
 // is_compressible tells whether the response is one for whose form Accept-Encoding decides.
 static bool is_compressible(const struct exchange *exchange, const struct http_message *response)
 {
-	const struct compress_limits *limits = &exchange->proxy->compressor.limits;
-	if (!is_on(exchange) || !is_whole(response->status) || is_fixed(response))
-		return false;
-	if (response->content_length < limits->minimum_bytes)
+	const struct compressor *compressor = &exchange->proxy->compressor;
+	if (!is_on(exchange) || !is_whole(response->status) ||
+	    response->content_length < compressor->limits.minimum_bytes ||
+	    !is_type_listed(compressor, response) || is_fixed(response))
 		return false;
 	if (is_listed(response, SLICE("cache-control"), SLICE("no-transform")) ||
 	    is_listed(&exchange->request, SLICE("cache-control"), SLICE("no-transform")))
 		return false;
-	return is_type_listed(limits->types, response) &&
-	       response->field_count <= HTTP_FIELDS_MAX &&
+	return response->field_count <= HTTP_FIELDS_MAX &&
 	       http_field_find(response, SLICE("etag")).bytes + 2 <= COMPRESS_ETAG_BYTES;
 }
 

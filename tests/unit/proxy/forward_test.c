@@ -18,12 +18,14 @@ struct world {
 };
 
 static struct proxy proxy;
+static struct random_source random_source;
 
 static void start(struct world *world, enum proxy_role role, const char *client)
 {
 	memset(world, 0, sizeof(*world));
 	memset(&proxy, 0, sizeof(proxy));
 	proxy.role = role_of(role);
+	proxy.random = &random_source;
 	strcpy(proxy.node, "n1");
 	proxy.wall_s = 784111777;
 	arena_init(&proxy.scratch, proxy.scratch_memory, sizeof(proxy.scratch_memory));
