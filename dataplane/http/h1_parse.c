@@ -110,6 +110,19 @@ static int refuse_name(struct slice line, size_t colon)
 	return is_blank_before ? COUNTER_http_space_before_colon : COUNTER_http_field_name_bad;
 }
 
+// refuse_tab: a tab around a value is a blank (RFC 9110 5.6.3), but not to every parser. Where the
+// value says how long a message is or whom it is for, that is too little to rely on.
+static int refuse_tab(enum http_field_kind kind, struct slice raw, struct slice value)
+{
+	if (kind != HTTP_FIELD_HOST && kind != HTTP_FIELD_LENGTH && kind != HTTP_FIELD_CODING)
+		return 0;
+	struct slice before = slice_head(raw, (size_t)(value.at - raw.at));
+	struct slice after = slice_skip(raw, before.bytes + value.bytes);
+	bool has_tab =
+		slice_find(before, '\t') < before.bytes || slice_find(after, '\t') < after.bytes;
+	return has_tab ? COUNTER_http_field_value_bad : 0;
+}
+
 // RFC 9112 5: name ":" OWS value OWS
 static int read_field(struct h1_head *head, struct slice line)
 {
@@ -117,7 +130,7 @@ static int read_field(struct h1_head *head, struct slice line)
 		return COUNTER_http_field_folded;
 	size_t colon = slice_find(line, ':');
 	struct slice name = slice_head(line, colon);
-	struct slice value = slice_trim(slice_skip(line, colon + 1));
+	struct slice raw = slice_skip(line, colon + 1), value = slice_trim(raw);
 	if (colon == line.bytes || !http_is_token(name))
 		return refuse_name(line, colon);
 	if (!http_is_value(value))
@@ -126,7 +139,11 @@ static int read_field(struct h1_head *head, struct slice line)
 		return COUNTER_http_fields_too_many;
 	char *at = head->text + (name.at - head->text);
 	http_lower(at, name.bytes);
-	if (http_field_kind_of(name) == HTTP_FIELD_HOST && value.bytes)
+	enum http_field_kind kind = http_field_kind_of(name);
+	int fault = refuse_tab(kind, raw, value);
+	if (fault)
+		return fault;
+	if (kind == HTTP_FIELD_HOST && value.bytes)
 		http_lower(head->text + (value.at - head->text), value.bytes);
 	head->fields[head->message.field_count++] = (struct http_field){name, value};
 	return 0;

@@ -21,7 +21,7 @@ CHUNKED = b'Transfer-Encoding: chunked'
 CL_AND_TE = [head(a, b) + b'0\r\n\r\n' + SECOND
              for length in (b'0', b'4', b'5', str(5 + len(SECOND)).encode())
              for coding in (CHUNKED, b'transfer-encoding: CHUNKED', b'Transfer-Encoding:chunked',
-                            b'Transfer-Encoding:\tchunked', b'Transfer-Encoding: chunked ',
+                            b'Transfer-Encoding:  chunked', b'Transfer-Encoding: chunked ',
                             b'Transfer-Encoding: identity', b'Transfer-Encoding:',
                             b'Transfer-Encoding: xchunked')
              for a, b in ((b'Content-Length: ' + length, coding), (coding,
@@ -79,7 +79,9 @@ VALUES = [head(b'X: ' + v) + SECOND for v in (
     b'a\0b', b'\0', b'a\x01b', b'a\x08', b'a\x0bTransfer-Encoding: chunked', b'a\x0c', b'a\x1f',
         b'a\x7fb', b'\x1b[2J')] + [
     head(b'Transfer-Encoding: ' + v) + b'0\r\n\r\n' + SECOND for v in (b'\x0bchunked',
-        b'chunked\x0b', b'chunked\0', b'\x0cchunked')]
+        b'chunked\x0b', b'chunked\0', b'\x0cchunked', b'\tchunked', b'chunked\t',
+        b'chunked \t ')] + [
+    head(b'Content-Length:' + v) + b'ABCDE' + SECOND for v in (b'\t5', b' 5\t', b'\t 5 \t')]
 
 BARE_CR = [head(line) + b'0\r\n\r\n' + SECOND for line in (
     b'X: a\rTransfer-Encoding: chunked', b'X: a\r\rb', b'\rX: y', b'X\r: y',
