@@ -8,7 +8,8 @@
 #define SETTINGS_MAX      32u   // entries of one SETTINGS
 #define IDLE_FRAMES_MAX   1024u // frames without use, beyond what useful ones paid for
 
-#define IDLE_FRAME_BYTES 2048u // payload without use that counts as a frame more
+#define IDLE_FRAME_BYTES 512u // payload without use that counts as a frame more
+#define REFILL_PER_S     10u  // frames, and resets, that a second pays for
 
 static const uint8_t notice_ping[8] = "millrace";
 
@@ -30,17 +31,42 @@ void h2_end(struct h2_conn *c, int counter, uint32_t error)
 	h2_end_streams(c, http_fault_of(counter, false));
 }
 
+static void charge(struct h2_conn *c, uint64_t frames)
+{
+	c->idle_frames += frames;
+	if (c->idle_frames > IDLE_FRAMES_MAX)
+		h2_end(c, COUNTER_http_h2_flooded, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 void h2_note_reset(struct h2_conn *c)
 {
-	if (c->base.is_server && ++c->resets > c->base.limits->reset_budget)
+	if (!c->base.is_server)
+		return;
+	h2_note_waste(c, c->scan.frame_bytes);
+	if (++c->resets > c->base.limits->reset_budget)
 		h2_end(c, COUNTER_http_h2_resets_many, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 void h2_note_frame(struct h2_conn *c, size_t bytes)
 {
-	c->idle_frames += 1 + bytes / IDLE_FRAME_BYTES;
-	if (c->idle_frames > IDLE_FRAMES_MAX)
-		h2_end(c, COUNTER_http_h2_flooded, NGHTTP2_ENHANCE_YOUR_CALM);
+	charge(c, 1 + bytes / IDLE_FRAME_BYTES);
+}
+
+void h2_note_waste(struct h2_conn *c, size_t bytes)
+{
+	charge(c, bytes / IDLE_FRAME_BYTES);
+}
+
+// What a long-lived connection does now and then (keepalive PINGs, calls given up) is no flood.
+static void refill(struct h2_conn *c)
+{
+	if (!c->base.limits->now_us)
+		return;
+	uint64_t seconds = (*c->base.limits->now_us - c->refilled_us) / 1000000;
+	uint64_t paid = MIN(seconds * REFILL_PER_S, (uint64_t)UINT32_MAX);
+	c->refilled_us += seconds * 1000000;
+	c->idle_frames -= MIN(paid, c->idle_frames);
+	c->resets -= MIN((uint32_t)paid, c->resets);
 }
 
 void h2_note_moved(struct h2_conn *c, size_t bytes)
@@ -98,6 +124,7 @@ static size_t h2_receive(struct http_conn *conn, struct slice bytes)
 	if (c->is_inside || c->is_dead || bytes.bytes == 0)
 		return 0;
 	c->is_inside = true;
+	refill(c);
 	size_t taken = 0;
 	while (taken < bytes.bytes && !c->is_dead) {
 		size_t step = h2_scan(c, slice_skip(bytes, taken));
@@ -315,6 +342,7 @@ struct http_conn *h2_conn_new(bool is_server, const struct http_limits *limits)
 		return NULL;
 	c->base.ops = &h2_ops;
 	c->slot_count = limits->stream_count;
+	c->refilled_us = limits->now_us ? *limits->now_us : 0;
 	c->scan.skip_bytes = is_server ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
 	c->streams = calloc(c->slot_count, sizeof(*c->streams));
 	for (uint32_t i = 0; c->streams && i < c->slot_count; i++)

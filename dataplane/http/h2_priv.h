@@ -46,6 +46,7 @@ struct h2_stream {
 	uint32_t pause_bytes; // to be consumed between turns: more after each that told nothing
 	uint32_t rest_bytes;  // of that
 	uint64_t received_bytes;
+	uint32_t head_bytes;         // of the HEADERS frame that began it
 	uint64_t content_length;     // of the message received
 	struct h2_priority wanted;   // by the client
 	struct h2_priority answered; // by the response: it has the last word
@@ -97,6 +98,8 @@ struct h2_scan {
 	size_t skip_bytes; // of the preface, or of the frame's payload
 	uint8_t head[9];
 	uint32_t head_bytes;
+	uint32_t frame_bytes;        // payload of the frame begun last
+	uint32_t continuation_count; // since the last HEADERS
 };
 
 struct h2_conn {
@@ -116,10 +119,12 @@ struct h2_conn {
 	size_t out_room;
 	size_t out_used;
 	struct slice pulled; // between the read and the send callback
+	bool is_dribble;     // the peer's window cut that short
 	// bounds
 	uint32_t resets; // streams ended by the peer's fault or wish, less those that ended well
 	uint64_t idle_frames; // frames that carried nothing, less what was useful
 	uint64_t junk_bytes;  // of bodies that may still come after our own resets
+	uint64_t refilled_us; // until then time has paid for both
 	struct h2_scan scan;
 	struct h2_past past;
 	struct h2_updates updates;
@@ -202,10 +207,12 @@ size_t h2_scan(struct h2_conn *c, struct slice bytes);
 void h2_past_settings_begin(struct h2_conn *c);
 void h2_past_settings_end(struct h2_conn *c);
 
-// h2_note_reset counts a stream that ended badly by the peer's doing; h2_note_frame a frame without
-// use, with as many bytes; h2_note_moved bytes of a body. Beyond the budget the connection ends.
+// h2_note_reset counts a stream that ended badly by the peer's doing, and the frame that did it;
+// h2_note_frame a frame without use, with as many bytes; h2_note_waste only bytes; h2_note_moved
+// bytes of a body. Beyond the budget the connection ends.
 void h2_note_reset(struct h2_conn *c);
 void h2_note_frame(struct h2_conn *c, size_t bytes);
+void h2_note_waste(struct h2_conn *c, size_t bytes);
 void h2_note_moved(struct h2_conn *c, size_t bytes);
 
 // h2_set_read_callbacks (h2_read.c) and h2_set_send_callbacks (h2_send.c) tell nghttp2 of ours.

@@ -7,6 +7,8 @@
 #include "http_field.h"
 #include "http_uri.h"
 
+#define BOMB_HEADS 4u // times head_bytes, decoded: no answer, but a reset
+
 static void count_unheard(struct h2_conn *c, int counter)
 {
 	if (c->base.limits->counters)
@@ -81,21 +83,32 @@ static void add_field(struct h2_conn *c, struct slice name, struct slice value)
 		head->fields[head->message.field_count++] = (struct http_field){kept_name, kept};
 }
 
+// A block that decodes to several times what a head may have (CVE-2016-6581): nghttp2 skips the
+// rest.
+static int refuse_bomb(struct h2_conn *c)
+{
+	c->head.stream = 0;
+	count_unheard(c, COUNTER_http_head_too_large);
+	h2_note_reset(c);
+	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
 static int on_header(nghttp2_session *, const nghttp2_frame *frame, const uint8_t *name,
 		     size_t name_bytes, const uint8_t *value, size_t value_bytes, uint8_t,
 		     void *user)
 {
 	struct h2_conn *c = user;
 	struct h2_head *head = &c->head;
-	if (head->stream != frame->hd.stream_id || head->fault)
-		return 0;
 	size_t bytes = head->list_bytes + name_bytes + value_bytes + 32;
-	if (bytes > c->base.limits->head_bytes) {
-		head->fault = COUNTER_http_head_too_large;
+	if (head->stream != frame->hd.stream_id)
 		return 0;
-	}
+	if (bytes > (size_t)c->base.limits->head_bytes * BOMB_HEADS)
+		return refuse_bomb(c);
 	head->list_bytes = (uint32_t)bytes;
-	add_field(c, slice_of(name, name_bytes), slice_of(value, value_bytes));
+	if (!head->fault && bytes > c->base.limits->head_bytes)
+		head->fault = COUNTER_http_head_too_large;
+	if (!head->fault)
+		add_field(c, slice_of(name, name_bytes), slice_of(value, value_bytes));
 	return 0;
 }
 
@@ -161,6 +174,7 @@ static void on_request(struct h2_conn *c, int32_t id, bool is_end)
 	stream->is_head_request = m->method == HTTP_HEAD;
 	stream->content_length = m->content_length;
 	stream->is_recv_ended = is_end;
+	stream->head_bytes = c->scan.frame_bytes;
 	h2_priority_begin(c, stream, m);
 	c->base.events->head(c->base.user, stream->id, stream->user, m, is_end);
 }
@@ -284,8 +298,10 @@ static int on_frame_recv(nghttp2_session *, const nghttp2_frame *frame, void *us
 		break;
 	case NGHTTP2_RST_STREAM:
 		stream = h2_stream_get(c, (uint32_t)frame->hd.stream_id);
-		if (stream)
+		if (stream) {
 			stream->is_reset_by_peer = true;
+			h2_note_waste(c, stream->head_bytes);
+		}
 		h2_note_reset(c);
 		break;
 	case H2_PRIORITY_UPDATE: h2_priority_update(c, &frame->hd); break;

@@ -3,13 +3,13 @@
 // streams that are no more it does not tell, and floods are made of those.
 #include "h2_priv.h"
 
+#define CONTINUATIONS_MAX 8u // of one field block
+
 static bool is_useful(const nghttp2_frame_hd *hd)
 {
 	switch (hd->type) {
-	case NGHTTP2_HEADERS:
-	case NGHTTP2_CONTINUATION:
-	case NGHTTP2_RST_STREAM: // has a budget of its own
-	case NGHTTP2_GOAWAY: return true;
+	case NGHTTP2_HEADERS: return hd->length > 0;
+	case NGHTTP2_RST_STREAM: return true; // has a budget of its own
 	case NGHTTP2_DATA:
 		return (hd->length > 0 && !(hd->flags & NGHTTP2_FLAG_PADDED)) ||
 		       hd->flags & NGHTTP2_FLAG_END_STREAM;
@@ -26,13 +26,33 @@ static void note_unwanted_data(struct h2_conn *c, size_t bytes)
 		h2_note_frame(c, bytes);
 }
 
+// RFC 9113 10.5: a block that does not end.
+static void note_block(struct h2_conn *c, const nghttp2_frame_hd *hd)
+{
+	if (hd->type == NGHTTP2_HEADERS)
+		c->scan.continuation_count = 0;
+	else if (hd->type == NGHTTP2_CONTINUATION &&
+		 ++c->scan.continuation_count > CONTINUATIONS_MAX)
+		h2_end(c, COUNTER_http_h2_flooded, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+// A head for a stream that is no more; nghttp2 decodes and forgets it.
+static bool is_late_head(const struct h2_conn *c, const nghttp2_frame_hd *hd)
+{
+	return c->base.is_server && hd->type == NGHTTP2_HEADERS &&
+	       (uint32_t)hd->stream_id <= c->past.last;
+}
+
 static void on_frame_head(struct h2_conn *c, const nghttp2_frame_hd *hd)
 {
-	if (!is_useful(hd))
-		h2_note_frame(c, hd->length);
-	else if (hd->type == NGHTTP2_DATA &&
-		 !nghttp2_session_find_stream(c->session, hd->stream_id))
+	bool is_live = nghttp2_session_find_stream(c->session, hd->stream_id);
+	if (!is_useful(hd)) // of DATA only the padding
+		h2_note_frame(c, hd->type == NGHTTP2_DATA ? 0 : hd->length);
+	else if (!is_live && hd->type == NGHTTP2_DATA)
 		note_unwanted_data(c, hd->length);
+	else if (!is_live && is_late_head(c, hd))
+		h2_note_frame(c, hd->length);
+	note_block(c, hd);
 	if (hd->type == NGHTTP2_SETTINGS)
 		h2_past_settings_begin(c);
 	if (hd->type == NGHTTP2_PRIORITY && c->base.limits->counters)
@@ -73,6 +93,7 @@ size_t h2_scan(struct h2_conn *c, struct slice bytes)
 	nghttp2_frame_hd hd = read_head(scan->head);
 	scan->head_bytes = 0;
 	scan->skip_bytes = hd.length;
+	scan->frame_bytes = (uint32_t)hd.length;
 	on_frame_head(c, &hd);
 	return taken + skip(scan, bytes.bytes - taken);
 }

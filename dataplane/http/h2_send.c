@@ -8,7 +8,8 @@
 #include <errno.h>
 
 #define FRAME_HEAD_BYTES 9u
-#define ROOM_MIN         64u // less room is left for the next call
+#define ROOM_MIN         64u   // less room is left for the next call
+#define DRIBBLE_BYTES    1024u // a frame that a window cuts shorter pays for no frame of the peer's
 #define HEAD_FIELDS_MAX  (HTTP_FIELDS_MAX + 32u)
 
 // A head on its way to nghttp2, which copies it. head_begin leaves the fields alone: zeroing them
@@ -79,6 +80,7 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *, size_t l
 	c->pulled = c->base.events->pull(c->base.user, stream->id, stream->user, max, &is_end,
 					 &trailers, &trailer_count);
 	CHECK(c->pulled.bytes <= max);
+	c->is_dribble = c->pulled.bytes == length && length < DRIBBLE_BYTES;
 	stream = h2_stream_get(c, (uint32_t)id); // pull may have reset it
 	if (!stream || (c->pulled.bytes == 0 && !is_end)) {
 		if (stream)
@@ -128,7 +130,7 @@ static void on_last_frame(struct h2_conn *c, int32_t id)
 static int on_frame_send(nghttp2_session *, const nghttp2_frame *frame, void *user)
 {
 	struct h2_conn *c = user;
-	if (frame->hd.type == NGHTTP2_DATA)
+	if (frame->hd.type == NGHTTP2_DATA && !c->is_dribble)
 		h2_note_moved(c, frame->hd.length);
 	bool is_message = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
 	if (is_message && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)

@@ -78,8 +78,9 @@ struct http_limits {
 	uint32_t window_growth_bytes;             // h2: what all of a connection's may grow by
 	struct http_window_budget *window_budget; // borrowed; NULL: none grows
 	bool is_shared; // h2 server: the streams are many users', and share alike whatever they ask
-	uint32_t reset_budget; // streams a peer may reset per connection before
-			       // GOAWAY(ENHANCE_YOUR_CALM)
+	uint32_t reset_budget;  // streams a peer may reset per connection before
+				// GOAWAY(ENHANCE_YOUR_CALM)
+	const uint64_t *now_us; // borrowed; budgets of h2 grow back with it; NULL: they do not
 	struct counters
 		*counters; // borrowed; refusals that no event tells are counted here; NULL: nowhere
 };

@@ -116,6 +116,9 @@ static void on_reset(void *user, uint32_t, void *stream_user, struct http_fault 
 	struct exchange *exchange = stream_user;
 	if (fault.counter)
 		counter_inc(down->transport.proxy->counters, (enum counter)fault.counter);
+	// HTTP/1.1 does not survive a fault; `closed` tells it only where no exchange lived.
+	if (fault.counter && http_version_of(down->transport.http) == HTTP_VERSION_1)
+		down->transport.is_faulty = true;
 	if (exchange)
 		exchange_client_gone(exchange, COUNTER_exchange_client_gone);
 }
@@ -142,6 +145,7 @@ static void on_http_closed(void *user, struct http_fault fault)
 	if (fault.counter) {
 		counter_inc(down->transport.proxy->counters, (enum counter)fault.counter);
 		down->transport.is_discarding = true;
+		down->transport.is_faulty = true;
 	}
 	if (down->exchange_count == 0)
 		arm(down, down->transport.proxy->limits.linger_ms);

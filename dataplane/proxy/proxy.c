@@ -39,6 +39,7 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 	proxy->journal = config->journal;
 	proxy->hash_key = random_key(config->random);
 	proxy->limits.http.counters = config->counters;
+	proxy->limits.http.now_us = &proxy->now_us;
 	if (!proxy->role->is_first)
 		proxy->limits.compress.contexts = 0;
 	// A peer may send no more than its body's queue takes.

@@ -11,6 +11,7 @@
 enum {
 	RUNS_PER_SERVICE = 16,   // received runs handled before others get their turn
 	RECORDS_PER_SERVICE = 8, // records sent before others get their turn
+	DISCARD_MAX = 131072,    // bytes behind our end that are still taken
 };
 
 static void on_opened(void *user, struct pool_id)
@@ -162,6 +163,18 @@ static void half_close(struct transport *transport)
 	tcp_shutdown(transport->proxy->tcp, transport->tcp);
 }
 
+// stop_discarding: the peer goes on and on behind our end. Its window closes, so that it can still
+// read what we said; who has broken the rules is reset.
+static bool stop_discarding(struct transport *transport)
+{
+	if (transport->is_faulty && transport->is_shut) {
+		counter_inc(transport->proxy->counters, COUNTER_exchange_downstream_talked_on);
+		transport->is_shut = false; // a reset, now
+		transport_doom(transport, COUNTER_exchange_downstream_talked_on);
+	}
+	return false;
+}
+
 // pump_in moves received bytes up. True when it stopped only because its turn is over.
 static bool pump_in(struct transport *transport)
 {
@@ -173,8 +186,12 @@ static bool pump_in(struct transport *transport)
 		struct slice run = tcp_peek(tcp, transport->tcp);
 		if (run.bytes == 0 || transport->is_doomed)
 			return false;
+		if (transport->discarded_bytes > DISCARD_MAX)
+			return stop_discarding(transport);
 		size_t taken = run.bytes;
-		if (!transport->is_discarding)
+		if (transport->is_discarding)
+			transport->discarded_bytes += (uint32_t)run.bytes;
+		else
 			taken = transport->tls
 					? tls_receive(transport->tls, (uint8_t *)run.at, run.bytes)
 					: deliver(transport, run);

@@ -44,6 +44,8 @@ struct transport {
 	bool is_shut;        // our FIN is queued
 	bool is_half_closed; // so is it, but we read on
 	bool is_starved;     // on proxy->starved: waits for a buffer to send from
+	bool is_faulty;      // the peer broke HTTP's rules
+	uint32_t discarded_bytes;
 };
 
 // tcp events whose user is a struct transport.
