@@ -107,6 +107,7 @@ void control_follow(struct control *control)
 		control_register(control, control_now_s(), false);
 	if (changed & BIT(purge))
 		control_purge(control, false);
+	control_tell_purged(control);
 	if ((changed & (BIT(svid) | BIT(instance) | BIT(trust))) ||
 	    (control->authority && (changed & BIT(csr))))
 		control_identity_run(control, control_now_s());

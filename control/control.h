@@ -43,9 +43,10 @@ struct control {
 	char absent_hosts[CONTROL_ABSENT_COUNT][RECORD_HOST_BYTES];
 	uint32_t absent_next;
 	uint64_t started_s;
-	uint64_t heartbeat_s; // of the last one written
-	uint64_t seen_s;      // when the data plane was last attached
-	uint64_t purge_sequence;
+	uint64_t heartbeat_s;    // of the last one written
+	uint64_t seen_s;         // when the data plane was last attached
+	uint64_t purge_sequence; // of the last one sent
+	uint64_t told_sequence;  // of the last one that the registry knows to be applied
 	bool has_purge_sequence;
 	bool is_ending;
 	bool is_registry_broken; // told once
@@ -98,3 +99,6 @@ void control_register(struct control *control, uint64_t now_s, bool is_now);
 
 // control_purge sends purges that are new; all of the last minute when is_again.
 void control_purge(struct control *control, bool is_again);
+
+// control_tell_purged writes how far the data plane of this edge is with them, once it is.
+void control_tell_purged(struct control *control);

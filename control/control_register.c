@@ -95,16 +95,29 @@ void control_register(struct control *control, uint64_t now_s, bool is_now)
 		control->heartbeat_s = now_s;
 }
 
-static void send_purge(struct control *control, uint64_t sequence, const char *url)
+static enum record_purge kind_of(const struct row_purge *purge)
+{
+	static const struct {
+		const char *name;
+		enum record_purge kind;
+	} kinds[] = {{"", RECORD_PURGE_URL},
+		     {"prefix", RECORD_PURGE_PREFIX},
+		     {"tag", RECORD_PURGE_TAG},
+		     {"service", RECORD_PURGE_SERVICE}};
+	for (size_t i = 0; purge->url[0] && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(purge->kind, kinds[i].name) == 0)
+			return kinds[i].kind;
+	return RECORD_PURGE_ALL; // also for what a newer version wrote: too much, not too little
+}
+
+static void send_purge(struct control *control, uint64_t sequence, const struct row_purge *purge)
 {
 	struct record_purge_row row = {
-		.sequence = sequence,
-		.kind = url[0] ? RECORD_PURGE_URL : RECORD_PURGE_ALL,
-		.url_bytes = (uint32_t)strlen(url),
-	};
+		.sequence = sequence, .kind = kind_of(purge), .is_soft = purge->is_soft};
+	const char *text = row.kind == RECORD_PURGE_ALL ? NULL : purge->url;
+	row.text_bytes = text ? (uint32_t)strlen(text) : 0;
 	publish_once(control->publish, PUBLISH_ALL,
-		     &(struct rowset_row){RECORD_PURGE, sequence, sizeof(row), &row},
-		     url[0] ? url : NULL);
+		     &(struct rowset_row){RECORD_PURGE, sequence, sizeof(row), &row}, text);
 }
 
 static void keep_purge_sequence(struct control *control, uint64_t sequence)
@@ -141,7 +154,7 @@ void control_purge(struct control *control, bool is_again)
 		return; // those that come meanwhile are sent when it is back
 	if (control->purge_sequence + 1 < oldest && control->purge_sequence < newest) {
 		// Part of the list is gone: what we missed may have been anything.
-		send_purge(control, newest, "");
+		send_purge(control, newest, &(struct row_purge){0});
 		keep_purge_sequence(control, newest);
 	}
 	for (size_t i = 0; i < purges.count; i++) {
@@ -149,9 +162,21 @@ void control_purge(struct control *control, bool is_again)
 		uint64_t sequence = strtoull(purges.rows[i]->key, NULL, 10);
 		bool is_recent = is_again && now_s < purge->made_s + 60;
 		if (sequence > control->purge_sequence || is_recent)
-			send_purge(control, sequence, purge->url);
+			send_purge(control, sequence, purge);
 	}
 	if (newest > control->purge_sequence)
 		keep_purge_sequence(control, newest);
 	attach_flush(control->attach);
+}
+
+void control_tell_purged(struct control *control)
+{
+	struct row_purged row = {.sequence = control->purge_sequence};
+	if (control->self.role != CONF_ROLE_EDGE || !control->has_purge_sequence ||
+	    control->purge_sequence == control->told_sequence ||
+	    !attach_is_attached(control->attach) || !publish_is_quiet(control->publish))
+		return;
+	row_copy_text(row.node, sizeof(row.node), control->self.node);
+	if (store_put(control->registry_store, STORE_purged, row.node, &row, STORE_ANY) == STORE_OK)
+		control->told_sequence = control->purge_sequence;
 }

@@ -193,14 +193,14 @@ static const char *check_record_ticket_key(const void *payload, uint32_t)
 static const char *check_record_purge_row(const void *payload, uint32_t tail_bytes)
 {
 	const struct record_purge_row *row = payload;
-	const char *url = (const char *)(row + 1);
-	if (row->kind >= RECORD_PURGE_COUNT)
+	const char *text = (const char *)(row + 1);
+	if (row->kind >= RECORD_PURGE_COUNT || row->is_soft > 1 || row->reserved)
 		return "PURGE of an unknown kind";
-	if (row->url_bytes != tail_bytes || (row->kind == RECORD_PURGE_URL) != (tail_bytes > 0))
+	if (row->text_bytes != tail_bytes || (row->kind == RECORD_PURGE_ALL) != (tail_bytes == 0))
 		return "PURGE whose parts do not add up";
 	for (uint32_t i = 0; i < tail_bytes; i++)
-		if (url[i] <= ' ' || url[i] > '~')
-			return "PURGE of a URL with a bad character";
+		if (text[i] <= ' ' || text[i] > '~')
+			return "PURGE with a bad character";
 	return NULL;
 }
 

@@ -156,13 +156,22 @@ struct record_ticket_key {
 	uint8_t mac_key[32];
 };
 
-enum record_purge { RECORD_PURGE_URL, RECORD_PURGE_ALL, RECORD_PURGE_COUNT };
+enum record_purge {
+	RECORD_PURGE_URL,     // "scheme://host/path?query"
+	RECORD_PURGE_ALL,     // no text
+	RECORD_PURGE_PREFIX,  // "scheme://host/path/"
+	RECORD_PURGE_TAG,     // of Surrogate-Key or Cache-Tag
+	RECORD_PURGE_SERVICE, // a name
+	RECORD_PURGE_COUNT
+};
 
-// Forget cached responses. Tail: the URL "scheme://host/path?query" for RECORD_PURGE_URL.
+// Forget cached responses, or make them stale. Tail: the text of the kind.
 struct record_purge_row {
 	uint64_t sequence;
 	uint32_t kind; // enum record_purge
-	uint32_t url_bytes;
+	uint32_t text_bytes;
+	uint32_t is_soft; // stale, not forgotten
+	uint32_t reserved;
 };
 
 // A service's policy. Tail: its rules (policy.h).

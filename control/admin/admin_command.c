@@ -32,6 +32,7 @@ static const struct command commands[] = {
 	{"trust-rotate", admin_trust_rotate},
 	{"routes", admin_routes},
 	{"purge", admin_purge},
+	{"purge-status", admin_purge_status},
 	{"why", admin_why},
 };
 

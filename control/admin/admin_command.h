@@ -31,7 +31,8 @@ bool admin_name_is_good(const char *name);
 // admin_service_drain, admin_service_unhealthy, admin_policy_set, admin_policy_show,
 // admin_policy_remove, admin_location_set, admin_location_list,
 // admin_node_list, admin_node_token, admin_node_drain, admin_node_remove, admin_status,
-// admin_trust_rotate, admin_routes, admin_purge, admin_why. Each takes the request and returns a
+// admin_trust_rotate, admin_routes, admin_purge, admin_purge_status,
+// admin_why. Each takes the request and returns a
 // reply that the caller owns.
 json_t *admin_service_set(const struct admin_options *admin, const json_t *request);
 json_t *admin_service_list(const struct admin_options *admin, const json_t *request);
@@ -51,4 +52,5 @@ json_t *admin_status(const struct admin_options *admin, const json_t *request);
 json_t *admin_trust_rotate(const struct admin_options *admin, const json_t *request);
 json_t *admin_routes(const struct admin_options *admin, const json_t *request);
 json_t *admin_purge(const struct admin_options *admin, const json_t *request);
+json_t *admin_purge_status(const struct admin_options *admin, const json_t *request);
 json_t *admin_why(const struct admin_options *admin, const json_t *request);

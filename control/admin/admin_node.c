@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// location set | list, node list | token | drain | remove, purge.
+// location set | list, node list | token | drain | remove.
 #include "admin_command.h"
 
 #include <inttypes.h>
@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define PURGES_KEPT 1000u
 
 json_t *admin_location_set(const struct admin_options *admin, const json_t *request)
 {
@@ -148,44 +146,4 @@ json_t *admin_trust_rotate(const struct admin_options *admin, const json_t *)
 	return admin_error("a rotation is under way and waits for node '%s': bring it back, or, if "
 			   "it is gone for good, millrace node remove %s",
 			   waiting, waiting);
-}
-
-// is_url is true for http(s)://host/...
-static bool is_url(const char *url)
-{
-	const char *rest = strncmp(url, "https://", 8) == 0  ? url + 8
-			   : strncmp(url, "http://", 7) == 0 ? url + 7
-							     : NULL;
-	if (!rest || rest[0] == '/' || !strchr(rest, '/'))
-		return false;
-	for (; *url; url++)
-		if (*url <= ' ' || *url > '~')
-			return false;
-	return true;
-}
-
-json_t *admin_purge(const struct admin_options *admin, const json_t *request)
-{
-	struct row_purge row = {.made_s = (uint64_t)time(NULL)};
-	struct model_rows purges = model_all(admin->registry, STORE_purge);
-	uint64_t newest = purges.count ? strtoull(purges.rows[purges.count - 1]->key, NULL, 10) : 0;
-	char key[24];
-	const char *url = admin_text(request, "url", "");
-	bool is_all = json_is_true(json_object_get(request, "all"));
-	if (is_all == (url[0] != 0))
-		return admin_error("purge URL, or purge --all");
-	if (!is_all && !is_url(url))
-		return admin_error("'%.200s': https://host/path is wanted", url);
-	if (!row_copy_text(row.url, sizeof(row.url), url))
-		return admin_error("the URL is longer than %zu bytes", sizeof(row.url) - 1);
-	enum store_result result = STORE_CONFLICT;
-	for (unsigned i = 0; i < 64 && result == STORE_CONFLICT; i++) {
-		snprintf(key, sizeof(key), "%020" PRIu64, ++newest);
-		result = store_put(admin->registry_store, STORE_purge, key, &row, STORE_NONE);
-	}
-	if (result != STORE_OK)
-		return admin_store_error(admin, result);
-	for (size_t i = 0; i + PURGES_KEPT < purges.count; i++)
-		store_remove(admin->registry_store, STORE_purge, purges.rows[i]->key);
-	return admin_ok(json_pack("{s:I}", "sequence", (json_int_t)newest));
 }

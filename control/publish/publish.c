@@ -76,10 +76,18 @@ const struct rowset *publish_latest(const struct publish *publish)
 	return publish->latest;
 }
 
-void publish_resync(struct publish *publish, uint32_t worker)
+static bool is_quiet(const struct publish_worker *worker)
 {
-	if (worker < publish->worker_count)
-		publish->workers[worker].needs_full = true;
+	return worker->base && worker->single_count == 0 && worker->phase == PUBLISH_IDLE &&
+	       worker->status.applied_generation == worker->status.sent_generation;
+}
+
+bool publish_is_quiet(const struct publish *publish)
+{
+	for (uint32_t i = 0; i < publish->worker_count; i++)
+		if (!is_quiet(&publish->workers[i]))
+			return false;
+	return publish->worker_count > 0;
 }
 
 // make_purge_all turns the last single answer into a purge of everything.
@@ -99,6 +107,7 @@ static void make_purge_all(struct publish_worker *worker, const struct rowset_ro
 static void once(struct publish_worker *worker, const struct rowset_row *row, const char *tail)
 {
 	size_t tail_bytes = tail ? strlen(tail) : 0;
+	worker->is_purging |= row->type == RECORD_PURGE;
 	if (worker->single_count == PUBLISH_ONCE_MAX) {
 		worker->status.dropped_count++;
 		if (row->type == RECORD_PURGE)
@@ -124,6 +133,17 @@ void publish_once(struct publish *publish, uint32_t worker, const struct rowset_
 	for (uint32_t i = 0; i < publish->worker_count; i++)
 		if (worker == PUBLISH_ALL || worker == i)
 			once(&publish->workers[i], row, tail);
+}
+
+void publish_resync(struct publish *publish, uint32_t index)
+{
+	struct record_purge_row all = {.kind = RECORD_PURGE_ALL};
+	if (index >= publish->worker_count)
+		return;
+	struct publish_worker *worker = &publish->workers[index];
+	worker->needs_full = true;
+	if (worker->is_purging)
+		once(worker, &(struct rowset_row){RECORD_PURGE, 0, sizeof(all), &all}, NULL);
 }
 
 // run_worker writes until the ring is full or all is said. True when something waits.
@@ -159,6 +179,7 @@ void publish_applied(struct publish *publish, uint32_t index, uint64_t generatio
 	worker->status.applied_generation = generation;
 	worker->status.refused_count += refused_count;
 	worker->commit_us = generation == worker->status.sent_generation ? 0 : now_us;
+	worker->is_purging &= !is_quiet(worker);
 }
 
 uint32_t publish_worker_count(const struct publish *publish)

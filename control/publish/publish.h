@@ -50,7 +50,8 @@ void publish_set(struct publish *publish, struct rowset *set);
 // publish_latest borrows the goal; NULL before the first.
 const struct rowset *publish_latest(const struct publish *publish);
 
-// publish_resync sends worker a full set next.
+// publish_resync sends worker a full set next, and a purge of everything when one on its way may
+// have been lost.
 void publish_resync(struct publish *publish, uint32_t worker);
 
 // publish_once queues one row that is in no set (ROUTE_ABSENT, CERT_ABSENT, PURGE) or is sent again
@@ -64,6 +65,9 @@ bool publish_run(struct publish *publish, uint64_t now_us);
 // publish_applied notes a worker's APPLIED.
 void publish_applied(struct publish *publish, uint32_t worker, uint64_t generation,
 		     uint32_t refused_count, uint64_t now_us);
+
+// publish_is_quiet is true when every worker has applied all that was queued and sent.
+bool publish_is_quiet(const struct publish *publish);
 
 // publish_worker_count counts workers attached; publish_read_status tells about one.
 uint32_t publish_worker_count(const struct publish *publish);

@@ -27,6 +27,7 @@ struct publish_worker {
 	bool is_full;
 	bool needs_full;
 	bool has_written; // since the last wake
+	bool is_purging;  // a purge was queued and not all is applied since
 	uint32_t base_index;
 	uint32_t goal_index;
 	uint32_t row_count;

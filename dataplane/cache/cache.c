@@ -19,7 +19,7 @@ struct cache *cache_new(const struct cache_limits *limits, cache_answered answer
 	cache->owner = owner;
 	cache->counters = counters;
 	if (cache_store_init(cache) != 0 || cache_ask_init(cache) != 0 ||
-	    cache_channel_init(cache) != 0) {
+	    cache_label_init(cache) != 0 || cache_channel_init(cache) != 0) {
 		cache_free(cache);
 		return NULL;
 	}
@@ -32,6 +32,7 @@ void cache_free(struct cache *cache)
 		return;
 	cache_store_fini(cache);
 	cache_ask_fini(cache);
+	cache_label_fini(cache);
 	cache_channel_fini(cache);
 	free(cache);
 }

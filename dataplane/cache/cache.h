@@ -98,9 +98,15 @@ uint64_t cache_row_bytes(uint32_t object_count);
 // cache_set_time tells the time; wall_s is Unix time.
 void cache_set_time(struct cache *cache, uint64_t now_us, uint64_t wall_s);
 
-// cache_ask looks up a request, which is borrowed for the call. Exactly one answer follows, maybe
-// before it returns. An asker asks one thing at a time.
-void cache_ask(struct cache *cache, const struct http_message *request, struct pool_id asker);
+// What the asker knows of a request beyond itself.
+struct cache_scope {
+	struct slice service; // name of the service that is asked
+};
+
+// cache_ask looks up a request, which is borrowed for the call as scope is (NULL: nothing is
+// known). Exactly one answer follows, maybe before it returns. An asker asks one thing at a time.
+void cache_ask(struct cache *cache, const struct http_message *request,
+	       const struct cache_scope *scope, struct pool_id asker);
 
 // cache_cancel: the asker is gone; a waiter is forgotten, and no answer follows.
 void cache_cancel(struct cache *cache, struct pool_id asker);
@@ -162,9 +168,22 @@ struct slice cache_object_read(const struct cache_object *object, uint64_t offse
 // cache_release gives a lent object back.
 void cache_release(struct cache *cache, struct cache_object *object);
 
-// cache_purge_url forgets a URL "scheme://authority/path?query", whatever its variants; returns how
-// many objects. cache_purge_all forgets everything, in bounded steps. Both also end running fills'
-// right to be stored.
+#define CACHE_PREFIXES_MAX 16u // directories of a URL that it can be purged by
+
+// What is purged. Hard: it is never used again, and fetches that run are not stored. Soft: it is
+// stale from now on, and so are fetches that run. Any costs the same whatever is stored.
+enum cache_purge_kind {
+	CACHE_PURGE_URL,     // "scheme://authority/path?query", whatever its variants
+	CACHE_PURGE_PREFIX,  // the same up to and including a '/' of the path, the 16th at most
+	CACHE_PURGE_TAG,     // a member of Surrogate-Key or Cache-Tag
+	CACHE_PURGE_SERVICE, // by name
+	CACHE_PURGE_ALL,
+	CACHE_PURGE_KIND_COUNT
+};
+
+// cache_purge purges; false when text is no URL. cache_purge_url purges one hard and returns how
+// many objects that were; cache_purge_all everything.
+bool cache_purge(struct cache *cache, enum cache_purge_kind kind, struct slice text, bool is_soft);
 uint32_t cache_purge_url(struct cache *cache, struct slice url);
 void cache_purge_all(struct cache *cache);
 

@@ -49,23 +49,24 @@ static uint64_t asker_hash(const struct cache *cache, struct pool_id asker)
 	return siphash(&cache->limits.key_secret, &asker, sizeof(asker));
 }
 
-struct cache_errand *cache_errand_new(struct cache *cache, const struct http_message *request,
-				      struct pool_id asker, uint32_t to_worker)
+struct cache_errand *cache_errand_new(struct cache *cache, const struct cache_question *question,
+				      uint32_t to_worker)
 {
 	struct pool_id id;
 	struct arena arena;
 	struct cache_errand *errand = pool_new(&cache->errands, &id);
 	if (!errand)
 		return NULL;
-	errand->asker = asker;
+	errand->asker = question->asker;
+	errand->service = question->service;
 	errand->to_worker = to_worker;
 	arena_init(&arena, cache->errand_bytes + (size_t)id.index * CACHE_ERRAND_BYTES,
 		   CACHE_ERRAND_BYTES);
-	if (http_message_copy(&errand->request, request, &arena) != 0) {
+	if (http_message_copy(&errand->request, question->request, &arena) != 0) {
 		pool_free(&cache->errands, errand);
 		return NULL;
 	}
-	hash_index_add(&cache->errand_by_asker, id.index, asker_hash(cache, asker));
+	hash_index_add(&cache->errand_by_asker, id.index, asker_hash(cache, errand->asker));
 	return errand;
 }
 
@@ -120,7 +121,6 @@ static struct cache_waiter *waiter_new(struct cache *cache, const struct cache_q
 		return NULL;
 	waiter->from_worker = question->from_worker;
 	waiter->errand = question->errand;
-	waiter->request = question->request;
 	waiter->due_us = cache->now_us + cache->limits.wait_ms * 1000ull;
 	list_init(&waiter->link);
 	list_init(&waiter->order);
@@ -309,7 +309,7 @@ static void use(struct cache *cache, const struct cache_question *question, stru
 		cache_fill_find(cache, &question->key) != NULL || is_failing(cache, object, answer);
 	if (stored->use == CACHE_USE_MEANWHILE && question->request->method == HTTP_GET &&
 	    !is_fetching)
-		answer->fill = cache_fill_new(cache, &question->key, question->from_worker);
+		answer->fill = cache_fill_new(cache, question);
 	if (answer->fill) {
 		answer->stale = cache_ask_lend(cache, object);
 		answer->fill->stale = cache_ask_lend(cache, object);
@@ -320,7 +320,7 @@ static void use(struct cache *cache, const struct cache_question *question, stru
 // fetch makes the asker the one who fetches.
 static void fetch(struct cache *cache, struct cache_question *question, struct cache_answer *answer)
 {
-	answer->fill = cache_fill_new(cache, &question->key, question->from_worker);
+	answer->fill = cache_fill_new(cache, question);
 	if (!answer->fill) {
 		tell_alone(cache, question, answer, COUNTER_cache_pass_memory);
 		return;
@@ -337,8 +337,8 @@ static void wait(struct cache *cache, struct cache_question *question, struct ca
 		 struct cache_answer *answer)
 {
 	if (!question->errand) {
-		struct cache_errand *errand = cache_errand_new(
-			cache, question->request, question->asker, cache->limits.worker_index);
+		struct cache_errand *errand =
+			cache_errand_new(cache, question, cache->limits.worker_index);
 		if (!errand) {
 			tell_alone(cache, question, answer, COUNTER_cache_pass_waiters);
 			return;
@@ -362,8 +362,9 @@ static void wait(struct cache *cache, struct cache_question *question, struct ca
 static bool is_for_itself(const struct cache_question *question, const struct stored *stored)
 {
 	const struct cache_object *object = stored->object;
-	bool is_each_ones = object && (object->terms.is_always_validated ||
-				       object->freshness.lifetime_s == 0 || question->is_collapsed);
+	bool has_no_life = object && object->freshness.lifetime_s == 0 && !object->is_softened;
+	bool is_each_ones = object && (object->terms.is_always_validated || has_no_life ||
+				       question->is_collapsed);
 	return question->policy.is_reload || question->policy.is_authorized || is_each_ones;
 }
 
@@ -399,10 +400,16 @@ void cache_ask_decide(struct cache *cache, struct cache_question *question)
 		go(cache, question, &stored, &answer);
 }
 
-void cache_ask(struct cache *cache, const struct http_message *request, struct pool_id asker)
+void cache_ask(struct cache *cache, const struct http_message *request,
+	       const struct cache_scope *scope, struct pool_id asker)
 {
 	struct cache_question question = {
-		.request = request, .from_worker = cache->limits.worker_index, .asker = asker};
+		.request = request,
+		.service =
+			cache_label(cache, CACHE_PURGE_SERVICE, scope ? scope->service : SLICE("")),
+		.from_worker = cache->limits.worker_index,
+		.asker = asker,
+	};
 	cache_policy_request(request, &question.policy);
 	if (!question.policy.is_usable)
 		tell_pass(cache, &question, question.policy.forward, question.policy.why);
@@ -414,18 +421,26 @@ void cache_ask(struct cache *cache, const struct http_message *request, struct p
 		cache_channel_ask(cache, &question);
 }
 
+struct cache_question cache_errand_question(struct cache *cache, uint32_t from_worker,
+					    struct cache_errand *errand)
+{
+	struct cache_question question = {.request = &errand->request,
+					  .service = errand->service,
+					  .from_worker = from_worker,
+					  .errand = errand};
+	cache_policy_request(question.request, &question.policy);
+	bool is_made = cache_key_make(cache, question.request, &question.key);
+	CHECK(is_made); // it was, by its asker
+	return question;
+}
+
 // question_of makes the question of a waiter, which is forgotten; its errand lives on.
 static struct cache_question question_of(struct cache *cache, struct cache_waiter *waiter)
 {
-	struct cache_question question = {.request = waiter->request,
-					  .from_worker = waiter->from_worker,
-					  .errand = waiter->errand,
-					  .is_collapsed = true};
+	struct cache_errand *errand = waiter->errand;
+	struct cache_question question = cache_errand_question(cache, waiter->from_worker, errand);
+	question.is_collapsed = true;
 	cache_waiter_drop(cache, waiter);
-	cache_policy_request(question.request, &question.policy);
-
-	bool is_made = cache_key_make(cache, question.request, &question.key);
-	CHECK(is_made); // it was once
 	return question;
 }
 

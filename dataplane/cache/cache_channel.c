@@ -97,7 +97,7 @@ void cache_channel_ask(struct cache *cache, const struct cache_question *questio
 	struct cache_errand *errand = NULL;
 	// An answer may lend two objects.
 	if (cache->foreign_loans + 2 * cache->errands.in_use + 2 <= CACHE_LOANS)
-		errand = cache_errand_new(cache, question->request, question->asker, owner);
+		errand = cache_errand_new(cache, question, owner);
 	if (!errand) {
 		pass(cache, question->asker, only_if_cached, COUNTER_cache_pass_waiters);
 		return;
@@ -352,12 +352,7 @@ static void take_parcel_back(struct cache *cache, const struct cache_message *me
 
 static void take_ask(struct cache *cache, uint32_t from_worker, const struct cache_message *message)
 {
-	const struct cache_errand *errand = message->errand;
-	struct cache_question question = {
-		.request = &errand->request, .from_worker = from_worker, .errand = message->errand};
-	cache_policy_request(question.request, &question.policy);
-	bool is_made = cache_key_make(cache, question.request, &question.key);
-	CHECK(is_made); // its asker made it too
+	struct cache_question question = cache_errand_question(cache, from_worker, message->errand);
 	cache_ask_decide(cache, &question);
 }
 

@@ -30,9 +30,10 @@ static void mark_pass(struct cache *cache, uint64_t key_hash)
 		(struct cache_pass_mark){key_hash, cache->now_us + CACHE_PASS_US};
 }
 
-struct cache_fill *cache_fill_new(struct cache *cache, const struct cache_key *key, uint32_t worker)
+struct cache_fill *cache_fill_new(struct cache *cache, const struct cache_question *question)
 {
 	struct pool_id id;
+	const struct cache_key *key = &question->key;
 	struct cache_object *object = cache_store_new(cache, key);
 	if (!object)
 		return NULL;
@@ -42,25 +43,14 @@ struct cache_fill *cache_fill_new(struct cache *cache, const struct cache_key *k
 		return NULL;
 	}
 	fill->cache = cache;
-	fill->worker = worker;
+	fill->worker = question->from_worker;
 	fill->asked_s = cache->wall_s;
 	fill->key_hash = key->hash;
 	fill->object = object;
-	fill->epoch = cache->epoch;
+	fill->service = question->service;
 	list_init(&fill->waiters);
 	hash_index_add(&cache->fill_by_key, id.index, key->hash);
 	return fill;
-}
-
-struct cache_fill *cache_fill_find(const struct cache *cache, const struct cache_key *key)
-{
-	uint32_t row = hash_index_first(&cache->fill_by_key, key->hash);
-	for (; row != HASH_INDEX_NONE; row = hash_index_next(&cache->fill_by_key, row)) {
-		struct cache_fill *fill = pool_at(&cache->fills, row);
-		if (slice_equal(fill->object->key.text, key->text))
-			return fill;
-	}
-	return NULL;
 }
 
 // detach makes the record unfindable and moves its waiters to the list at waiters.
@@ -99,6 +89,23 @@ void cache_fill_doom(struct cache *cache, struct cache_fill *fill)
 	cache_ask_again(cache, &waiters);
 }
 
+struct cache_fill *cache_fill_find(struct cache *cache, const struct cache_key *key)
+{
+	uint32_t row = hash_index_first(&cache->fill_by_key, key->hash);
+	for (; row != HASH_INDEX_NONE; row = hash_index_next(&cache->fill_by_key, row)) {
+		struct cache_fill *fill = pool_at(&cache->fills, row);
+		if (!slice_equal(fill->object->key.text, key->text))
+			continue;
+		if (!cache_label_is_purged(cache, fill))
+			return fill;
+		// Its waiters may begin another.
+		cache_fill_doom(cache, fill);
+		row = hash_index_first(&cache->fill_by_key, key->hash);
+		return row == HASH_INDEX_NONE ? NULL : pool_at(&cache->fills, row);
+	}
+	return NULL;
+}
+
 // hand_on makes the first waiter the fetcher of the same record; false when nobody waits.
 static bool hand_on(struct cache *cache, struct cache_fill *fill)
 {
@@ -110,7 +117,7 @@ static bool hand_on(struct cache *cache, struct cache_fill *fill)
 	uint32_t from_worker = waiter->from_worker;
 	void *errand = waiter->errand;
 	cache_store_reset(cache, fill->object);
-	cache_ask_attach(cache, fill, waiter->request, &answer);
+	cache_ask_attach(cache, fill, &waiter->errand->request, &answer);
 	cache_waiter_drop(cache, waiter);
 	fill->worker = from_worker;
 	fill->is_begun = false;
@@ -183,8 +190,13 @@ bool cache_fill_take_head(struct cache_fill *fill, const struct cache_head *head
 	*why = COUNTER_cache_not_stored_purged;
 	if (fill->is_doomed)
 		return false;
-	if (!cache_store_head(fill->cache, fill->object, head, why))
+	if (!cache_store_head(fill->cache, fill->object, head, fill->service, why))
 		return false;
+	if (!cache_label_settle(fill->cache, fill->object)) {
+		*why = COUNTER_cache_not_stored_purged;
+		cache_fill_doom(fill->cache, fill);
+		return false;
+	}
 	if (head->is_refresh && fill->stale)
 		cache_store_share_body(fill->object, fill->stale);
 	fill->is_begun = true;
@@ -221,6 +233,10 @@ void cache_fill_finish(struct cache_fill *fill)
 		counter_inc(cache->counters, COUNTER_cache_not_stored_length);
 		cache_fill_abandon(fill);
 		return;
+	}
+	if (!is_doomed && !cache_label_settle(cache, fill->object)) {
+		cache_fill_doom(cache, fill);
+		is_doomed = true;
 	}
 	detach(cache, fill, &waiters);
 	if (!is_doomed)

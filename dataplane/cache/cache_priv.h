@@ -26,6 +26,11 @@
 #define CACHE_PASS_US      2000000u // how long a key stays marked
 #define CACHE_FAILING_US   1000000u // for which an origin that failed is not asked about an object
 #define CACHE_NONE         UINT32_MAX
+#define CACHE_TAGS_MAX     256u // of one response
+#define CACHE_TAG_BYTES    256u
+#define CACHE_LABELS_MAX   (CACHE_TAGS_MAX + CACHE_PREFIXES_MAX + 2u)
+#define CACHE_PURGE_SETS   4096u // a power of two
+#define CACHE_PURGE_WAYS   4u
 
 // Where an object is in the order of use (cache_evict.c).
 enum cache_segment_name { CACHE_WINDOW, CACHE_PROBATION, CACHE_PROTECTED, CACHE_SEGMENTS };
@@ -40,14 +45,36 @@ struct cache_key {
 	struct slice text; // scheme://authority/path?query
 };
 
+// What a response can be purged by (cache_label.c).
+struct cache_labels {
+	uint32_t count, tag_count;
+	uint64_t at[CACHE_LABELS_MAX];
+};
+
+// When something was purged last, by purge_number; 0: never.
+struct cache_purged {
+	uint64_t label;
+	uint64_t hard, soft;
+	uint64_t soft_s; // Unix time of soft
+};
+
+struct cache_purge_set {
+	struct cache_purged ways[CACHE_PURGE_WAYS];
+	struct cache_purged others; // labels of this set that had to make way
+};
+
 struct cache_object {
 	struct list link;    // its segment; unlinked unless indexed
 	uint8_t *base;       // chunk 0 of the owner
 	uint32_t owner;      // worker
 	uint32_t references; // the index or the fill, and loans; only the owner's worker touches it
-	uint32_t epoch;
 	bool is_indexed;
-	uint8_t segment;              // enum cache_segment_name
+	uint8_t segment;  // enum cache_segment_name
+	bool is_purged;   // the owner's, like all about purges; as of seen
+	bool is_softened; // a soft purge made it stale
+	uint32_t label_count;
+	const uint64_t *labels;       // in its chunks
+	uint64_t born, seen;          // purge_number when its fetch began, when it was last judged
 	uint64_t failing_until_us;    // the owner's: the origin failed when asked about it
 	struct cache_object *body_of; // a refreshed object: the one that holds the body, referenced
 	struct cache_key key;
@@ -79,6 +106,7 @@ struct cache_errand {
 	struct pool_id asker;
 	uint32_t to_worker;
 	bool is_cancelled; // only of another worker's: the answer is still to come
+	uint64_t service;
 	struct http_message request;
 };
 
@@ -88,8 +116,7 @@ struct cache_waiter {
 	struct list order; // cache.waiting, by due_us
 	uint64_t due_us;
 	uint32_t from_worker;
-	void *errand;                       // from_worker's
-	const struct http_message *request; // in the errand
+	struct cache_errand *errand; // from_worker's
 };
 
 // A fetch. On the key's owner it is the record of it, whoever fetches; on another worker that
@@ -108,7 +135,7 @@ struct cache_fill {
 	struct cache_object *object; // NULL when doomed
 	struct cache_object *stale;  // what the fetcher validates, referenced
 	struct list waiters;
-	uint32_t epoch;
+	uint64_t service; // its label
 	// a proxy's
 	void *remote;                // the owner's fill
 	struct cache_parcel *parcel; // being filled with body
@@ -138,6 +165,7 @@ struct cache_question {
 	const struct http_message *request;
 	struct cache_request_policy policy;
 	struct cache_key key;
+	uint64_t service; // its label
 	uint32_t from_worker;
 	void *errand;         // NULL: a local asker that does not wait yet
 	struct pool_id asker; // when errand is NULL
@@ -151,8 +179,11 @@ struct cache {
 	struct counters *counters;
 	uint64_t now_us;
 	uint64_t wall_s;
-	uint32_t epoch;      // purge_all begins a new one
-	uint32_t sweep_left; // rows not yet looked at since then
+	// cache_label.c
+	uint64_t purge_number; // of the last purge
+	uint32_t sweep_left;   // rows not yet looked at since the last hard one
+	struct cache_purged purged_all;
+	struct cache_purge_set *purge_sets; // owned
 	// cache_store.c, cache_evict.c
 	uint8_t *chunks;       // owned
 	uint32_t *free_chunks; // owned: stack
@@ -202,10 +233,10 @@ struct cache_object *cache_store_new(struct cache *cache, const struct cache_key
 // cache_store_reset forgets head and body.
 void cache_store_reset(struct cache *cache, struct cache_object *object);
 
-// cache_store_head copies a head in, without Age and Cache-Status. False and *why when it does not
-// fit.
+// cache_store_head copies a head in, without Age and Cache-Status, and labels it. False and *why
+// when it does not fit, or has too many tags.
 bool cache_store_head(struct cache *cache, struct cache_object *object,
-		      const struct cache_head *head, enum counter *why);
+		      const struct cache_head *head, uint64_t service, enum counter *why);
 
 // cache_store_share_body makes the body of from, or of whom from has it, that of object.
 void cache_store_share_body(struct cache_object *object, struct cache_object *from);
@@ -272,10 +303,15 @@ void cache_ask_tell(struct cache *cache, struct pool_id asker, const struct cach
 void cache_ask_tell_errand(struct cache *cache, uint32_t from_worker, void *errand,
 			   const struct cache_answer *answer);
 
-// cache_errand_new copies a request; NULL when there is no room. cache_errand_free ends it.
-struct cache_errand *cache_errand_new(struct cache *cache, const struct http_message *request,
-				      struct pool_id asker, uint32_t to_worker);
+// cache_errand_new copies a question; NULL when there is no room. cache_errand_free ends it.
+struct cache_errand *cache_errand_new(struct cache *cache, const struct cache_question *question,
+				      uint32_t to_worker);
 void cache_errand_free(struct cache *cache, struct cache_errand *errand);
+
+// cache_errand_question makes the question of an errand anew; its key is good until the next one is
+// made.
+struct cache_question cache_errand_question(struct cache *cache, uint32_t from_worker,
+					    struct cache_errand *errand);
 
 // cache_errand_hide: the asker is gone, the errand is not found by it any more.
 void cache_errand_hide(struct cache *cache, struct cache_errand *errand);
@@ -287,12 +323,12 @@ void cache_waiter_drop(struct cache *cache, struct cache_waiter *waiter);
 struct cache_waiter *cache_waiter_find(const struct cache *cache, uint32_t from_worker,
 				       const void *errand);
 
-// cache_fill_new starts a fetch of key by worker; NULL when there is no memory.
-struct cache_fill *cache_fill_new(struct cache *cache, const struct cache_key *key,
-				  uint32_t worker);
+// cache_fill_new starts a fetch for a question; NULL when there is no memory.
+struct cache_fill *cache_fill_new(struct cache *cache, const struct cache_question *question);
 
-// cache_fill_find returns the running fetch of a key, or NULL.
-struct cache_fill *cache_fill_find(const struct cache *cache, const struct cache_key *key);
+// cache_fill_find returns the running fetch of a key, or NULL. One whose response is purged already
+// is doomed.
+struct cache_fill *cache_fill_find(struct cache *cache, const struct cache_key *key);
 
 // cache_fill_doom takes a running fetch's right to be stored; its waiters are decided anew.
 void cache_fill_doom(struct cache *cache, struct cache_fill *fill);
@@ -336,10 +372,37 @@ void cache_fill_lost(struct cache_fill *fill, bool is_failing);
 bool cache_pass_is_marked(const struct cache *cache, uint64_t key_hash);
 void cache_pass_clear(struct cache *cache, uint64_t key_hash);
 
+// cache_label_init takes memory for what was purged; 0 or ENOMEM. cache_label_fini gives it back.
+int cache_label_init(struct cache *cache);
+void cache_label_fini(struct cache *cache);
+
+// cache_label makes the label of a PREFIX, TAG or SERVICE; that of a URL is its key's hash.
+uint64_t cache_label(const struct cache *cache, enum cache_purge_kind kind, struct slice text);
+
+// cache_label_key sets the labels that follow from a key: URL, service, directories.
+void cache_label_key(const struct cache *cache, const struct cache_key *key, uint64_t service,
+		     struct cache_labels *labels);
+
+// cache_label_tags adds those in Surrogate-Key and Cache-Tag. False: too many, or one too long.
+bool cache_label_tags(const struct cache *cache, const struct http_message *head,
+		      struct cache_labels *labels);
+
+// cache_label_purge purges what has a label; cache_label_purge_all everything. Soft: it is stale
+// from now on.
+void cache_label_purge(struct cache *cache, uint64_t label, bool is_soft);
+void cache_label_purge_all(struct cache *cache, bool is_soft);
+
+// cache_label_settle brings an object up to the purges since its fetch began: false when one was
+// hard, its lifetime is over when one was soft.
+bool cache_label_settle(const struct cache *cache, struct cache_object *object);
+
+// cache_label_is_purged is true for a running fetch whose response is known to be purged already.
+bool cache_label_is_purged(const struct cache *cache, const struct cache_fill *fill);
+
 // cache_purge_hash forgets all objects under a hash and dooms its fetch; returns how many objects.
 uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash);
 
-// cache_purge_sweep goes on with a purge of everything, a bounded step.
+// cache_purge_sweep looks for what hard purges left, a bounded step.
 void cache_purge_sweep(struct cache *cache);
 
 // cache_channel_init takes memory for parcels and outboxes when there are several workers; 0 or

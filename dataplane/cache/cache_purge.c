@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Forgetting: by URL, everything, and what an unsafe request has changed (RFC 9111 4.4). A purge
-// also takes the right to be stored from fetches that began before it: their response may be the
-// old one.
+// Forgetting: by URL and by label (cache_label.c), and what an unsafe request has changed (RFC
+// 9111 4.4). A purge also takes the right to be stored from fetches that began before it: their
+// response may be the old one.
 #include "cache_priv.h"
 
 #include "check.h"
@@ -31,20 +31,57 @@ uint32_t cache_purge_url(struct cache *cache, struct slice url)
 	return cache_key_parse(cache, url, &key) ? cache_purge_hash(cache, key.hash) : 0;
 }
 
-static bool is_outdated(const struct cache *cache, const struct cache_fill *fill)
+static bool is_outdated(const struct cache_fill *fill, uint64_t number)
 {
-	return fill && !fill->is_proxy && !fill->is_doomed && fill->epoch != cache->epoch;
+	return fill && !fill->is_proxy && !fill->is_doomed && fill->object->born < number;
 }
 
 void cache_purge_all(struct cache *cache)
 {
-	cache->epoch++;
-	cache->sweep_left = cache->objects.capacity;
+	cache_label_purge_all(cache, false);
+	uint64_t number = cache->purge_number;
 	memset(cache->passes, 0, CACHE_PASS_MARKS * sizeof(cache->passes[0]));
 	for (uint32_t i = 0; i < cache->fills.capacity; i++) {
 		struct cache_fill *fill = pool_at(&cache->fills, i);
-		if (is_outdated(cache, fill))
+		if (is_outdated(fill, number))
 			cache_fill_doom(cache, fill);
+	}
+}
+
+static bool purge_url(struct cache *cache, struct slice url, bool is_soft)
+{
+	struct cache_key key;
+	if (!cache_key_parse(cache, url, &key))
+		return false;
+	if (is_soft)
+		cache_label_purge(cache, key.hash, true);
+	else
+		cache_purge_hash(cache, key.hash);
+	return true;
+}
+
+static bool purge_prefix(struct cache *cache, struct slice url, bool is_soft)
+{
+	struct cache_key key;
+	if (!cache_key_parse(cache, url, &key))
+		return false;
+	cache_label_purge(cache, cache_label(cache, CACHE_PURGE_PREFIX, key.text), is_soft);
+	return true;
+}
+
+bool cache_purge(struct cache *cache, enum cache_purge_kind kind, struct slice text, bool is_soft)
+{
+	counter_inc(cache->counters, COUNTER_cache_purges);
+	switch (kind) {
+	case CACHE_PURGE_URL: return purge_url(cache, text, is_soft);
+	case CACHE_PURGE_PREFIX: return purge_prefix(cache, text, is_soft);
+	case CACHE_PURGE_ALL:
+		if (is_soft)
+			cache_label_purge_all(cache, true);
+		else
+			cache_purge_all(cache);
+		return true;
+	default: cache_label_purge(cache, cache_label(cache, kind, text), is_soft); return true;
 	}
 }
 
@@ -52,7 +89,7 @@ void cache_purge_sweep(struct cache *cache)
 {
 	for (uint32_t i = 0; i < SWEEP_ROWS && cache->sweep_left; i++) {
 		struct cache_object *object = pool_at(&cache->objects, --cache->sweep_left);
-		if (!object || !object->is_indexed || object->epoch == cache->epoch)
+		if (!object || !object->is_indexed || cache_label_settle(cache, object))
 			continue;
 		counter_inc(cache->counters, COUNTER_cache_purged);
 		cache_store_forget(cache, object);

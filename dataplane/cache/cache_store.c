@@ -162,7 +162,7 @@ struct cache_object *cache_store_new(struct cache *cache, const struct cache_key
 	object->base = cache->chunks;
 	object->owner = cache->limits.worker_index;
 	object->references = 1;
-	object->epoch = cache->epoch;
+	object->born = object->seen = cache->purge_number;
 	object->key = *key;
 	if (place_copy(cache, object, &object->key.text))
 		return object;
@@ -186,6 +186,10 @@ void cache_store_reset(struct cache *cache, struct cache_object *object)
 	drop_body(cache, object);
 	object->head = (struct http_message){0};
 	object->vary.count = 0;
+	object->labels = NULL;
+	object->label_count = 0;
+	object->born = object->seen = cache->purge_number;
+	object->is_purged = object->is_softened = false;
 }
 
 // Fields of the hop to the origin (RFC 9111 3.1), and those that we write anew.
@@ -253,6 +257,21 @@ static bool copy_vary(struct cache *cache, struct cache_object *object)
 	return true;
 }
 
+// copy_labels leaves the object to be judged anew: purges may have come since it was born.
+static bool copy_labels(struct cache *cache, struct cache_object *object,
+			const struct cache_labels *labels)
+{
+	size_t bytes = labels->count * sizeof(labels->at[0]);
+	uint64_t *copy = place(cache, object, bytes);
+	if (!copy)
+		return false;
+	memcpy(copy, labels->at, bytes);
+	object->labels = copy;
+	object->label_count = labels->count;
+	object->seen = object->born;
+	return true;
+}
+
 static bool has_large_part(const struct cache_head *head)
 {
 	if (head->message.field_count * sizeof(struct http_field) > CACHE_CHUNK_BYTES)
@@ -269,10 +288,15 @@ static bool has_large_part(const struct cache_head *head)
 }
 
 bool cache_store_head(struct cache *cache, struct cache_object *object,
-		      const struct cache_head *head, enum counter *why)
+		      const struct cache_head *head, uint64_t service, enum counter *why)
 {
+	struct cache_labels labels;
 	*why = COUNTER_cache_not_stored_head_large;
 	if (has_large_part(head))
+		return false;
+	*why = COUNTER_cache_not_stored_tags;
+	cache_label_key(cache, &object->key, service, &labels);
+	if (!cache_label_tags(cache, &head->message, &labels))
 		return false;
 	object->head = (struct http_message){
 		.status = head->message.status,
@@ -285,7 +309,8 @@ bool cache_store_head(struct cache *cache, struct cache_object *object,
 	object->freshness = head->freshness;
 	object->terms = head->terms;
 	*why = COUNTER_cache_not_stored_memory;
-	if (!copy_fields(cache, object, head) || !copy_vary(cache, object))
+	if (!copy_fields(cache, object, head) || !copy_vary(cache, object) ||
+	    !copy_labels(cache, object, &labels))
 		return false;
 	object->body_start = object->used_bytes;
 	return true;
@@ -373,7 +398,8 @@ struct cache_object *cache_store_find(struct cache *cache, const struct cache_ke
 	while (row != HASH_INDEX_NONE) {
 		struct cache_object *object = pool_at(&cache->objects, row);
 		row = hash_index_next(&cache->by_key, row);
-		if (object->epoch != cache->epoch) {
+		if (!cache_label_settle(cache, object)) {
+			counter_inc(cache->counters, COUNTER_cache_purged);
 			cache_store_forget(cache, object);
 			continue;
 		}

@@ -347,7 +347,9 @@ static void ask_cache(struct exchange *exchange)
 	struct proxy *proxy = exchange->proxy;
 	exchange->state = EXCHANGE_CACHE;
 	exchange->is_cache_asked = true;
-	cache_ask(proxy->cache, &exchange->request, exchange->id);
+	struct cache_scope scope = {
+		.service = slice_str(route_service_name(proxy->routes, exchange->service_id))};
+	cache_ask(proxy->cache, &exchange->request, &scope, exchange->id);
 }
 
 void exchange_route(struct exchange *exchange)

@@ -276,8 +276,14 @@ static int add_date(struct exchange *exchange, const struct http_message *from,
 int forward_response(struct exchange *exchange, const struct http_message *response,
 		     struct http_message *out)
 {
-	static const struct slice replaced[] = {SLICE("via"), SLICE("cache-status")};
-	int error = begin(exchange, response, replaced, ARRAY_LEN(replaced), out);
+	// The last three are for the cache.
+	static const struct slice replaced[] = {SLICE("via"), SLICE("cache-status"),
+						SLICE("surrogate-key"), SLICE("surrogate-control"),
+						SLICE("cache-tag")};
+	enum { TAGS_COUNT = 3 };
+	bool is_caching = exchange->proxy->role->is_caching;
+	size_t count = ARRAY_LEN(replaced) - (is_caching ? 0 : TAGS_COUNT);
+	int error = begin(exchange, response, replaced, count, out);
 	if (error)
 		return error;
 	error |= add_via(exchange, response, out);
@@ -323,10 +329,15 @@ static int set_frame(struct exchange *exchange, struct http_message *out)
 int forward_object(struct exchange *exchange, const struct http_message *stored,
 		   struct http_message *out)
 {
-	static const struct slice replaced[] = {SLICE("age"), SLICE("cache-status")};
+	static const struct slice replaced[] = {SLICE("age"), SLICE("cache-status"),
+						SLICE("surrogate-key"), SLICE("surrogate-control"),
+						SLICE("cache-tag")};
 	// Of the body that is not sent; Last-Modified is of use to a client without ETag only.
 	static const struct slice of_body[] = {SLICE("age"),
 					       SLICE("cache-status"),
+					       SLICE("surrogate-key"),
+					       SLICE("surrogate-control"),
+					       SLICE("cache-tag"),
 					       SLICE("content-type"),
 					       SLICE("content-encoding"),
 					       SLICE("content-length"),

@@ -176,16 +176,18 @@ static void attach(struct channel *channel, struct channel_region *region, uint6
 
 static const char *apply_purge(struct worker *worker, const struct record *record)
 {
+	static const enum cache_purge_kind kinds[RECORD_PURGE_COUNT] = {
+		[RECORD_PURGE_URL] = CACHE_PURGE_URL,         [RECORD_PURGE_ALL] = CACHE_PURGE_ALL,
+		[RECORD_PURGE_PREFIX] = CACHE_PURGE_PREFIX,   [RECORD_PURGE_TAG] = CACHE_PURGE_TAG,
+		[RECORD_PURGE_SERVICE] = CACHE_PURGE_SERVICE,
+	};
 	const struct record_purge_row *row = record->payload;
 	size_t bytes;
-	const uint8_t *url = record_tail(record, &bytes);
-	if (!worker->cache)
+	const uint8_t *text = record_tail(record, &bytes);
+	if (!worker->cache ||
+	    cache_purge(worker->cache, kinds[row->kind], slice_of(text, bytes), row->is_soft))
 		return NULL;
-	if (row->kind == RECORD_PURGE_ALL)
-		cache_purge_all(worker->cache);
-	else
-		cache_purge_url(worker->cache, slice_of(url, bytes));
-	return NULL;
+	return "purge of what is no URL";
 }
 
 // apply_row gives one row to its module. Returns NULL, or why it was refused.

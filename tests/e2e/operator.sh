@@ -147,7 +147,7 @@ refuses "a new service without host" "needs --host" gateway service set b --to 1
 refuses "an instance that is none" "millrace service list" gateway service drain api 10.9.9.9:1
 refuses "a token from a node that is no CA" "identity.ca = true" edge node token n --role edge \
 	--location par
-refuses "a purge without URL" "purge URL, or purge --all" edge purge
+refuses "a purge without URL" "one of them is wanted" edge purge
 refuses "a command that is none" "millrace --help" edge serve
 refuses "a host that is none" "millrace counters /" edge flows --host nowhere
 refuses "telemetry that is none" "millrace counters /" edge counters /millrace/none

@@ -237,7 +237,7 @@ static bool ask_cache(struct cache *cache, struct cache_answer *answer, uint32_t
 				       .target = slice_str(target),
 				       .version = 20,
 				       .content_length = HTTP_LENGTH_NONE};
-	cache_ask(cache, &request, (struct pool_id){1, 1});
+	cache_ask(cache, &request, NULL, (struct pool_id){1, 1});
 	if (answer->object)
 		cache_release(cache, answer->object);
 	else if (answer->fill)

@@ -69,7 +69,7 @@ static void purge(struct bounds *bounds)
 	static const char url[] = "https://" SIM_HOST "/b/1/100?age=600";
 	struct sim_control *control = &bounds->world.nodes[SIM_EDGE].control;
 	struct record_purge_row row = {
-		.sequence = 1, .kind = RECORD_PURGE_URL, .url_bytes = sizeof(url) - 1};
+		.sequence = 1, .kind = RECORD_PURGE_URL, .text_bytes = sizeof(url) - 1};
 	fetch(bounds, 0, BOUNDS_GET("/b/1/100?age=600", ""), 200);
 	fetch(bounds, 1, BOUNDS_GET("/b/1/100?age=600", ""), 200);
 	bounds_expect(bounds, bounds->workload.request_count == 1, "stored");

@@ -4,7 +4,7 @@
   /bytes/N[?seed=S][&cache=CACHE-CONTROL][&chunked]   N bytes that only depend on S
   /echo             the request as JSON: method, target, fields in order, body's size and SHA-256
   /upload[?pause_ms=P]  reads the body (pausing every MiB) and answers {bytes, sha256}
-  /count/NAME       how often /counted/NAME was asked;   /counted/NAME[?cache=...&wait_ms=W]
+  /count/NAME       how often /counted/NAME was asked;   /counted/NAME[?cache=...&wait_ms=W&f=...]
   /slow?wait_ms=W   answers after W ms
   /garbage          bytes that are not HTTP
   /switch           101 with a wrong Sec-WebSocket-Accept
@@ -173,14 +173,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         count, digest = self.take_body(int(query.get('pause_ms', 0)) / 1000)
         self.send_text(json.dumps({'bytes': count, 'sha256': digest}))
 
-    def do_counted(self, words, query, _all):
+    def do_counted(self, words, query, every):
         self.take_body()
         with self.lock:
             self.counts[words[0]] = self.counts.get(words[0], 0) + 1
             count = self.counts[words[0]]
         time.sleep(int(query.get('wait_ms', 0)) / 1000)
         self.send_text(json.dumps({'answer': count}),
-                       fields=[('Cache-Control', query.get('cache', 'max-age=600'))])
+                       fields=[('Cache-Control', query.get('cache', 'max-age=600'))] +
+                       [tuple(f.split(':', 1)) for f in every.get('f', [])])
 
     def do_count(self, words, _query, _all):
         self.send_text(str(self.counts.get(words[0], 0)), fields=[('Cache-Control', 'no-store')])

@@ -4,6 +4,7 @@
 #include "millrace_capture.h"
 #include "millrace_flows.h"
 #include "millrace_plane.h"
+#include "millrace_purge.h"
 #include "millrace_show.h"
 #include "millrace_socket.h"
 
@@ -187,6 +188,8 @@ int main(int argc, char **argv)
 		status = run_status(&args, run_dir);
 	else if (strcmp(args.name, "top") == 0)
 		status = run_top(&args, run_dir);
+	else if (strcmp(args.name, "purge") == 0)
+		status = millrace_purge(&args, run_dir);
 	else
 		status = run_control(&args, run_dir);
 	json_decref(args.request);

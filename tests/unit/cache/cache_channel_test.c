@@ -148,7 +148,7 @@ static void start_asking(struct node *node, struct asker *asker)
 	asker->url = random_below(&world->random, URLS);
 	// A purge that reached the owner before the question must hold.
 	world->asked_version[node->index][index] = world->purged_version[asker->url];
-	cache_ask(node->cache, &request_for(world, &head, asker->url)->message,
+	cache_ask(node->cache, &request_for(world, &head, asker->url)->message, NULL,
 		  (struct pool_id){index, asker->generation});
 }
 
@@ -191,8 +191,9 @@ static void begin_filling(struct node *node, struct asker *asker)
 	char fields[128];
 	enum counter why = COUNTER_COUNT;
 	asker->version = ++world->next_version;
-	snprintf(fields, sizeof(fields), "%s\nx-version: %llu\netag: \"%llu\"", fields_of(world),
-		 (unsigned long long)asker->version, (unsigned long long)asker->version);
+	snprintf(fields, sizeof(fields), "%s\nx-version: %llu\netag: \"%llu\"\nsurrogate-key: t%u",
+		 fields_of(world), (unsigned long long)asker->version,
+		 (unsigned long long)asker->version, asker->url);
 	asker->left_bytes = body_bytes(asker->version);
 	request_for(world, &request, asker->url);
 	response_of(&response, 200, fields);
@@ -274,8 +275,15 @@ static void purge(struct world *world, uint32_t url)
 {
 	char text[32];
 	snprintf(text, sizeof(text), "https://h.example/%u", url);
-	for (uint32_t i = 0; i < world->worker_count; i++)
-		cache_purge_url(world->nodes[i].cache, slice_str(text));
+	char tag[8];
+	bool is_by_tag = random_below(&world->random, 2);
+	snprintf(tag, sizeof(tag), "t%u", url);
+	for (uint32_t i = 0; i < world->worker_count; i++) {
+		if (is_by_tag)
+			cache_purge(world->nodes[i].cache, CACHE_PURGE_TAG, slice_str(tag), false);
+		else
+			cache_purge_url(world->nodes[i].cache, slice_str(text));
+	}
 	world->purged_version[url] = world->next_version;
 }
 

@@ -116,7 +116,7 @@ static inline struct cache_answer *ask(struct fixture *f, uint32_t asker, const 
 {
 	struct head head;
 	uint32_t before = f->answer_counts[asker];
-	cache_ask(f->cache, &request_of(&head, target, fields)->message,
+	cache_ask(f->cache, &request_of(&head, target, fields)->message, NULL,
 		  (struct pool_id){asker, 1});
 	return f->answer_counts[asker] > before ? &f->answers[asker] : NULL;
 }

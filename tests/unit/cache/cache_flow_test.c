@@ -79,7 +79,7 @@ static void keys_are_scheme_authority_and_target_byte_for_byte(void)
 		request_of(&head, cases[i].target, "");
 		head.message.scheme = slice_str(cases[i].scheme);
 		head.message.authority = slice_str(cases[i].authority);
-		cache_ask(f->cache, &head.message, (struct pool_id){1, 1});
+		cache_ask(f->cache, &head.message, NULL, (struct pool_id){1, 1});
 		CU_ASSERT_EQUAL(f->answers[1].verdict == CACHE_HIT, cases[i].is_same);
 		if (f->answers[1].object)
 			cache_release(f->cache, f->answers[1].object);
@@ -240,11 +240,11 @@ static void head_uses_what_get_stored_and_never_fills(void)
 	struct fixture *f = start();
 	struct head head;
 	request_of(&head, "/", "")->message.method = HTTP_HEAD;
-	cache_ask(f->cache, &head.message, (struct pool_id){1, 1});
+	cache_ask(f->cache, &head.message, NULL, (struct pool_id){1, 1});
 	CU_ASSERT_EQUAL(f->answers[1].verdict, CACHE_PASS);
 	CU_ASSERT_EQUAL(counted(f, COUNTER_cache_pass_cannot_fill), 1);
 	store(f, "/", "x");
-	cache_ask(f->cache, &head.message, (struct pool_id){1, 1});
+	cache_ask(f->cache, &head.message, NULL, (struct pool_id){1, 1});
 	CU_ASSERT_EQUAL_FATAL(f->answers[1].verdict, CACHE_HIT);
 	cache_release(f->cache, f->answers[1].object);
 	fixture_free(f);

@@ -222,7 +222,7 @@ static void head_validates_what_get_stored(void)
 	struct cache_refreshed refreshed;
 	store_as(f, "/", "etag: \"a\"\ncache-control: max-age=1", "body");
 	request_of(&head, "/", "")->message.method = HTTP_HEAD;
-	cache_ask(f->cache, &head.message, (struct pool_id){1, 1});
+	cache_ask(f->cache, &head.message, NULL, (struct pool_id){1, 1});
 	struct cache_answer *answer = &f->answers[1];
 	CU_ASSERT_EQUAL_FATAL(answer->verdict, CACHE_FETCH);
 	response_of(&update, 200, "etag: \"a\"\ncache-control: max-age=9");

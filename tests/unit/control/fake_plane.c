@@ -179,7 +179,7 @@ static void take_record(struct plane *plane, enum record_type type, uint32_t byt
 	case RECORD_CERT_ABSENT: strcpy(plane->last_cert_absent, cert_absent->host); break;
 	case RECORD_PURGE:
 		snprintf(plane->last_purge, sizeof(plane->last_purge), "%.*s",
-			 (int)purge->url_bytes, (const char *)(purge + 1));
+			 (int)purge->text_bytes, (const char *)(purge + 1));
 		break;
 	default: take_row(plane, type, bytes);
 	}

@@ -30,6 +30,11 @@ static bool was_told_absent(struct plane *plane)
 	return plane->last_absent[0] != 0;
 }
 
+static bool never(struct plane *)
+{
+	return false;
+}
+
 static bool was_purged(struct plane *plane)
 {
 	return plane->last_purge[0] != 0;
@@ -169,6 +174,18 @@ static void a_change_by_another_control_process_arrives_in_time(void)
 	node_command(&edge, "{\"command\":\"purge\",\"url\":\"https://shop.example/a\"}");
 	CU_ASSERT(plane_until(&core.plane, was_purged, 3000) >= 0);
 	CU_ASSERT_STRING_EQUAL(core.plane.last_purge, "https://shop.example/a");
+	CU_ASSERT_PTR_NOT_NULL(strstr(node_reply, "\"sequence\":1"));
+	CU_ASSERT(plane_until(&edge.plane, was_purged, 3000) >= 0);
+	int turns = 0;
+	do { // the edge's data plane says that it has applied it
+		plane_until(&edge.plane, never, 20);
+		node_command(&core, "{\"command\":\"purge-status\",\"sequence\":1}");
+	} while (++turns < 100 && !strstr(node_reply, "\"applied\":1"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(node_reply, "\"edges\":1,\"applied\":1,\"waiting\":[]"));
+	node_command(&core, "{\"command\":\"purge-status\",\"sequence\":2}");
+	CU_ASSERT_PTR_NOT_NULL(strstr(node_reply, "\"waiting\":[{\"node\":\"edge\""));
+	node_command(&core, "{\"command\":\"purge\",\"service\":\"shop\",\"soft\":true}");
+	CU_ASSERT_PTR_NOT_NULL(strstr(node_reply, "\"sequence\":2"));
 	node_close(&edge);
 	node_close(&core);
 	node_remove_dir(dir);
@@ -312,6 +329,16 @@ static void commands_that_make_no_sense_are_told_why(void)
 		 "served by 'shop'"},
 		{"{\"command\":\"service-remove\",\"name\":\"a\"}", "no service 'a'"},
 		{"{\"command\":\"purge\",\"url\":\"shop.example/a\"}", "https://host/path"},
+		{"{\"command\":\"purge\"}", "one of them is wanted"},
+		{"{\"command\":\"purge\",\"all\":true,\"tag\":\"a\"}", "one of them is wanted"},
+		{"{\"command\":\"purge\",\"prefix\":\"https://a/b\"}", "ends in '/'"},
+		{"{\"command\":\"purge\",\"prefix\":\"https://a/?b/\"}", "ends in '/'"},
+		{"{\"command\":\"purge\",\"prefix\":\"a/b/\"}", "https://host/path/"},
+		{"{\"command\":\"purge\",\"prefix\":\"https://a/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/g/"
+		 "\"}",
+		 "at most 16"},
+		{"{\"command\":\"purge\",\"tag\":\"a b\"}", "no blank"},
+		{"{\"command\":\"purge\",\"service\":\"nobody\"}", "no service 'nobody'"},
 		{"{\"command\":\"node-token\",\"node\":\"n\",\"role\":\"king\",\"location\":"
 		 "\"par\"}",
 		 "edge, gateway or sidecar"},

@@ -206,7 +206,7 @@ static void purges_beyond_the_bound_become_a_purge_of_everything(void)
 	tell(&w, make_set((uint32_t[]){1}, 1, "a"));
 	for (unsigned i = 0; i < PUBLISH_ONCE_MAX + 5; i++) {
 		struct record_purge_row row = {
-			.sequence = i + 1, .kind = RECORD_PURGE_URL, .url_bytes = 10};
+			.sequence = i + 1, .kind = RECORD_PURGE_URL, .text_bytes = 10};
 		publish_once(w.publish, PUBLISH_ALL,
 			     &(struct rowset_row){RECORD_PURGE, i, sizeof(row), &row},
 			     "http://a/b");
@@ -218,6 +218,40 @@ static void purges_beyond_the_bound_become_a_purge_of_everything(void)
 		read_all(&w);
 	read_all(&w);
 	CU_ASSERT_EQUAL(w.counts[RECORD_PURGE], PUBLISH_ONCE_MAX);
+	world_close(&w);
+}
+
+static void a_purge_that_may_be_lost_becomes_one_of_everything(void)
+{
+	struct world w;
+	struct publish_status status;
+	struct record_purge_row row = {.sequence = 1, .kind = RECORD_PURGE_TAG, .text_bytes = 1};
+	world_open(&w);
+	CU_ASSERT(!publish_is_quiet(w.publish));
+	tell(&w, make_set((uint32_t[]){1}, 1, "a"));
+	publish_run(w.publish, 1);
+	publish_read_status(w.publish, 0, 1, &status);
+	CU_ASSERT(!publish_is_quiet(w.publish));
+	publish_applied(w.publish, 0, status.sent_generation, 0, 1);
+	CU_ASSERT(publish_is_quiet(w.publish));
+	publish_resync(w.publish, 0); // nothing was on its way
+	publish_run(w.publish, 1);
+	publish_read_status(w.publish, 0, 1, &status);
+	publish_applied(w.publish, 0, status.sent_generation, 0, 1);
+	read_all(&w);
+	CU_ASSERT_EQUAL(w.counts[RECORD_PURGE], 0);
+	publish_once(w.publish, PUBLISH_ALL,
+		     &(struct rowset_row){RECORD_PURGE, 1, sizeof(row), &row}, "t");
+	CU_ASSERT(!publish_is_quiet(w.publish));
+	publish_run(w.publish, 1);
+	publish_resync(w.publish, 0);
+	CU_ASSERT(!publish_is_quiet(w.publish));
+	publish_run(w.publish, 1);
+	read_all(&w);
+	CU_ASSERT_EQUAL(w.counts[RECORD_PURGE], 2);
+	publish_read_status(w.publish, 0, 1, &status);
+	publish_applied(w.publish, 0, status.sent_generation, 0, 1);
+	CU_ASSERT(publish_is_quiet(w.publish));
 	world_close(&w);
 }
 
@@ -263,6 +297,8 @@ UNIT_MAIN("publish",
 	  {"a slow worker ends with the newest set", a_slow_worker_ends_with_the_newest_set},
 	  {"a single answer is a transaction of its own",
 	   a_single_answer_is_a_transaction_of_its_own},
+	  {"a purge that may be lost becomes one of everything",
+	   a_purge_that_may_be_lost_becomes_one_of_everything},
 	  {"purges beyond the bound become a purge of everything",
 	   purges_beyond_the_bound_become_a_purge_of_everything},
 	  {"lag is known until the worker applied", lag_is_known_until_the_worker_applied},
