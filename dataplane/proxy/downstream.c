@@ -19,11 +19,32 @@ static void arm(struct downstream *down, uint32_t ms)
 	wheel_arm(proxy->wheel, &down->timer, proxy->now_us + ms * 1000ull);
 }
 
+// is_taking tells whether the peer still takes what was queued before our FIN: a slow reader has as
+// long as it has for a body, unless buffers are short.
+static bool is_taking(struct downstream *down)
+{
+	struct proxy *proxy = down->transport.proxy;
+	struct tcp_info info;
+	if (down->has_broken || buf_pool_is_low(proxy->bufs) ||
+	    !tcp_info_of(proxy->tcp, down->transport.tcp, &info))
+		return false;
+	uint32_t left = info.queued_bytes + info.unacked_bytes;
+	if (left != down->tail_bytes)
+		down->tail_us = proxy->now_us;
+	down->tail_bytes = left;
+	uint64_t idle_us = proxy->limits.body_idle_timeout_ms * 1000ull;
+	return left > 1 && proxy->now_us - down->tail_us < idle_us; // 1 is the FIN
+}
+
 static void on_deadline(struct wheel_timer *timer, uint64_t)
 {
 	struct downstream *down = container_of(timer, struct downstream, timer);
 	struct transport *transport = &down->transport;
 	struct proxy *proxy = transport->proxy;
+	if (transport->is_shut && is_taking(down)) {
+		arm(down, proxy->limits.linger_ms);
+		return;
+	}
 	if (transport->is_shut) {
 		counter_inc(proxy->counters, COUNTER_exchange_downstream_lingered);
 		transport->is_shut = false; // a reset, now

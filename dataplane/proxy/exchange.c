@@ -227,6 +227,7 @@ void exchange_break(struct exchange *exchange, enum counter reason)
 		    (uint64_t)reason, exchange->state);
 	access_note(exchange, reason);
 	if (exchange->down) {
+		exchange->down->has_broken = true;
 		http_reset(exchange->down->transport.http, exchange->down_stream);
 		transport_touch(&exchange->down->transport);
 	}

@@ -24,6 +24,9 @@ struct downstream {
 	struct wheel_timer timer; // head, keepalive or linger, by is_* below
 	struct list exchanges;    // exchange.down_link
 	uint32_t exchange_count;
+	uint32_t tail_bytes;  // behind our FIN, what TCP still had for the peer ...
+	uint64_t tail_us;     // ... since then
+	bool has_broken;      // an exchange of it was given up: no patience at its end
 	bool is_reading_head; // a head has begun: its deadline does not move
 };
 

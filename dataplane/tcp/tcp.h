@@ -86,7 +86,8 @@ struct tcp_events {
 	// writable: tcp_send_room grew after it had been less than one record (BUF_BYTES).
 	void (*writable)(void *user, struct pool_id conn);
 	// closed: the connection is gone, for this reason; sent once, also after a graceful end of
-	// both directions, never after tcp_abort or tcp_release.
+	// both directions, never after tcp_abort or tcp_release. When the peer had sent its FIN
+	// (and the end is graceful, or its reset), only after all it sent was consumed.
 	void (*closed)(void *user, struct pool_id conn, enum counter reason);
 };
 

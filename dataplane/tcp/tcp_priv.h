@@ -341,6 +341,16 @@ void tcp_conn_establish(struct tcp_conn *conn, enum tcp_pending pending);
 // of it in tcp_run_ready. An orphan is freed now: do not touch conn afterwards.
 void tcp_conn_end(struct tcp_conn *conn, enum counter reason);
 
+// tcp_conn_waits_for_reader: conn has ended and `closed` comes when everything was read, since all
+// of it is there: after a graceful end, and when a peer resets behind its own FIN, as one does that
+// closed and is still sent to.
+static inline bool tcp_conn_waits_for_reader(const struct tcp_conn *conn)
+{
+	bool is_whole = conn->end_reason == COUNTER_tcp_closed ||
+			(conn->end_reason == COUNTER_tcp_reset_by_peer && conn->is_fin_received);
+	return conn->is_ended && is_whole && conn->reass.queued_bytes > 0;
+}
+
 // tcp_conn_free ends conn without a word.
 void tcp_conn_free(struct tcp_conn *conn);
 

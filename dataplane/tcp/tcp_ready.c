@@ -51,11 +51,10 @@ static bool tell(struct tcp *tcp, struct tcp_conn *conn, struct pool_id id)
 	return is_owned(tcp, id, conn);
 }
 
-// finish delivers `closed`; after a graceful end only once everything was read.
+// finish delivers `closed`, unless the owner has to read first.
 static void finish(struct tcp_conn *conn, struct pool_id id)
 {
-	bool is_graceful = conn->end_reason == COUNTER_tcp_closed;
-	if (is_graceful && conn->reass.queued_bytes > 0)
+	if (tcp_conn_waits_for_reader(conn))
 		return;
 	const struct tcp_events *events = conn->events;
 	void *user = conn->user;

@@ -63,8 +63,10 @@ struct tls_events {
 	// plaintext lends opened bytes; returns how many were taken. What was not taken is offered
 	// again by tls_resume; until then tls_receive takes nothing.
 	size_t (*plaintext)(void *user, struct slice bytes);
-	// closed: close_notify (COUNTER_tls_closed), or a reason of tls.def; alerts were sent. No
-	// event follows.
+	// closed: close_notify (COUNTER_tls_closed), or a reason of tls.def; alerts were sent.
+	// Nothing is read any more. Behind a close_notify of TLS 1.3 (RFC 8446 6.1) tls_seal and
+	// tls_close_notify still work, and a failure there is told once more; else no event
+	// follows.
 	void (*closed)(void *user, enum counter reason);
 };
 

@@ -112,11 +112,17 @@ void tls_conn_deliver(struct tls_conn *conn, uint8_t *bytes, uint32_t count)
 	conn->is_held_plain = true;
 }
 
+// is_deaf: nothing is read any more.
+static bool is_deaf(const struct tls_conn *conn)
+{
+	return conn->state == TLS_STATE_CLOSED || conn->state == TLS_STATE_SENDING;
+}
+
 // feed gives wire bytes to whatever the connection is now; returns how many it took.
 static size_t feed(struct tls_conn *conn, uint8_t *bytes, size_t count)
 {
 	size_t taken = 0;
-	while (taken < count && conn->state != TLS_STATE_CLOSED) {
+	while (taken < count && !is_deaf(conn)) {
 		uint8_t before = conn->state;
 		size_t run = 0;
 		if (conn->state == TLS_STATE_HANDSHAKE && conn->handshake->wait == TLS_WAIT_NONE)
@@ -129,7 +135,7 @@ static size_t feed(struct tls_conn *conn, uint8_t *bytes, size_t count)
 		if (run == 0 && conn->state == before)
 			break;
 	}
-	return conn->state == TLS_STATE_CLOSED ? count : taken;
+	return is_deaf(conn) ? count : taken;
 }
 
 // feed_raw feeds what was taken while the handshake waited. True when none of it is left.
@@ -161,7 +167,7 @@ static bool must_wait(struct tls_conn *conn)
 
 size_t tls_receive(struct tls_conn *conn, uint8_t *bytes, size_t count)
 {
-	if (conn->state == TLS_STATE_CLOSED)
+	if (is_deaf(conn))
 		return count;
 	if (conn->is_busy || conn->is_held_plain)
 		return 0;
@@ -173,7 +179,7 @@ size_t tls_receive(struct tls_conn *conn, uint8_t *bytes, size_t count)
 		taken = feed(conn, bytes, count);
 	conn->is_busy = false;
 	return_spare(conn->tls);
-	return conn->state == TLS_STATE_CLOSED ? count : taken;
+	return is_deaf(conn) ? count : taken;
 }
 
 void tls_conn_continue(struct tls_conn *conn)
@@ -209,14 +215,20 @@ bool tls_resume(struct tls_conn *conn)
 	return is_done && !conn->is_held_plain;
 }
 
+static bool may_send(const struct tls_conn *conn)
+{
+	bool is_open = conn->state == TLS_STATE_RECORD || conn->state == TLS_STATE_LEGACY ||
+		       conn->state == TLS_STATE_SENDING;
+	return is_open && !conn->is_write_closed;
+}
+
 int tls_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes, uint32_t *offset,
 	     uint32_t *wire_bytes)
 {
 	struct tls *tls = conn->tls;
 	CHECK(bytes > 0 && bytes <= TLS_PLAINTEXT_MAX);
 	CHECK(buf->bytes >= TLS_PLAIN_AT + bytes + TLS_RECORD_TAIL);
-	bool is_open = conn->state == TLS_STATE_RECORD || conn->state == TLS_STATE_LEGACY;
-	if (!is_open || conn->is_write_closed)
+	if (!may_send(conn))
 		return EPIPE;
 	counter_inc(tls->counters, COUNTER_tls_records_sealed);
 	counter_add(tls->counters, COUNTER_tls_bytes_sealed, bytes);
@@ -236,8 +248,7 @@ int tls_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes, uint32_t *o
 
 void tls_close_notify(struct tls_conn *conn)
 {
-	bool is_open = conn->state == TLS_STATE_RECORD || conn->state == TLS_STATE_LEGACY;
-	if (!is_open || conn->is_write_closed)
+	if (!may_send(conn))
 		return;
 	conn->is_write_closed = true;
 	if (conn->state == TLS_STATE_LEGACY)

@@ -20,7 +20,7 @@ static bool send_record(struct tls_conn *conn, enum tls_content type, const uint
 		return false;
 	memcpy(buf->data + TLS_PLAIN_AT, bytes, count);
 	uint32_t wire_bytes = TLS_RECORD_HEAD + count;
-	if (conn->state == TLS_STATE_RECORD) {
+	if (conn->state == TLS_STATE_RECORD || conn->state == TLS_STATE_SENDING) {
 		wire_bytes = tls_record_seal(conn, buf, count, type);
 	} else {
 		struct bytes_writer w = bytes_write_to(buf->data + TLS_NONCE_ROOM, TLS_RECORD_HEAD);
@@ -65,13 +65,24 @@ bool tls_control_update_write(struct tls_conn *conn)
 	return true;
 }
 
+// RFC 8446 6.1: the peer's end is not ours.
+static void receive_end(struct tls_conn *conn)
+{
+	if (conn->is_write_closed) {
+		tls_conn_close(conn, COUNTER_tls_closed);
+		return;
+	}
+	counter_inc(conn->tls->counters, COUNTER_tls_closed);
+	conn->state = TLS_STATE_SENDING;
+	conn->events->closed(conn->user, COUNTER_tls_closed);
+}
+
 static void receive_alert(struct tls_conn *conn, const uint8_t *bytes, uint32_t count)
 {
 	if (count != 2) {
 		tls_control_fail(conn, COUNTER_tls_malformed_message, SSL_AD_DECODE_ERROR);
 	} else if (bytes[1] == SSL_AD_CLOSE_NOTIFY) {
-		tls_close_notify(conn);
-		tls_conn_close(conn, COUNTER_tls_closed);
+		receive_end(conn);
 	} else if (bytes[1] == SSL_AD_USER_CANCELLED) {
 		if (++conn->empty_count > TLS_EMPTY_MAX)
 			tls_control_fail(conn, COUNTER_tls_empty_records,

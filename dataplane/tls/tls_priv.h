@@ -44,6 +44,7 @@ enum tls_state {
 	TLS_STATE_HANDSHAKE, // OpenSSL's
 	TLS_STATE_RECORD,    // TLS 1.3, our record layer
 	TLS_STATE_LEGACY,    // TLS 1.2, inside OpenSSL
+	TLS_STATE_SENDING,   // TLS 1.3, the peer has said all: what it says more is not read
 	TLS_STATE_CLOSED,    // waits for tls_free
 };
 

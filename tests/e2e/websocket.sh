@@ -7,6 +7,10 @@ lab_up journey --set http.tunnel_idle_timeout=3s
 works "the workload's stand-in starts" start_origin 8081
 background on workload /usr/bin/python3 "$ROOT/tests/support/websocket_server.py" 8082 2>/dev/null
 works "a service of WebSockets" set_service chat --host chat.example --to "${LAB_ORIGIN%:*}:8082"
+background on workload /usr/bin/python3 "$ROOT/tests/support/tunnel_tail.py" --serve 8083
+works "a service of tails" set_service tail --host tail.example --to "${LAB_ORIGIN%:*}:8083"
+FETCH_HOST=tail.example
+works "that answers" eventually 10 test_status 404 /
 FETCH_HOST=chat.example
 works "it answers" eventually 10 test_status 426 /echo
 client() {
@@ -17,6 +21,8 @@ works "a policy that bounds bodies" millrace edge policy set chat --rule max-bod
 works "is in force" eventually 10 test_status 413 /echo --data-binary "@$TMP/large"
 # Messages are no body: the largest has a megabyte.
 tap client
+# Slow clients at the end of a tunnel, for longer than the nodes linger.
+tap on client /usr/bin/python3 "$ROOT/tests/support/tunnel_tail.py" "$LAB_VIP" tail.example "$LAB_CA"
 for node in $(nodes); do
 	at_least "tunnels that $node counted" "$(counter "$node" exchange_tunnels)" 10
 done

@@ -300,6 +300,27 @@ static void a_released_connection_resets_what_nobody_reads(void)
 	tcp_world_end(world);
 }
 
+static void a_reset_behind_a_fin_leaves_what_was_received(void)
+{
+	struct tcp_world *world = tcp_world_connected(sim_limits());
+	world->server.is_reading = false;
+	CU_ASSERT_EQUAL(tcp_world_send(&world->client, 20000), 20000);
+	tcp_release(world->hosts[0].tcp, world->client.conn);
+	tcp_world_run_ms(world, 500);
+	CU_ASSERT_EQUAL(tcp_world_send(&world->server, 10), 10); // nobody reads it
+	tcp_world_run_ms(world, 500);
+	CU_ASSERT_EQUAL(tcp_world_count(world, 1, COUNTER_tcp_reset_by_peer), 1);
+	CU_ASSERT_EQUAL(world->server.closed, 0);
+	CU_ASSERT_EQUAL(tcp_send_room(world->hosts[1].tcp, world->server.conn), 0);
+	world->server.is_reading = true;
+	tcp_world_read(&world->server, world->server.conn);
+	CU_ASSERT_EQUAL(world->server.read, 20000);
+	CU_ASSERT(tcp_at_end(world->hosts[1].tcp, world->server.conn));
+	tcp_world_run_ms(world, 10);
+	CU_ASSERT_EQUAL(world->server.reason, COUNTER_tcp_reset_by_peer);
+	tcp_world_end(world);
+}
+
 static void releasing_with_bytes_unread_resets(void)
 {
 	struct tcp_world *world = tcp_world_connected(sim_limits());
@@ -399,6 +420,8 @@ UNIT_MAIN("tcp_cases", {"both may open at once", both_may_open_at_once},
 	  {"time-wait gives way when full", time_wait_gives_way_when_full},
 	  {"a released connection resets what nobody reads",
 	   a_released_connection_resets_what_nobody_reads},
+	  {"a reset behind a FIN leaves what was received",
+	   a_reset_behind_a_fin_leaves_what_was_received},
 	  {"releasing with bytes unread resets", releasing_with_bytes_unread_resets},
 	  {"an orphan waits for a fin only so long", an_orphan_waits_for_a_fin_only_so_long},
 	  {"too big lowers the segments when it quotes what is in flight",

@@ -332,14 +332,13 @@ static const char *check_timers(const struct tcp_conn *conn)
 // check_ended: nothing is left of the protocol but what the owner may still read.
 static const char *check_ended(const struct tcp_conn *conn)
 {
-	bool waits_for_reader =
-		conn->end_reason == COUNTER_tcp_closed && conn->reass.queued_bytes > 0;
 	RULE(conn->state == TCP_CLOSED && !conn->is_in_table,
 	     "an ended connection is in the table");
 	RULE(!conn->is_orphan, "an ended orphan was not freed");
 	RULE(!conn->send_first && !conn->reass.early_first, "an ended connection keeps buffers");
 	RULE(!wheel_is_armed(&conn->timer), "an ended connection has a timer");
-	RULE(waits_for_reader || !list_is_empty(&conn->ready), "nobody will tell of the end");
+	RULE(tcp_conn_waits_for_reader(conn) || !list_is_empty(&conn->ready),
+	     "nobody will tell of the end");
 	return NULL;
 }
 

@@ -211,7 +211,12 @@ static void both_sides_say_goodbye(void)
 	rig_pump(&scene.end, &scene.peer, SIZE_MAX);
 	CU_ASSERT_EQUAL(scene.end.closed_count, 1);
 	CU_ASSERT_EQUAL(scene.end.reason, COUNTER_tls_closed);
+	CU_ASSERT_EQUAL(rig_write(&scene.end, "x", 1), 0); // RFC 8446 6.1: we may go on
+	tls_close_notify(scene.end.conn);
 	CU_ASSERT_EQUAL(rig_write(&scene.end, "x", 1), EPIPE);
+	rig_pump(&scene.end, &scene.peer, SIZE_MAX);
+	char said;
+	CU_ASSERT(SSL_read(scene.peer.ssl, &said, 1) == 1 && said == 'x');
 	CU_ASSERT_EQUAL(SSL_shutdown(scene.peer.ssl), 1);
 	unsigned events = scene.end.event_count;
 	CU_ASSERT_EQUAL(rig_receive(&scene.end, "anything", 8, SIZE_MAX), 8);
