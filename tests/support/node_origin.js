@@ -7,6 +7,8 @@
 //   /poll?ms=N               answers behind N ms
 //   /early                   103 with a Link at once, 200 behind 300 ms
 //   /upload                  takes the body; answers its bytes, SHA-256 and trailers; trailers: x-sha256
+//   /page                    a hundred objects (/object/N.js, .svg), cacheable, and a script that tells of them in the title
+//   /objects                 how many objects were asked for
 //   /chunked/N               N bytes of unknown length; trailers: x-sha256
 'use strict';
 const crypto = require('crypto');
@@ -64,7 +66,42 @@ async function chunked(url, response) {
 	response.end();
 }
 
-const paths = {events, poll, early, upload, chunked};
+const OBJECTS = 100;
+const counted = {objects: 0};
+
+// Of four objects one is a picture.
+function name(number) {
+	return `/object/${number}.${number % 4 ? 'js' : 'svg'}`;
+}
+
+async function page(_url, response) {
+	const tags = Array.from({length: OBJECTS}, (_, number) =>
+		number % 4 ? `<script src="${name(number)}"></script>` : `<img src="${name(number)}">`);
+	response.writeHead(200, {'content-type': 'text/html', 'cache-control': 'no-store'});
+	response.end(`<!doctype html><title>nothing</title><script>
+		const ran = [];
+		window.onload = () => {
+			const seen = performance.getEntriesByType('resource').filter((e) => e.name.includes('/object/'));
+			const drawn = [...document.images].filter((image) => image.naturalWidth === 7).length;
+			const protocols = [...new Set(seen.map((e) => e.nextHopProtocol))];
+			document.title = [ran.length, drawn, seen.length, protocols].join(' ');
+		};</script>${tags.join('')}`);
+}
+
+async function object(url, response) {
+	const number = Number(url.pathname.match(/[0-9]+/)[0]);
+	const type = number % 4 ? 'text/javascript' : 'image/svg+xml';
+	counted.objects++;
+	response.writeHead(200, {'content-type': type, 'cache-control': 'max-age=600'});
+	response.end(number % 4 ? `ran.push(${number}); // ${'x'.repeat(number * 300)}`
+		: '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="7"/>');
+}
+
+async function objects(_url, response) {
+	response.end(`${counted.objects}\n`);
+}
+
+const paths = {object, objects, page, events, poll, early, upload, chunked};
 
 function answer(request, response) {
 	const url = new URL(request.url, 'http://origin');
