@@ -129,12 +129,13 @@ static bool read_body(struct parser *parser, struct value value, unsigned)
 	       fail(parser, "a size is wanted; 10MiB is one");
 }
 
-enum number { NUMBER_RATE, NUMBER_CLIENT_RATE, NUMBER_HSTS };
+enum number { NUMBER_RATE, NUMBER_CLIENT_RATE, NUMBER_HSTS, NUMBER_TTL, NUMBER_ERROR_TTL };
 
 static bool read_count(struct parser *parser, struct value value, unsigned which)
 {
 	struct policy *policy = parser->policy;
-	uint32_t *const to[] = {&policy->rate, &policy->client_rate, &policy->hsts_s};
+	uint32_t *const to[] = {&policy->rate, &policy->client_rate, &policy->hsts_s,
+				&policy->cache_ttl_s, &policy->cache_error_ttl_s};
 	uint64_t number;
 	if (!read_number(value, false, 1000000000, &number) || number == 0)
 		return fail(parser, "a number from 1 to 1000000000 is wanted");
@@ -240,6 +241,42 @@ static bool read_cors(struct parser *parser, struct value value, unsigned)
 	return is_visible(value) || fail(parser, "an origin is wanted; https://app.example, or *");
 }
 
+// read_parameter reads the name of one, or what several begin with.
+static bool read_parameter(struct parser *parser, struct value value, unsigned kind)
+{
+	struct value name = value, star = value;
+	bool is_begin = value.bytes && value.at[value.bytes - 1] == '*';
+	struct policy_rule *rule = new_rule(parser, kind);
+	if (!rule)
+		return false;
+	name.bytes -= is_begin;
+	star.at += name.bytes;
+	star.bytes = is_begin;
+	for (size_t i = 0; i < name.bytes; i++)
+		if (name.at[i] <= ' ' || name.at[i] > '~' || strchr("*&=#?", name.at[i]))
+			return fail(parser, "'%.*s' is no name of a parameter; utm_* is one",
+				    (int)value.bytes, value.at);
+	rule->name = span(parser, name);
+	rule->value = span(parser, star);
+	return value.bytes > 0 || fail(parser, "a parameter is wanted; utm_* is one");
+}
+
+static bool read_parameters(struct parser *parser, struct value value, unsigned kind)
+{
+	struct value name;
+	while (split(&value, ',', &name))
+		if (!read_parameter(parser, trim(name), kind))
+			return false;
+	return read_parameter(parser, trim(value), kind);
+}
+
+static bool read_cache(struct parser *parser, struct value value, unsigned)
+{
+	parser->policy->is_cache_off = is_value(value, "off");
+	return parser->policy->is_cache_off || is_value(value, "on") ||
+	       fail(parser, "on or off is wanted");
+}
+
 static bool read_error_page(struct parser *parser, struct value value, unsigned)
 {
 	struct policy_rule *rule = new_rule(parser, POLICY_ERROR_PAGE);
@@ -274,6 +311,11 @@ static const struct {
 	{"response-remove", read_field, POLICY_RESPONSE_REMOVE},
 	{"hsts", read_count, NUMBER_HSTS},
 	{"cors", read_cors, 0},
+	{"query-drop", read_parameters, POLICY_QUERY_DROP},
+	{"query-keep", read_parameters, POLICY_QUERY_KEEP},
+	{"cache", read_cache, 0},
+	{"cache-ttl", read_count, NUMBER_TTL},
+	{"cache-error-ttl", read_count, NUMBER_ERROR_TTL},
 	{"compression", read_compression, 0},
 	{"error-page", read_error_page, 0},
 };

@@ -17,6 +17,15 @@
 //   response-remove=Name
 //   hsts=31536000             Strict-Transport-Security (RFC 6797) for so many seconds
 //   cors=https://app.example  or "*": preflights are answered here, responses allowed (Fetch 3.2)
+//   query-drop=utm_*,fbclid   parameters of the query that the cache and the service do not see;
+//   "*"
+//                             at the end stands for the rest of a name
+//   query-keep=page,lang      with any: only these are seen
+//   cache=off                 nothing of the service is stored or served from the cache
+//   cache-ttl=60              responses below 400 are fresh for so many seconds whatever they say,
+//                             but for private, no-store, Set-Cookie, and requests with
+//                             Authorization
+//   cache-error-ttl=5         the same of 404, 410, 500 and the others from 400
 //   compression=off           nothing is compressed on the fly (BREACH: where a secret and words
 //                             of a stranger share a response, its length tells the secret)
 //   error-page=503 text       the body of our own answers with this status; HTML when it begins
@@ -54,6 +63,8 @@ enum policy_rule_kind {
 	POLICY_RESPONSE_SET,
 	POLICY_RESPONSE_REMOVE,
 	POLICY_ERROR_PAGE, // value: the body
+	POLICY_QUERY_DROP, // name: of a parameter; value: "*" when others begin so
+	POLICY_QUERY_KEEP,
 	POLICY_RULE_KIND_COUNT
 };
 
@@ -70,6 +81,8 @@ struct policy {
 	uint32_t rate;    // a second; 0: no bound
 	uint32_t client_rate;
 	uint32_t hsts_s;
+	uint32_t cache_ttl_s, cache_error_ttl_s; // 0: as the response says
+	bool is_cache_off;
 	uint64_t body_bytes; // POLICY_BODY_NONE: no bound
 	bool is_in_maintenance;
 	bool is_uncompressed;

@@ -374,8 +374,9 @@ void exchange_route(struct exchange *exchange)
 	}
 	if (!exchange_police(exchange))
 		return;
+	exchange_police_query(exchange);
 	compress_request(exchange);
-	if (proxy->cache && !exchange->request.protocol.bytes)
+	if (exchange_is_cached(exchange))
 		ask_cache(exchange);
 	else
 		exchange_connect(exchange);

@@ -2,6 +2,7 @@
 // A service's policy on its requests and responses; see exchange_policy.h.
 #include "exchange_policy.h"
 
+#include "cache_policy.h"
 #include "proxy_priv.h"
 #include "rate.h"
 
@@ -124,6 +125,94 @@ bool exchange_police(struct exchange *exchange)
 	return false;
 }
 
+// names is true when a rule of this kind names the parameter.
+static bool names(const struct policy_entry *entry, enum policy_rule_kind kind, struct slice name)
+{
+	for (uint32_t i = 0; i < entry->policy.rule_count; i++) {
+		const struct policy_rule *rule = &entry->policy.rules[i];
+		struct slice wanted = policy_text(entry, rule->name);
+		if (rule->kind == kind &&
+		    (rule->value.bytes ? slice_starts(name, wanted) : slice_equal(name, wanted)))
+			return true;
+	}
+	return false;
+}
+
+static bool has_rule(const struct policy_entry *entry, enum policy_rule_kind kind)
+{
+	for (uint32_t i = 0; i < entry->policy.rule_count; i++)
+		if (entry->policy.rules[i].kind == kind)
+			return true;
+	return false;
+}
+
+static bool is_seen(const struct policy_entry *entry, bool has_kept, struct slice parameter)
+{
+	struct slice name = slice_head(parameter, slice_find(parameter, '='));
+	return !names(entry, POLICY_QUERY_DROP, name) &&
+	       (!has_kept || names(entry, POLICY_QUERY_KEEP, name));
+}
+
+void exchange_police_query(struct exchange *exchange)
+{
+	const struct policy_entry *entry = exchange_policy(exchange);
+	struct slice target = exchange->request.target;
+	size_t path = slice_find(target, '?');
+	bool has_kept = entry && has_rule(entry, POLICY_QUERY_KEEP);
+	if (path == target.bytes || (!has_kept && !(entry && has_rule(entry, POLICY_QUERY_DROP))))
+		return;
+	char *at = arena_alloc(&exchange->arena, target.bytes);
+	if (!at)
+		return; // seen as it is, by both
+	memcpy(at, target.at, path);
+	size_t bytes = path;
+	for (struct slice rest = slice_skip(target, path + 1); rest.bytes;) {
+		struct slice parameter = slice_head(rest, slice_find(rest, '&'));
+		rest = slice_skip(rest, MIN(parameter.bytes + 1, rest.bytes));
+		if (!parameter.bytes || !is_seen(entry, has_kept, parameter))
+			continue;
+		at[bytes] = bytes == path ? '?' : '&';
+		memcpy(at + bytes + 1, parameter.at, parameter.bytes);
+		bytes += parameter.bytes + 1;
+	}
+	exchange->request.target = slice_of(at, bytes);
+}
+
+bool exchange_is_cached(const struct exchange *exchange)
+{
+	const struct policy_entry *entry = exchange_policy(exchange);
+	return exchange->proxy->cache && !exchange->request.protocol.bytes &&
+	       !(entry && entry->policy.is_cache_off);
+}
+
+struct http_message exchange_policy_lifetime(const struct exchange *exchange,
+					     const struct http_message *response,
+					     struct http_field *fields, char *text)
+{
+	const struct policy_entry *entry = exchange_policy(exchange);
+	struct cache_directives directives;
+	struct http_message seen = *response;
+	uint32_t ttl_s = !entry                   ? 0
+			 : response->status < 400 ? entry->policy.cache_ttl_s
+						  : entry->policy.cache_error_ttl_s;
+	cache_directives_of_response(response, &directives);
+	bool is_one_users =
+		directives.is_private || directives.no_store || directives.private_fields.bytes;
+	if (ttl_s == 0 || is_one_users ||
+	    http_field_find(&exchange->request, SLICE("authorization")).at ||
+	    response->field_count > HTTP_FIELDS_MAX)
+		return seen;
+	seen.fields = fields;
+	seen.field_count = 0;
+	for (uint32_t i = 0; i < response->field_count; i++)
+		if (!slice_equal(response->fields[i].name, SLICE("cdn-cache-control")))
+			fields[seen.field_count++] = response->fields[i];
+	int bytes = snprintf(text, 32, "max-age=%u", ttl_s);
+	fields[seen.field_count++] =
+		(struct http_field){SLICE("cdn-cache-control"), slice_of(text, (size_t)bytes)};
+	return seen;
+}
+
 bool exchange_police_body(struct exchange *exchange)
 {
 	const struct policy_entry *entry = exchange_policy(exchange);
@@ -200,6 +289,8 @@ void exchange_policy_response(const struct exchange *exchange, struct http_messa
 		return;
 	if (entry->policy.cors.bytes)
 		allow_origin(exchange, entry, out);
+	if (entry->policy.cache_ttl_s || entry->policy.cache_error_ttl_s)
+		drop(out, SLICE("cdn-cache-control")); // ours
 	if (entry->policy.hsts_s && slice_equal(exchange->request.scheme, SLICE("https"))) {
 		char text[32];
 		int bytes = snprintf(text, sizeof(text), "max-age=%u", entry->policy.hsts_s);

@@ -12,6 +12,19 @@ const struct policy_entry *exchange_policy(const struct exchange *exchange);
 // exchange_police judges a request whose service is known. False: it was answered.
 bool exchange_police(struct exchange *exchange);
 
+// exchange_police_query takes the parameters out of the target that the policy drops, so that the
+// cache's key and what the service sees stay the same thing.
+void exchange_police_query(struct exchange *exchange);
+
+// exchange_is_cached is false when the policy keeps the cache out of it.
+bool exchange_is_cached(const struct exchange *exchange);
+
+// exchange_policy_lifetime makes the response as the cache is to see it: with the lifetime that the
+// policy gives it, in fields (HTTP_FIELDS_MAX + 1) and text (32 bytes), or as it is.
+struct http_message exchange_policy_lifetime(const struct exchange *exchange,
+					     const struct http_message *response,
+					     struct http_field *fields, char *text);
+
 // exchange_police_body judges the request's body so far. False: it is too large, and the client has
 // been answered or its stream reset; the exchange may be gone.
 bool exchange_police_body(struct exchange *exchange);

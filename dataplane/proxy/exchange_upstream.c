@@ -5,6 +5,7 @@
 #include "exchange.h"
 
 #include "compress.h"
+#include "exchange_policy.h"
 #include "forward.h"
 #include "proxy_priv.h"
 #include "relay.h"
@@ -186,10 +187,13 @@ void exchange_try_failed(struct exchange *exchange, enum counter reason, bool is
 static void begin_fill(struct exchange *exchange, const struct http_message *response)
 {
 	enum counter why = COUNTER_COUNT;
+	struct http_field fields[HTTP_FIELDS_MAX + 1];
+	char text[32];
 	if (!exchange->answer.fill)
 		return;
+	struct http_message seen = exchange_policy_lifetime(exchange, response, fields, text);
 	exchange->is_stored =
-		cache_fill_begin(exchange->answer.fill, &exchange->request, response, &why);
+		cache_fill_begin(exchange->answer.fill, &exchange->request, &seen, &why);
 	if (exchange->is_stored)
 		return;
 	exchange->answer.fill = NULL;

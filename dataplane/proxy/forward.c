@@ -186,6 +186,24 @@ static int condition(struct exchange *exchange, struct http_message *out)
 	return add_condition(exchange, out);
 }
 
+// drop_unkeyed takes out what a stranger could steer the service with past the key of the cache,
+// and so others' answers: where the request is said to have been sent, what it is said to ask.
+static void drop_unkeyed(struct http_message *out)
+{
+	static const struct slice unkeyed[] = {
+		SLICE("x-forwarded-host"),     SLICE("x-forwarded-server"),
+		SLICE("x-forwarded-port"),     SLICE("x-forwarded-scheme"),
+		SLICE("x-forwarded-prefix"),   SLICE("x-forwarded-ssl"),
+		SLICE("x-forwarded-path"),     SLICE("x-forwarded-uri"),
+		SLICE("x-original-url"),       SLICE("x-original-host"),
+		SLICE("x-rewrite-url"),        SLICE("x-host"),
+		SLICE("x-http-host-override"), SLICE("x-http-method-override"),
+		SLICE("x-http-method"),        SLICE("x-method-override")};
+	enum { METHODS_COUNT = 3 }; // of use with methods that are not cached
+	bool is_cached = out->method == HTTP_GET || out->method == HTTP_HEAD;
+	drop(out, unkeyed, ARRAY_LEN(unkeyed) - (is_cached ? 0 : METHODS_COUNT));
+}
+
 int forward_request(struct exchange *exchange, struct http_message *out)
 {
 	// The last is left where the caller's trace goes on.
@@ -206,8 +224,11 @@ int forward_request(struct exchange *exchange, struct http_message *out)
 		out->nonce[0] = random_u64(exchange->proxy->random);
 		out->nonce[1] = random_u64(exchange->proxy->random);
 	}
-	if (role->is_first && add_forwarded(exchange, out) != 0)
-		return ENOMEM;
+	if (role->is_first) {
+		drop_unkeyed(out);
+		if (add_forwarded(exchange, out) != 0)
+			return ENOMEM;
+	}
 	if (add_trace(exchange, out) != 0 || condition(exchange, out) != 0)
 		return ENOMEM;
 	if (add_via(exchange, request, out) != 0)

@@ -67,6 +67,21 @@ static void repeated_rules_keep_their_order(void)
 		  is_text(policy.rules[6].value, "<h1>soon</h1>"));
 }
 
+static void rules_of_the_cache_are_read(void)
+{
+	CU_ASSERT_FATAL(parse("query-drop=utm_*, fbclid\nquery-keep=*\ncache=off\ncache-ttl=60\n"
+			      "cache-error-ttl=5"));
+	CU_ASSERT_EQUAL(policy.rule_count, 3);
+	CU_ASSERT(policy.rules[0].kind == POLICY_QUERY_DROP &&
+		  is_text(policy.rules[0].name, "utm_") && is_text(policy.rules[0].value, "*"));
+	CU_ASSERT(policy.rules[1].kind == POLICY_QUERY_DROP &&
+		  is_text(policy.rules[1].name, "fbclid") && is_text(policy.rules[1].value, ""));
+	CU_ASSERT(policy.rules[2].kind == POLICY_QUERY_KEEP && is_text(policy.rules[2].name, ""));
+	CU_ASSERT(policy.is_cache_off);
+	CU_ASSERT_EQUAL(policy.cache_ttl_s, 60);
+	CU_ASSERT_EQUAL(policy.cache_error_ttl_s, 5);
+}
+
 static void what_is_no_rule_is_told_with_its_cure(void)
 {
 	static const struct {
@@ -102,6 +117,12 @@ static void what_is_no_rule_is_told_with_its_cure(void)
 		{"response-set=:status: 200", "rule 1: '' is no field that a policy may change"},
 		{"response-set=X: a\rSet-Cookie: b", "rule 1: a control character; leave it out"},
 		{"cors=", "rule 1: an origin is wanted; https://app.example, or *"},
+		{"query-drop=", "rule 1: a parameter is wanted; utm_* is one"},
+		{"query-drop=a,,b", "rule 1: a parameter is wanted; utm_* is one"},
+		{"query-keep=a*b", "rule 1: 'a*b' is no name of a parameter; utm_* is one"},
+		{"query-keep=a=b", "rule 1: 'a=b' is no name of a parameter; utm_* is one"},
+		{"cache=maybe", "rule 1: on or off is wanted"},
+		{"cache-ttl=0", "rule 1: a number from 1 to 1000000000 is wanted"},
 		{"error-page=200 fine",
 		 "rule 1: a status and its text are wanted; '503 Back soon' is"},
 		{"error-page=503", "rule 1: a status and its text are wanted; '503 Back soon' is"},
@@ -130,5 +151,6 @@ static void bounds_hold(void)
 UNIT_MAIN("config_policy", {"no rule allows everything", no_rule_allows_everything},
 	  {"single rules are read", single_rules_are_read},
 	  {"repeated rules keep their order", repeated_rules_keep_their_order},
+	  {"rules of the cache are read", rules_of_the_cache_are_read},
 	  {"what is no rule is told, with its cure", what_is_no_rule_is_told_with_its_cure},
 	  {"bounds hold", bounds_hold})
