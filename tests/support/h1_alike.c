@@ -110,7 +110,7 @@ static void on_closed(void *user, struct http_fault fault)
 static const struct http_events events = {on_head, on_body, on_end,   on_reset,
 					  on_pull, on_sent, on_closed};
 static const struct http_limits limits = {.head_bytes = H1_OTHER_BYTES,
-					  .field_count = H1_OTHER_FIELDS,
+					  .field_count = H1_OTHER_FIELDS / 2,
 					  .target_bytes = H1_OTHER_BYTES,
 					  .stream_count = 1,
 					  .stream_window_bytes = HTTP1_BODY_WINDOW_BYTES};
