@@ -169,7 +169,7 @@ static struct cache_fill *fetch(struct fixture *f, bool is_begun)
 
 static void a_fetch_that_runs_is_not_stored(void)
 {
-	for (int is_begun = 0; is_begun < 2; is_begun++) {
+	for (uint32_t is_begun = 0; is_begun < 2; is_begun++) {
 		struct fixture *f = start();
 		struct cache_fill *fill = fetch(f, is_begun);
 		CU_ASSERT_PTR_NULL(ask(f, 2, "/a", ""));
