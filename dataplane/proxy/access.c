@@ -45,24 +45,26 @@ void access_note(struct exchange *exchange, enum counter reason)
 {
 	struct proxy *proxy = exchange->proxy;
 	struct proxy_callbacks *callbacks = &proxy->callbacks;
-	bool is_good = reason == COUNTER_COUNT && exchange->status < 500;
-	if (!callbacks->access || !exchange->down) // without a client it is nobody's request
+	// Behind a client's back nothing is sent: what the service answered counts.
+	uint16_t status = exchange->down ? exchange->status : exchange->forward_status;
+	bool is_good = reason == COUNTER_COUNT && status < 500;
+	if (!callbacks->access)
 		return;
 	trace_draw(&exchange->trace, proxy->random);
 	if (is_good && !trace_is_sampled(&exchange->trace, proxy->limits.access_sample))
 		return;
-	const struct tcp_tuple *tuple = &exchange->down->tuple;
+	uint16_t port = exchange->down ? exchange->down->tuple.remote_port : 0;
 	struct access_entry entry = {
 		.started_us = exchange->started_us,
 		.trace = exchange->trace,
-		.client = {tuple->remote, tuple->remote_port, 0},
+		.client = {exchange->client, port, 0},
 		.request_bytes = exchange->request_bytes,
 		.response_bytes = exchange->response_bytes,
 		.sent_us = exchange->sent_us,
 		.answered_us = exchange->answered_us,
 		.total_us = exchange_age_us(exchange),
 		.reason = (uint16_t)reason,
-		.status = exchange->status,
+		.status = status,
 		.version = exchange->request.version,
 		.try_count = (uint8_t)exchange->try_count,
 	};

@@ -31,7 +31,7 @@ enum access_text {
 struct access_entry {
 	uint64_t started_us; // the worker's clock
 	struct trace trace;
-	struct endpoint_addr client;
+	struct endpoint_addr client;   // port 0: behind its back, a stale object was validated
 	struct endpoint_addr endpoint; // of the last try; port 0: none
 	uint64_t request_bytes;        // of bodies
 	uint64_t response_bytes;

@@ -237,6 +237,7 @@ void exchange_break(struct exchange *exchange, enum counter reason)
 void exchange_finish(struct exchange *exchange)
 {
 	CHECK(!exchange->down);
+	access_note(exchange, COUNTER_COUNT);
 	exchange_free(exchange);
 }
 
@@ -399,6 +400,7 @@ void exchange_validate(struct exchange *exchange)
 		behind->path =
 			slice_head(behind->request.target, slice_find(behind->request.target, '?'));
 		behind->service_id = exchange->service_id;
+		trace_begin(&behind->trace, &behind->request);
 		behind->accepts = exchange->accepts;
 		behind->is_request_ended = true;
 		behind->is_cache_asked = behind->is_cache_answered = true;

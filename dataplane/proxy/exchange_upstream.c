@@ -232,6 +232,7 @@ static bool is_failure(uint16_t status)
 static void keep_behind(struct exchange *exchange, bool is_end)
 {
 	exchange->state = EXCHANGE_RELAY;
+	exchange->answered_us = exchange_age_us(exchange);
 	exchange->is_response_begun = true;
 	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
 	if (!exchange->answer.fill)

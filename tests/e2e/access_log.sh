@@ -66,6 +66,12 @@ is "with what the cache did and what was sent" \
 	"$(line edge '/fields?f=Cache-Control:max-age=60' '("; hit" in e["cache"], e["response_bytes"] > 0, "endpoint" in e)')" \
 	"(True, True, False)"
 
+behind='/counted/behind?cache=max-age=0,stale-while-revalidate=60'
+fetch "$behind" >/dev/null
+fetch "$behind" >/dev/null
+validated() { [ "$(line edge "$behind" '(e["client_port"], e["status"], "fwd=stale" in e["cache"])')" = '(0, 200, True)' ]; }
+works "what is fetched behind a client's back is told" eventually 5 validated
+
 mv "$TMP/edge.log" "$TMP/edge.old"
 works "a log that was moved away is begun anew" eventually 5 test -e "$TMP/edge.log"
 fetch /echo >/dev/null

@@ -26,6 +26,9 @@ is "private is not stored" \
 	"$(fetch '/counted/b?cache=private' >/dev/null; fetch '/counted/b?cache=private')" '{"answer": 2}'
 is "a request with Authorization is not answered from the cache" \
 	"$(fetch '/counted/c' >/dev/null; fetch '/counted/c' -H 'Authorization: Basic eDp5')" '{"answer": 2}'
+for rule in stale-if-error=600 stale-while-revalidate=600 must-revalidate; do
+	fetch "/counted/$rule?cache=max-age%3D1,$rule" >/dev/null
+done
 is "what expired is fetched again" \
 	"$(fetch '/counted/d?cache=max-age%3D1' >/dev/null; sleep 2.1
 		fetch '/counted/d?cache=max-age%3D1')" '{"answer": 2}'
@@ -54,5 +57,13 @@ is "over h1 too" "$(fetch "$url" --http1.1 | sum)" "$wanted"
 FETCH_IP=6
 is "over IPv6 too" "$(fetch "$url" | sum)" "$wanted"
 FETCH_IP=4
+matches "what is stale answers for the workload (stale-if-error)" \
+	"$(head_of '/counted/stale-if-error=600?cache=max-age%3D1,stale-if-error=600')" '^cache-status: .*detail=stale-if-error'
+is "with its body" "$(fetch '/counted/stale-if-error=600?cache=max-age%3D1,stale-if-error=600')" '{"answer": 1}'
+for _ in 1 2; do
+	is "and while it is asked in vain (stale-while-revalidate)" \
+		"$(fetch '/counted/stale-while-revalidate=600?cache=max-age%3D1,stale-while-revalidate=600')" '{"answer": 1}'
+done
+matches "not what must be revalidated" "$(status_of '/counted/must-revalidate?cache=max-age%3D1,must-revalidate')" '^50[234]$'
 matches "what is not cached says so" "$(status_of '/bytes/7?fresh')" '^50[234]$'
 finish

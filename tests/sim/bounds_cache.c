@@ -125,6 +125,25 @@ static void fetcher_leaves(struct bounds *bounds)
 	bounds_until_status(bounds, 1, 10, 200, 12000000);
 }
 
+// A stale response is used, but nobody can be sent to validate it until there is room.
+static void no_room_behind(struct bounds *bounds)
+{
+	bounds->workload.is_holding = true;
+	fetch(bounds, 0, BOUNDS_GET("/w/1/100?age=1", ""), 200);
+	bounds_run(bounds, 3000000);
+	bounds_ask(bounds, 1, 7, BOUNDS_HELD);
+	bounds_until(bounds, SIM_EDGE, COUNTER_exchange_active, 7);
+	fetch(bounds, 8, BOUNDS_GET("/w/1/100?age=1", ""), 200);
+	bounds_expect(bounds, says(bounds, 8, "detail=stale"), "the user gets what is stale");
+	bounds_expect(bounds, edge(bounds, COUNTER_cache_background_busy) == 1, "nobody validates");
+	bounds->workload.is_holding = false;
+	bounds_until_status(bounds, 1, 7, 200, 12000000);
+	fetch(bounds, 9, BOUNDS_GET("/w/1/100?age=1", ""), 200);
+	bounds_until(bounds, SIM_EDGE, COUNTER_cache_background, 1);
+	bounds_expect(bounds, edge(bounds, COUNTER_cache_background_busy) == 1,
+		      "now there is room");
+}
+
 const struct bounds_case bounds_cache[] = {
 	{"one fetch for many", collapse, {0}, 1},
 	{"age, condition, Cache-Status", age, {0}, 1},
@@ -140,5 +159,9 @@ const struct bounds_case bounds_cache[] = {
 				 "\"64KiB\"; waiters = 2; };\n"},
 	 1},
 	{"the fetcher leaves", fetcher_leaves, {0}, 1},
+	{"no room to validate behind",
+	 no_room_behind,
+	 {.conf_more[SIM_EDGE] = "http = { connections = 64; exchanges = 8; };\n"},
+	 1},
 };
 const size_t bounds_cache_count = ARRAY_LEN(bounds_cache);

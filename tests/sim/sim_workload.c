@@ -16,6 +16,7 @@ struct workload_conn {
 struct answer {
 	struct sim_body body;
 	uint32_t stream;
+	bool is_while_stale;
 	bool is_upload, is_wrong;
 };
 
@@ -31,9 +32,12 @@ static const struct http_limits http_limits = {.head_bytes = 32768,
 static void respond(struct workload_conn *wc, struct answer *answer, uint16_t status,
 		    unsigned age_s)
 {
-	char cache_control[32];
+	char cache_control[64];
 	char etag[32];
-	snprintf(cache_control, sizeof(cache_control), age_s ? "max-age=%u" : "no-store", age_s);
+	const char *format = !age_s                   ? "no-store"
+			     : answer->is_while_stale ? "max-age=%u, stale-while-revalidate=600"
+						      : "max-age=%u";
+	snprintf(cache_control, sizeof(cache_control), format, age_s);
 	snprintf(etag, sizeof(etag), "\"%" PRIx64 "\"", answer->body.seed);
 	struct http_field fields[] = {
 		{SLICE("cache-control"), slice_str(cache_control)},
@@ -77,6 +81,7 @@ static void on_head(void *user, uint32_t stream, void *, const struct http_messa
 	wc->workload->request_count++;
 	answer->stream = stream;
 	answer->is_upload = kind == 'u';
+	answer->is_while_stale = kind == 'w';
 	sim_body_init(&answer->body, seed, bytes);
 	http_set_stream_user(wc->conn.http, stream, answer);
 	if (kind == 's' && wc->workload->is_holding)

@@ -2,6 +2,7 @@
 // A simulated workload: a plain HTTP/1.1 server on our own TCP. What it serves is told by the path:
 //
 //   GET  /b/<seed>/<bytes>[?age=N]   that body, cacheable for N seconds (no-store without)
+//   GET  /w/<seed>/<bytes>[?age=N]   the same, usable while it is revalidated
 //   GET  /s/<seed>/<bytes>           that body, but not before is_holding is false
 //   POST /u/<seed>/<bytes>           checks the request's body: 200, or 500 when a byte is wrong
 #pragma once
