@@ -155,8 +155,12 @@ bool cache_fill_judge(const struct cache_fill *fill, const struct http_message *
 		return false;
 	judgement->why = COUNTER_cache_not_stored_body_large;
 	if (response->content_length != HTTP_LENGTH_NONE &&
-	    response->content_length > cache->limits.object_bytes)
+	    response->content_length > cache->limits.object_bytes) {
+		// What can be had in parts is kept in parts: under the same key.
+		if (http_field_find(response, SLICE("accept-ranges")).at)
+			judgement->refusal = CACHE_REFUSAL_ONCE;
 		return false;
+	}
 	judgement->head = (struct cache_head){
 		.message = *response,
 		.freshness = policy.freshness,

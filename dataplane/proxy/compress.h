@@ -92,6 +92,11 @@ const struct http_message *compress_response(struct exchange *exchange,
 					     const struct http_message *response, bool has_body,
 					     struct compress_head *head);
 
+// compress_object does the same with the head of a stored response that is to be sent.
+const struct http_message *compress_object(struct exchange *exchange,
+					   const struct http_message *stored,
+					   struct compress_head *head);
+
 // compress_begin takes a context; bytes is the body's size or 0. False: none is free, or the
 // core's share is used up, which is counted.
 bool compress_begin(struct exchange *exchange, enum coding coding, uint64_t bytes);

@@ -196,6 +196,23 @@ static const struct http_message *confirm(const struct exchange *exchange,
 	return &head->message;
 }
 
+const struct http_message *compress_object(struct exchange *exchange,
+					   const struct http_message *stored,
+					   struct compress_head *head)
+{
+	const struct cache_answer *answer = &exchange->answer;
+	if (answer->verdict == CACHE_NOT_MODIFIED) {
+		struct http_message confirming = *stored;
+		confirming.status = 304;
+		const struct http_message *confirmed =
+			compress_response(exchange, &confirming, false, head);
+		return confirmed == &confirming ? stored : confirmed;
+	}
+	if (answer->verdict != CACHE_HIT)
+		return stored;
+	return compress_response(exchange, stored, cache_object_bytes(answer->object) > 0, head);
+}
+
 const struct http_message *compress_response(struct exchange *exchange,
 					     const struct http_message *response, bool has_body,
 					     struct compress_head *head)

@@ -56,8 +56,9 @@ static void on_deadline(struct wheel_timer *timer, uint64_t)
 		break;
 	case EXCHANGE_RESPONSE: exchange_response_late(exchange); break;
 	default:
-		exchange_break(exchange, exchange->is_tunnel ? COUNTER_exchange_tunnel_idle
-							     : COUNTER_exchange_body_stalled);
+		exchange_break(exchange, exchange->slicing.has_failed ? COUNTER_cache_slicing_failed
+					 : exchange->is_tunnel        ? COUNTER_exchange_tunnel_idle
+							       : COUNTER_exchange_body_stalled);
 		break;
 	}
 }
@@ -164,6 +165,7 @@ void exchange_stop_waiting(struct exchange *exchange)
 static void leave_cache(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
+	slicing_leave(exchange);
 	if (exchange->is_cache_asked && !exchange->is_cache_answered)
 		cache_cancel(proxy->cache, exchange->id);
 	if (exchange->answer.object)
@@ -343,8 +345,7 @@ static void refresh(struct proxy *proxy, struct slice host)
 		counter_inc(proxy->counters, COUNTER_exchange_lookups);
 }
 
-// ask_cache asks the cache; its answer, maybe at once, goes on with exchange_connect or a reply.
-static void ask_cache(struct exchange *exchange)
+void exchange_ask_cache(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
 	exchange->state = EXCHANGE_CACHE;
@@ -377,32 +378,45 @@ void exchange_route(struct exchange *exchange)
 		return;
 	exchange_police_query(exchange);
 	compress_request(exchange);
-	if (exchange_is_cached(exchange))
-		ask_cache(exchange);
+	bool is_cached = exchange_is_cached(exchange);
+	bool is_whole = is_cached && !http_field_find(&exchange->request, SLICE("range")).at;
+	if (is_whole && slicing_begin(exchange))
+		return;
+	if (is_cached)
+		exchange_ask_cache(exchange);
 	else
 		exchange_connect(exchange);
+}
+
+struct exchange *exchange_new_behind(struct exchange *exchange)
+{
+	enum counter why;
+	if (exchange->proxy->is_closing)
+		return NULL;
+	struct exchange *behind = take(exchange->proxy, &exchange->request, &why);
+	if (!behind)
+		return NULL;
+	behind->client = exchange->client;
+	trace_begin(&behind->trace, &behind->request);
+	behind->host = host_of(behind->request.authority);
+	behind->path = slice_head(behind->request.target, slice_find(behind->request.target, '?'));
+	behind->service_id = exchange->service_id;
+	behind->accepts = exchange->accepts;
+	behind->is_request_ended = true;
+	return behind;
 }
 
 void exchange_validate(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
 	struct cache_answer *answer = &exchange->answer;
-	enum counter why;
-	struct exchange *behind = take(proxy, &exchange->request, &why);
+	struct exchange *behind = exchange_new_behind(exchange);
 	if (!behind) {
 		counter_inc(proxy->counters, COUNTER_cache_background_busy);
 		cache_fill_abandon(answer->fill);
 		cache_release(proxy->cache, answer->stale);
 	} else {
 		counter_inc(proxy->counters, COUNTER_cache_background);
-		behind->client = exchange->client;
-		behind->host = host_of(behind->request.authority);
-		behind->path =
-			slice_head(behind->request.target, slice_find(behind->request.target, '?'));
-		behind->service_id = exchange->service_id;
-		trace_begin(&behind->trace, &behind->request);
-		behind->accepts = exchange->accepts;
-		behind->is_request_ended = true;
 		behind->is_cache_asked = behind->is_cache_answered = true;
 		behind->answer = (struct cache_answer){.verdict = CACHE_FETCH,
 						       .forward = CACHE_FORWARD_STALE,
@@ -419,7 +433,12 @@ void proxy_cache_answered(void *owner, struct pool_id asker, const struct cache_
 {
 	struct proxy *proxy = owner;
 	struct exchange *exchange = pool_get(&proxy->exchanges, asker);
-	CHECK(exchange && exchange->state == EXCHANGE_CACHE);
+	CHECK(exchange);
+	if (exchange->slicing.step != SLICING_NONE) {
+		slicing_answered(exchange, answer);
+		return;
+	}
+	CHECK(exchange->state == EXCHANGE_CACHE);
 	exchange->answer = *answer;
 	exchange->is_cache_answered = true;
 	if (answer->object && answer->fill)
@@ -428,6 +447,6 @@ void proxy_cache_answered(void *owner, struct pool_id asker, const struct cache_
 		exchange_reply_object(exchange, cache_object_head(answer->object));
 	else if (answer->verdict == CACHE_PASS && answer->forward == CACHE_FORWARD_NONE)
 		exchange_reply(exchange, COUNTER_exchange_only_if_cached);
-	else
+	else if (answer->verdict != CACHE_PASS || answer->stale || !slicing_begin(exchange))
 		exchange_connect(exchange);
 }

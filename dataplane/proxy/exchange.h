@@ -15,6 +15,7 @@
 #include "list.h"
 #include "pool.h"
 #include "route.h"
+#include "slicing.h"
 #include "trace.h"
 #include "wheel.h"
 
@@ -90,6 +91,8 @@ struct exchange {
 	struct coding_accept accepts; // codings, on a node that compresses
 	struct compress *compress;    // the response's body goes through it; NULL: as it is
 
+	struct slicing slicing; // of a large object
+
 	struct slice reply_body; // of an answer of our own: static text
 	enum counter reason;     // why it ended as it did; COUNTER_COUNT while all is well
 	uint16_t status;         // of the final response, 0 before
@@ -150,6 +153,13 @@ void exchange_reply_object(struct exchange *exchange, const struct http_message 
 // exchange_validate starts an exchange without a client for the fill and the stale object that came
 // with exchange's answer; they are no longer exchange's.
 void exchange_validate(struct exchange *exchange);
+
+// exchange_new_behind makes an exchange without a client for the same request, with a copy of its
+// head; NULL when there is no room.
+struct exchange *exchange_new_behind(struct exchange *exchange);
+
+// exchange_ask_cache asks the cache; its answer, maybe at once, goes on.
+void exchange_ask_cache(struct exchange *exchange);
 
 // exchange_survive answers with the stale object instead of the upstream's failure, if it may.
 bool exchange_survive(struct exchange *exchange, bool is_lost);

@@ -117,13 +117,9 @@ void exchange_reply_object(struct exchange *exchange, const struct http_message 
 	struct compress_head changed;
 	struct cache_answer *answer = &exchange->answer;
 	exchange->state = EXCHANGE_REPLY;
-	struct http_message confirming = *head;
-	confirming.status = 304;
-	if (answer->verdict == CACHE_NOT_MODIFIED)
-		head = compress_response(exchange, &confirming, false, &changed);
-	else if (answer->verdict == CACHE_HIT)
-		head = compress_response(exchange, head, cache_object_bytes(answer->object) > 0,
-					 &changed);
+	// What is stored says by itself what it depends on.
+	if (exchange->accepts.codings && !exchange->slicing.total)
+		head = compress_object(exchange, head, &changed);
 	if (forward_object(exchange, head, &message) != 0) {
 		exchange_break(exchange, COUNTER_exchange_head_too_large);
 		return;

@@ -249,6 +249,10 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 		pass_interim(exchange, response);
 		return;
 	}
+	if (slicing_is_fetch(exchange)) {
+		slicing_response(exchange, response, is_end);
+		return;
+	}
 	exchange->is_tunnel = exchange->request.protocol.bytes && response->status < 300;
 	if (exchange->is_tunnel)
 		counter_inc(exchange->proxy->counters, COUNTER_exchange_tunnels);
@@ -261,6 +265,7 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 	response = compress_response(exchange, response, !is_end, &head);
 	if (exchange_confirmed(exchange, response))
 		return;
+	slicing_note(exchange, response);
 	begin_fill(exchange, response);
 	invalidate(exchange, response);
 	if (!exchange->down) {

@@ -204,6 +204,22 @@ static void drop_unkeyed(struct http_message *out)
 	drop(out, unkeyed, ARRAY_LEN(unkeyed) - (is_cached ? 0 : METHODS_COUNT));
 }
 
+// part makes the request one for a part of a large object, whatever the client asked for.
+static int part(struct exchange *exchange, struct http_message *out)
+{
+	static const struct slice own[] = {SLICE("range"),          SLICE("if-range"),
+					   SLICE("if-none-match"),  SLICE("if-modified-since"),
+					   SLICE("if-match"),       SLICE("if-unmodified-since"),
+					   SLICE("accept-encoding")};
+	struct http_field fields[3];
+	uint32_t count = slicing_request(exchange, fields);
+	int error = 0;
+	drop(out, own, ARRAY_LEN(own));
+	for (uint32_t i = 0; i < count; i++)
+		error |= add(out, fields[i].name, fields[i].value);
+	return error;
+}
+
 int forward_request(struct exchange *exchange, struct http_message *out)
 {
 	// The last is left where the caller's trace goes on.
@@ -229,7 +245,8 @@ int forward_request(struct exchange *exchange, struct http_message *out)
 		if (add_forwarded(exchange, out) != 0)
 			return ENOMEM;
 	}
-	if (add_trace(exchange, out) != 0 || condition(exchange, out) != 0)
+	if (add_trace(exchange, out) != 0 ||
+	    (slicing_is_fetch(exchange) ? part(exchange, out) : condition(exchange, out)) != 0)
 		return ENOMEM;
 	if (add_via(exchange, request, out) != 0)
 		return ENOMEM;
@@ -315,11 +332,20 @@ int forward_response(struct exchange *exchange, const struct http_message *respo
 	return error ? ENOMEM : 0;
 }
 
+// whole_bytes is the size of what the object answers for.
+static uint64_t whole_bytes(const struct exchange *exchange)
+{
+	uint64_t total = exchange->slicing.total;
+	return total ? total : cache_object_bytes(exchange->answer.object);
+}
+
 // content_range writes "bytes first-last/whole", or "bytes */whole" for a range that is beyond it
 // (RFC 9110 14.4).
-static struct slice content_range(struct arena *arena, const struct cache_answer *answer)
+static struct slice content_range(const struct exchange *exchange)
 {
-	struct slice whole = number(arena, cache_object_bytes(answer->object));
+	struct arena *arena = &exchange->proxy->scratch;
+	const struct cache_answer *answer = &exchange->answer;
+	struct slice whole = number(arena, whole_bytes(exchange));
 	struct slice first = number(arena, answer->part_first);
 	struct slice last = number(arena, answer->part_first + answer->part_bytes - 1);
 	const struct slice part[] = {SLICE("bytes "), first, SLICE("-"), last, SLICE("/"), whole};
@@ -333,7 +359,7 @@ static int set_frame(struct exchange *exchange, struct http_message *out)
 {
 	const struct cache_answer *answer = &exchange->answer;
 	out->is_chunked = false;
-	out->content_length = cache_object_bytes(answer->object);
+	out->content_length = whole_bytes(exchange);
 	if (answer->verdict == CACHE_HIT)
 		return 0;
 	if (answer->verdict == CACHE_NOT_MODIFIED) {
@@ -344,7 +370,7 @@ static int set_frame(struct exchange *exchange, struct http_message *out)
 	bool is_part = answer->verdict == CACHE_PARTIAL;
 	out->status = is_part ? 206 : 416;
 	out->content_length = is_part ? answer->part_bytes : 0;
-	return add(out, SLICE("content-range"), content_range(&exchange->proxy->scratch, answer));
+	return add(out, SLICE("content-range"), content_range(exchange));
 }
 
 int forward_object(struct exchange *exchange, const struct http_message *stored,

@@ -146,6 +146,7 @@ static void free_behind(struct proxy *proxy)
 
 void proxy_free(struct proxy *proxy)
 {
+	proxy->is_closing = true;
 	proxy->callbacks.access = NULL; // nobody reads any more
 	free_behind(proxy);
 	for (uint32_t i = 0; i < proxy->downstreams.capacity; i++) {

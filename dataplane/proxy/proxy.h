@@ -66,6 +66,8 @@ struct proxy_limits {
 	bool has_server_timing;         // responses tell how long this node took
 	struct http_limits http;        // downstream and upstream connections
 	struct compress_limits compress;
+	uint64_t slice_bytes;  // of large objects; 0: none are cut
+	uint64_t object_bytes; // the largest that is kept whole
 };
 
 struct proxy_callbacks {

@@ -52,6 +52,8 @@ struct proxy {
 	struct rate_table *rates;      // borrowed
 	struct cache *cache;           // NULL but on an edge
 	struct compressor compressor;
+	struct slicing_mark slicing_marks[SLICING_MARKS];
+	bool has_slicing_marks;
 	struct buf_pool *bufs;
 	struct wheel *wheel;
 	struct random_source *random;
@@ -60,6 +62,7 @@ struct proxy {
 	uint64_t now_us;
 	uint64_t wall_s;
 	bool is_draining;
+	bool is_closing;
 	struct pool downstreams;
 	struct pool upstream_pool;
 	struct pool exchanges;

@@ -147,7 +147,9 @@ struct slice relay_pull_response(struct exchange *exchange, size_t max, bool *is
 {
 	struct slice run;
 	return_response_credit(exchange);
-	if (exchange->compress) {
+	if (exchange->slicing.step == SLICING_SENDING) {
+		return slicing_pull(exchange, max, is_end);
+	} else if (exchange->compress) {
 		run = compress_pull(exchange, max, is_end);
 	} else if (exchange->state == EXCHANGE_REPLY) {
 		return pull_reply(exchange, max, is_end);

@@ -159,6 +159,8 @@ struct proxy_limits worker_limits_proxy(const struct conf *conf)
 		.has_server_timing = conf->http.is_server_timing,
 		.http = http_limits_of(conf),
 		.compress = compress_limits_of(conf),
+		.slice_bytes = MIN(conf->cache.slice_bytes, conf->cache.max_object_bytes),
+		.object_bytes = conf->cache.max_object_bytes,
 	};
 }
 
