@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who has to go: W-TinyLFU over a segmented LRU. New objects enter a small window; who leaves it
 // stays only when it is asked for more often, for the memory it takes, than the one that would go
-// instead. Those who stay are in probation; a second use moves them to the protected segment, which
-// sends its oldest back. So things asked for once, however many, pass through the window only.
+// instead. Those who stay are in probation; a use, in the window too, moves them to the protected
+// segment, which sends its oldest back. So things asked for once, however many, pass through the
+// window only.
 #include "cache_priv.h"
 
 #include "check.h"
@@ -53,6 +54,24 @@ static uint64_t share(const struct cache *cache, uint32_t percent)
 	return (uint64_t)cache->chunk_count * percent / 100;
 }
 
+// protect makes room for object among those that are used, whose oldest go back.
+static void protect(struct cache *cache, struct cache_object *object)
+{
+	struct cache_segment *protected = &cache->segments[CACHE_PROTECTED];
+	move(cache, object, CACHE_PROTECTED);
+	while (protected->chunks > share(cache, PROTECTED_PERCENT))
+		move(cache, oldest(protected), CACHE_PROBATION);
+}
+
+// admit lets an object out of the window.
+static void admit(struct cache *cache, struct cache_object *object)
+{
+	if (object->is_used)
+		protect(cache, object);
+	else
+		move(cache, object, CACHE_PROBATION);
+}
+
 static bool is_window_full(const struct cache *cache)
 {
 	return cache->segments[CACHE_WINDOW].chunks > share(cache, WINDOW_PERCENT);
@@ -67,20 +86,18 @@ void cache_evict_link(struct cache *cache, struct cache_object *object)
 				cache->segments[CACHE_PROTECTED].chunks;
 		if (main + chunks_of(next) > share(cache, MAIN_PERCENT))
 			return; // it must make its case
-		move(cache, next, CACHE_PROBATION);
+		admit(cache, next);
 	}
 }
 
 void cache_evict_touch(struct cache *cache, struct cache_object *object)
 {
-	struct cache_segment *protected = &cache->segments[CACHE_PROTECTED];
-	if (object->segment == CACHE_WINDOW) {
-		move(cache, object, CACHE_WINDOW);
+	if (object->segment != CACHE_WINDOW) {
+		protect(cache, object);
 		return;
 	}
-	move(cache, object, CACHE_PROTECTED);
-	while (protected->chunks > share(cache, PROTECTED_PERCENT))
-		move(cache, oldest(protected), CACHE_PROBATION);
+	object->is_used = true;
+	move(cache, object, CACHE_WINDOW);
 }
 
 // candidate_of returns the oldest object of a segment that is not lent; NULL when there is none
@@ -115,7 +132,7 @@ bool cache_evict_one(struct cache *cache)
 	if (!victim)
 		victim = candidate_of(cache, CACHE_WINDOW);
 	if (candidate && candidate != victim && is_worth_more(cache, candidate, victim)) {
-		move(cache, candidate, CACHE_PROBATION);
+		admit(cache, candidate);
 		counter_inc(cache->counters, COUNTER_cache_admitted);
 	} else if (candidate && candidate != victim) {
 		victim = candidate;

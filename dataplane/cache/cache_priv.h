@@ -70,6 +70,7 @@ struct cache_object {
 	uint32_t references; // the index or the fill, and loans; only the owner's worker touches it
 	bool is_indexed;
 	uint8_t segment;  // enum cache_segment_name
+	bool is_used;     // while it was in the window
 	bool is_purged;   // the owner's, like all about purges; as of seen
 	bool is_softened; // a soft purge made it stale
 	uint32_t label_count;

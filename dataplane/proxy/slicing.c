@@ -97,7 +97,10 @@ void slicing_ask(struct exchange *exchange)
 	exchange->slicing.is_asked = true;
 	exchange->is_cache_asked = true;
 	exchange->is_cache_answered = false;
-	cache_ask(exchange->proxy->cache, &question.message, exchange->id);
+	struct proxy *proxy = exchange->proxy;
+	struct cache_scope scope = {
+		.service = slice_str(route_service_name(proxy->routes, exchange->service_id))};
+	cache_ask(proxy->cache, &question.message, &scope, exchange->id);
 }
 
 bool slicing_begin(struct exchange *exchange)
