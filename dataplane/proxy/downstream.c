@@ -8,6 +8,11 @@
 
 #include "check.h"
 
+enum {
+	EVICT_PART = 8,        // of all places: kept free by who is idle
+	EVICT_IDLE_US = 10000, // who is idle for less stays
+};
+
 static struct downstream *of_transport(struct transport *transport)
 {
 	return container_of(transport, struct downstream, transport);
@@ -25,7 +30,7 @@ static bool is_taking(struct downstream *down)
 {
 	struct proxy *proxy = down->transport.proxy;
 	struct tcp_info info;
-	if (down->has_broken || buf_pool_is_low(proxy->bufs) ||
+	if (down->has_broken || down->transport.is_faulty || buf_pool_is_low(proxy->bufs) ||
 	    !tcp_info_of(proxy->tcp, down->transport.tcp, &info))
 		return false;
 	uint32_t left = info.queued_bytes + info.unacked_bytes;
@@ -34,6 +39,32 @@ static bool is_taking(struct downstream *down)
 	down->tail_bytes = left;
 	uint64_t idle_us = proxy->limits.body_idle_timeout_ms * 1000ull;
 	return left > 1 && proxy->now_us - down->tail_us < idle_us; // 1 is the FIN
+}
+
+static void begin_idle(struct downstream *down)
+{
+	struct proxy *proxy = down->transport.proxy;
+	list_remove(&down->idle_link);
+	if (down->listener->protocol == PROXY_LISTEN_MESH)
+		return;
+	down->idle_us = proxy->now_us;
+	list_append(&proxy->idle, &down->idle_link);
+}
+
+// make_room resets the connection that has been idle for longest when places run short, so that
+// those who only hold connections keep nobody out.
+static void make_room(struct proxy *proxy)
+{
+	struct pool *pool = &proxy->downstreams;
+	if (pool->in_use < pool->capacity - pool->capacity / EVICT_PART ||
+	    list_is_empty(&proxy->idle))
+		return;
+	struct downstream *oldest = container_of(proxy->idle.next, struct downstream, idle_link);
+	if (proxy->now_us - oldest->idle_us < EVICT_IDLE_US)
+		return;
+	list_remove(&oldest->idle_link);
+	counter_inc(proxy->counters, COUNTER_exchange_downstream_evicted);
+	transport_doom(&oldest->transport, COUNTER_exchange_downstream_evicted);
 }
 
 static void on_deadline(struct wheel_timer *timer, uint64_t)
@@ -72,6 +103,7 @@ static void on_head(void *user, uint32_t stream, void *, const struct http_messa
 			arm(down, down->transport.proxy->limits.keepalive_timeout_ms);
 		return;
 	}
+	list_remove(&down->idle_link);
 	http_set_stream_user(down->transport.http, stream, exchange);
 	exchange_start(exchange);
 }
@@ -220,7 +252,9 @@ static void on_received(struct transport *transport)
 
 static void on_shut(struct transport *transport)
 {
-	arm(of_transport(transport), transport->proxy->limits.linger_ms);
+	struct downstream *down = of_transport(transport);
+	list_remove(&down->idle_link);
+	arm(down, transport->proxy->limits.linger_ms);
 }
 
 static void on_gone(struct transport *transport, enum counter)
@@ -232,6 +266,8 @@ static void on_gone(struct transport *transport, enum counter)
 		exchange_client_gone(container_of(node, struct exchange, down_link),
 				     COUNTER_exchange_client_gone);
 	wheel_disarm(proxy->wheel, &down->timer);
+	pace_stop(down);
+	list_remove(&down->idle_link);
 	list_remove(&transport->busy);
 	if (transport->http)
 		http_conn_free(transport->http);
@@ -255,8 +291,10 @@ void downstream_exchange_done(struct downstream *down)
 	CHECK(down->exchange_count > 0);
 	if (--down->exchange_count > 0 || down->transport.is_doomed)
 		return;
-	arm(down,
-	    down->transport.is_shut ? proxy->limits.linger_ms : proxy->limits.keepalive_timeout_ms);
+	if (!down->transport.is_shut)
+		begin_idle(down);
+	bool is_ending = down->transport.is_shut || down->is_slow;
+	arm(down, is_ending ? proxy->limits.linger_ms : proxy->limits.keepalive_timeout_ms);
 }
 
 void downstream_drain(struct downstream *down)
@@ -276,6 +314,7 @@ void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple
 				    .peer_roles = proxy->role->accepts,
 				    .is_h2_offered = true,
 				    .is_http1_offered = !is_mesh};
+	make_room(proxy);
 	struct downstream *down = pool_new(&proxy->downstreams, NULL);
 	if (!down) {
 		counter_inc(proxy->counters, COUNTER_exchange_downstream_at_bound);
@@ -284,16 +323,20 @@ void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple
 	down->listener = listener_user->listener;
 	down->tuple = *tuple;
 	list_init(&down->exchanges);
+	list_init(&down->idle_link);
 	wheel_timer_init(&down->timer, on_deadline);
 	transport_init(&down->transport, proxy, &transport_events, tcp);
 	arm(down, proxy->limits.head_timeout_ms); // of the TLS handshake, too
+	pace_start(down);
 	bool is_tls = is_mesh || protocol == PROXY_LISTEN_HTTPS;
 	if (transport_accept(&down->transport, is_tls ? &accept : NULL) != 0) {
 		wheel_disarm(proxy->wheel, &down->timer);
+		pace_stop(down);
 		list_remove(&down->transport.busy);
 		pool_free(&proxy->downstreams, down);
 		return NULL;
 	}
+	begin_idle(down);
 	counter_inc(proxy->counters, COUNTER_exchange_downstreams);
 	counter_set(proxy->counters, COUNTER_exchange_downstreams_active,
 		    proxy->downstreams.in_use);

@@ -60,6 +60,9 @@ struct exchange {
 	struct trace trace;
 	uint32_t sent_us, answered_us; // since started_us, 0: never; see access.h
 	uint64_t request_bytes, response_bytes;
+	uint64_t paced_request, paced_response; // these when the client's rate was looked at last
+	uint64_t paced_waiting;                 // of the answer, for HTTP/2's window; 0: none did
+	bool is_paced;                          // it has been looked at
 
 	struct buf *head_buf; // memory of the request and of trailers
 	struct arena arena;   // in head_buf

@@ -23,6 +23,7 @@ uint16_t exchange_status_of(enum counter reason)
 	case COUNTER_exchange_no_route: return 404;
 	case COUNTER_exchange_bad_method:
 	case COUNTER_exchange_method_not_allowed: return 405;
+	case COUNTER_exchange_body_slow: return 408;
 	case COUNTER_exchange_body_too_large: return 413;
 	case COUNTER_exchange_client_rate:
 	case COUNTER_exchange_service_rate: return 429;

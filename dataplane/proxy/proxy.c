@@ -112,6 +112,7 @@ struct proxy *proxy_new(const struct proxy_config *config, const char **why)
 		return NULL;
 	list_init(&proxy->compressor.later);
 	list_init(&proxy->busy);
+	list_init(&proxy->idle);
 	list_init(&proxy->starved);
 	list_init(&proxy->lookups);
 	list_init(&proxy->queue);

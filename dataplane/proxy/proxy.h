@@ -58,6 +58,8 @@ struct proxy_limits {
 	uint32_t connect_timeout_ms;    // TCP and TLS to an endpoint
 	uint32_t response_timeout_ms;   // request sent to response head
 	uint32_t body_idle_timeout_ms;  // no byte of a body in either direction
+	uint32_t min_rate;              // bytes/s of a body, from and to clients; 0 = no bound
+	uint32_t min_rate_time_ms;      // over which it is measured
 	uint32_t tunnel_idle_ms;        // no byte through a tunnel
 	uint32_t linger_ms;             // after our FIN, for the peer's
 	uint32_t policy_count;          // services with a policy (edge)

@@ -22,7 +22,14 @@ struct downstream {
 	const struct proxy_listener *listener;
 	struct tcp_tuple tuple;
 	struct wheel_timer timer; // head, keepalive or linger, by is_* below
-	struct list exchanges;    // exchange.down_link
+	struct list idle_link;    // proxy->idle, while it has no exchange; not between nodes
+	uint64_t idle_us;         // since when
+	struct downstream_pace {
+		struct wheel_timer timer;
+		uint64_t acked_bytes, owed_bytes; // of what TCP has for the client, last time
+	} pace;
+	bool is_slow; // a request or an answer was given up for that: no patience behind it
+	struct list exchanges; // exchange.down_link
 	uint32_t exchange_count;
 	uint32_t tail_bytes;  // behind our FIN, what TCP still had for the peer ...
 	uint64_t tail_us;     // ... since then
@@ -64,6 +71,7 @@ struct proxy {
 	bool is_draining;
 	bool is_closing;
 	struct pool downstreams;
+	struct list idle; // downstream.idle_link, the longest first
 	struct pool upstream_pool;
 	struct pool exchanges;
 	struct list busy;                              // transport.busy
@@ -82,6 +90,10 @@ struct proxy {
 	struct arena scratch; // heads being built
 	uint64_t scratch_memory[PROXY_SCRATCH_BYTES / 8];
 };
+
+// pace_start begins to measure a client's rates (pace.c), pace_stop ends it.
+void pace_start(struct downstream *down);
+void pace_stop(struct downstream *down);
 
 // downstream_accepted is tcp_listener.accepted; user is a struct listener_user.
 void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple *tuple);

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <openssl/err.h>
 
+#define EVICT_AGE_US 10000u // a younger handshake is not ended for another
+
 bool tls_conn_take_spare(struct tls *tls)
 {
 	if (!tls->spare)
@@ -266,9 +268,30 @@ void tls_free(struct tls_conn *conn)
 	counter_set(tls->counters, COUNTER_tls_conns, tls->conns.in_use);
 }
 
+// make_room ends the oldest handshake that only waits for its client, so that those who begin and
+// say nothing keep nobody out.
+static void make_room(struct tls *tls)
+{
+	if (tls->handshakes.in_use < tls->handshakes.capacity)
+		return;
+	struct list *node = tls->handshakes_by_start.next;
+	for (; node != &tls->handshakes_by_start; node = node->next) {
+		struct tls_handshake *oldest = container_of(node, struct tls_handshake, start_link);
+		uint64_t most_us = tls->now_us + tls->limits.handshake_timeout_ms * 1000ull;
+		if (oldest->deadline_us + EVICT_AGE_US > most_us)
+			return;
+		if (oldest->conn->is_server && !oldest->conn->is_busy &&
+		    oldest->wait == TLS_WAIT_NONE) {
+			tls_conn_close(oldest->conn, COUNTER_tls_handshake_evicted);
+			return;
+		}
+	}
+}
+
 // new_conn takes a connection and a handshake from their pools, or counts why not.
 static struct tls_conn *new_conn(struct tls *tls, const struct tls_events *events, void *user)
 {
+	make_room(tls);
 	struct tls_handshake *handshake = pool_new(&tls->handshakes, NULL);
 	if (!handshake) {
 		counter_inc(tls->counters, COUNTER_tls_handshakes_at_bound);

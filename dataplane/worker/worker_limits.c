@@ -146,6 +146,8 @@ struct proxy_limits worker_limits_proxy(const struct conf *conf)
 		.body_buffer_bytes = (uint32_t)conf->http.body_buffer_bytes,
 		.head_timeout_ms = (uint32_t)conf->http.head_timeout_ms,
 		.keepalive_timeout_ms = (uint32_t)conf->http.keepalive_timeout_ms,
+		.min_rate = (uint32_t)conf->http.min_rate_bytes,
+		.min_rate_time_ms = (uint32_t)conf->http.min_rate_time_ms,
 		.upstream_idle_ms = (uint32_t)conf->upstream.idle_ms,
 		.lookup_timeout_ms = (uint32_t)conf->upstream.lookup_timeout_ms,
 		.connect_timeout_ms = (uint32_t)conf->upstream.connect_timeout_ms,

@@ -4,7 +4,7 @@
 # E2E_LONG=1: 6 s a class; FLOOD=TEXT: only classes whose name has it.
 . "$(dirname "$0")/lib.sh"
 
-SECONDS_EACH=1
+SECONDS_EACH=0.6
 [ "${E2E_LONG:-0}" = 1 ] && SECONDS_EACH=6
 
 lab_up single

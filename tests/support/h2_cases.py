@@ -382,6 +382,19 @@ HPACK = [
     ('7541 6.2.1', 'a literal with indexing', lambda p: raw(p, b'\x40\1x\1y'), answer()),
     ('7541 6.2.3', 'a literal never indexed', lambda p: raw(p, b'\x10\1x\1y'), answer()),
     ('7541 6.2.1', 'a name by static index', lambda p: raw(p, b'\x7a\1y'), answer()),
+    ('7541 6.2.2', 'a name by static index, without indexing',
+     lambda p: raw(p, number_of(58, 4) + b'\1y'), answer()),
+    ('7541 6.2.3', 'a name by static index, never indexed',
+     lambda p: raw(p, number_of(58, 4, 0x10) + b'\1y'), answer()),
+    *[(f'7541 {section}', f'a literal in Huffman code, {how}',
+       lambda p, n=first: raw(p, bytes((n,)) + b'\x81\xf3\x81\xf5'), answer())
+      for section, first, how in (('6.2.1', 0x40, 'with indexing'),
+                                  ('6.2.2', 0, 'without indexing'),
+                                  ('6.2.3', 0x10, 'never indexed'))],
+    ('7541 6.2.1', 'a literal with indexing, and its index', lambda p: raw(p, b'\x40\1x\1y\xbe'),
+     answer()),
+    ('7541 6.1', 'an indexed field without a value', lambda p: raw(p, b'\xba'), answer()),
+    ('7541 6.3', 'a table size update to 0', lambda p: raw(p, b'', b'\x20'), answer()),
 ]
 
 MALFORMED = reset(PROTOCOL_ERROR)
