@@ -38,7 +38,21 @@ struct offer {
 	struct upstream *open;       // has a free place
 	struct upstream *connecting; // may be waited for
 	uint32_t connection_count;
+	uint32_t upload_count; // of those, with a request whose client still sends
 };
+
+// owes_body tells whether the client still sends what the endpoint waits for. A tunnel has no body.
+static bool owes_body(const struct exchange *exchange)
+{
+	return exchange->has_request_body && !exchange->is_request_ended &&
+	       !exchange->request.protocol.bytes;
+}
+
+static bool has_upload(const struct list *exchanges)
+{
+	return !list_is_empty(exchanges) &&
+	       owes_body(container_of(exchanges->next, const struct exchange, up_link));
+}
 
 static struct offer look(struct proxy *proxy, const struct upstream_key *key)
 {
@@ -52,6 +66,7 @@ static struct offer look(struct proxy *proxy, const struct upstream_key *key)
 		    up->state == UPSTREAM_CLOSING)
 			continue;
 		offer.connection_count++;
+		offer.upload_count += has_upload(&up->exchanges) || has_upload(&up->waiting);
 		if (up->state == UPSTREAM_OPEN && !offer.open &&
 		    http_can_request(up->transport.http))
 			offer.open = up;
@@ -106,10 +121,25 @@ static int enqueue(struct proxy *proxy, struct exchange *exchange)
 	return 0;
 }
 
+// must_hold: who sends slowly, or means to, keeps an HTTP/1.1 connection to itself meanwhile. Three
+// quarters of an endpoint's places are for such, so that there are some for everybody else.
+static bool must_hold(const struct exchange *exchange, const struct upstream_key *key,
+		      const struct offer *offer)
+{
+	uint32_t places = exchange->proxy->limits.upstream_per_endpoint;
+	return !is_multiplexed(key) && owes_body(exchange) &&
+	       offer->upload_count >= places - places / 4;
+}
+
 int upstream_attach(struct proxy *proxy, struct exchange *exchange)
 {
 	struct upstream_key key = key_of(&exchange->target);
 	struct offer offer = look(proxy, &key);
+	if (must_hold(exchange, &key, &offer)) {
+		counter_add(proxy->counters, COUNTER_exchange_uploads_held,
+			    list_is_empty(&exchange->wait_link));
+		return enqueue(proxy, exchange);
+	}
 	if (offer.open) {
 		serve(offer.open, exchange);
 		return 0;

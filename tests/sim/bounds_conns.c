@@ -197,6 +197,19 @@ static void starve_at_endpoint(struct bounds *bounds)
 		      "an endpoint is not blamed for our bound");
 }
 
+// Clients that do not send their bodies on must not keep others from the endpoint.
+static void hold_uploads(struct bounds *bounds)
+{
+	bounds_ask(bounds, 0, 8,
+		   "POST /u/1/1000 HTTP/1.1\r\nHost: " SIM_HOST
+		   "\r\nContent-Length: 1000\r\n\r\nabc");
+	bounds_until(bounds, SIM_SIDECAR, COUNTER_exchange_uploads_held, 5);
+	bounds_run(bounds, 200000);
+	bounds_expect(bounds, bounds->workload.request_count == 3,
+		      "three of four places are for uploads");
+	bounds_bystander(bounds, 1000000);
+}
+
 // A workload that times out must not keep its place: the next request finds a new connection.
 static void lose_places(struct bounds *bounds)
 {
@@ -341,6 +354,11 @@ const struct bounds_case bounds_conns[] = {
 	 {.conf_more[SIM_SIDECAR] = HTTP "connections = 64; waiting = 2; };\n" UPSTREAM
 					 "connections = 8; per_endpoint = 1; };\n"},
 	 0},
+	{"upstream.per_endpoint has places that no upload takes",
+	 hold_uploads,
+	 {.conf_more[SIM_SIDECAR] =
+		  HTTP "connections = 64; };\n" UPSTREAM "connections = 8; per_endpoint = 4; };\n"},
+	 1},
 	{"upstream.per_endpoint is free after a timeout",
 	 lose_places,
 	 {.conf_more[SIM_SIDECAR] = "http = { connections = 64; linger = \"20s\"; };\n"

@@ -55,6 +55,53 @@ static void respond(struct workload_conn *wc, struct answer *answer, uint16_t st
 	http_respond(wc->conn.http, answer->stream, &message, answer->body.bytes > 0);
 }
 
+// read_range puts what a Range of one part asks of the body into its offset and bytes; false: all.
+static bool read_range(struct sim_body *body, struct slice range)
+{
+	char text[64] = {0};
+	uint64_t first, last = UINT64_MAX, total = body->bytes;
+	memcpy(text, range.at ? range.at : "", MIN(range.bytes, sizeof(text) - 1));
+	if (sscanf(text, "bytes=-%" SCNu64, &last) == 1)
+		body->offset = total - MIN(last, total);
+	else if (sscanf(text, "bytes=%" SCNu64 "-%" SCNu64, &first, &last) >= 1)
+		body->offset = first, body->bytes = MIN(last, total - 1) + 1;
+	else
+		return false;
+	return true;
+}
+
+// respond_part is the answer to GET /r/ (RFC 9110 13.1.1, 14.2).
+static void respond_part(struct workload_conn *wc, struct answer *answer,
+			 const struct http_message *request, unsigned age_s)
+{
+	char cache_control[64], etag[32], range[96];
+	struct sim_body *body = &answer->body;
+	uint64_t total = body->bytes;
+	sim_body_init(body, body->seed + wc->workload->version, total);
+	snprintf(cache_control, sizeof(cache_control), age_s ? "max-age=%u" : "no-store", age_s);
+	snprintf(etag, sizeof(etag), "\"%" PRIx64 "\"", body->seed);
+	struct slice match = http_field_find(request, SLICE("if-match"));
+	bool is_changed = match.at && !slice_equal(match, slice_str(etag));
+	bool is_part = !is_changed && read_range(body, http_field_find(request, SLICE("range")));
+	snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, body->offset,
+		 body->bytes - 1, total);
+	if (is_changed)
+		body->bytes = body->offset = 0;
+	struct http_field fields[] = {{SLICE("cache-control"), slice_str(cache_control)},
+				      {SLICE("etag"), slice_str(etag)},
+				      {SLICE("accept-ranges"), SLICE("bytes")},
+				      {SLICE("content-range"), slice_str(range)}};
+	struct http_message message = {.status = is_changed ? 412
+						 : is_part  ? 206
+							    : 200,
+				       .version = 11,
+				       .content_length = body->bytes - body->offset,
+				       .fields = fields,
+				       .field_count = is_part ? 4 : 3};
+	wc->workload->part_bytes += is_part ? body->bytes - body->offset : 0;
+	http_respond(wc->conn.http, answer->stream, &message, body->bytes > body->offset);
+}
+
 // finish_upload answers a complete upload: was every byte right?
 static void finish_upload(struct workload_conn *wc, struct answer *answer)
 {
@@ -86,6 +133,8 @@ static void on_head(void *user, uint32_t stream, void *, const struct http_messa
 	http_set_stream_user(wc->conn.http, stream, answer);
 	if (kind == 's' && wc->workload->is_holding)
 		wc->held = answer;
+	else if (kind == 'r')
+		respond_part(wc, answer, message, age_s);
 	else if (!answer->is_upload)
 		respond(wc, answer, 200, age_s);
 	else if (is_end)

@@ -4,6 +4,8 @@
 //   GET  /b/<seed>/<bytes>[?age=N]   that body, cacheable for N seconds (no-store without)
 //   GET  /w/<seed>/<bytes>[?age=N]   the same, usable while it is revalidated
 //   GET  /s/<seed>/<bytes>           that body, but not before is_holding is false
+//   GET  /r/<seed>/<bytes>[?age=N]   parts of it too, under a strong ETag: the hexadecimal seed, to
+//                                    which version is added
 //   POST /u/<seed>/<bytes>           checks the request's body: 200, or 500 when a byte is wrong
 #pragma once
 
@@ -14,6 +16,8 @@ struct sim_workload {
 	struct tcp *tcp;
 	struct buf_pool *bufs;
 	struct list conns;      // sim_conn.link
+	uint64_t version;       // of what /r/ serves
+	uint64_t part_bytes;    // sent as parts of it
 	uint64_t request_count; // requests that reached the workload
 	uint64_t wrong_count;   // uploads with a wrong byte
 	bool is_holding;        // answers to /s/ wait
