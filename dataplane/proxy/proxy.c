@@ -203,6 +203,7 @@ static bool serve_busy(struct proxy *proxy, uint32_t budget)
 bool proxy_run(struct proxy *proxy, uint32_t budget)
 {
 	proxy_shed(proxy);
+	proxy_shed_places(proxy);
 	feed(proxy);
 	compress_run(proxy);
 	bool is_left = serve_busy(proxy, budget) || compress_is_left(proxy);

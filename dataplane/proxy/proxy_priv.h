@@ -81,6 +81,7 @@ struct proxy {
 	struct list queue;      // exchange.wait_link: waits for an upstream connection to be free
 	uint32_t waiting_count; // of lookups and queue
 	uint64_t shed_us;       // when shedding was last thought of
+	uint64_t place_shed_us; // the same, of places at endpoints
 	uint32_t retry_tokens;  // tenths of a retry; a request earns 2, a retry costs 10
 	struct {
 		uint64_t host_hash;
@@ -101,6 +102,10 @@ void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple
 // proxy_shed makes room while buffers are short: bodies that have stood still for a second are
 // given up, the connections of users that do not read with them. Call once a loop.
 void proxy_shed(struct proxy *proxy);
+
+// proxy_shed_places gives up exchanges whose clients stand still while others wait for their places
+// at the same endpoint.
+void proxy_shed_places(struct proxy *proxy);
 
 // downstream_exchange_done tells that one exchange of the connection is over (freed by the caller).
 void downstream_exchange_done(struct downstream *downstream);

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What gives way when buffers are short. New requests are refused first (exchange_new); this makes
-// room for those under way, so that users that do not read, or workloads that do not, cannot stop
-// everybody else: bodies that have stood still for a second while they hold memory are given up.
+// What gives way when buffers, or an endpoint's places, are short. Buffers: new requests are
+// refused first (exchange_new); this makes room for those under way, so that users that do not
+// read, or workloads that do not, cannot stop everybody else: bodies that have stood still for a
+// second while they hold memory are given up. Places: the same, of those whose client stands still,
+// when others wait.
 #include "proxy_priv.h"
 
-enum { SHED_EVERY_US = 20000, SHED_STALLED_US = 1000000 };
+enum {
+	SHED_EVERY_US = 20000,
+	SHED_STALLED_US = 1000000,
+	PLACE_WAIT_US = 250000, // for a place, before somebody gives way
+	PLACES_AT_ONCE = 8,
+};
 
 // is_stuck tells whether the peer takes nothing of what TCP has for it.
 static bool is_stuck(const struct downstream *down)
@@ -47,5 +54,51 @@ void proxy_shed(struct proxy *proxy)
 		struct exchange *exchange = pool_at(&proxy->exchanges, i);
 		if (exchange && is_standing(exchange))
 			give_up(exchange);
+	}
+}
+
+// waits_for_place finds who has waited for a place at an endpoint for too long, or NULL.
+static struct exchange *waits_for_place(struct proxy *proxy)
+{
+	struct list *node;
+	list_for_each (node, &proxy->queue) {
+		struct exchange *exchange = container_of(node, struct exchange, wait_link);
+		if (proxy->now_us - exchange->moved_us >= PLACE_WAIT_US)
+			return exchange;
+	}
+	return NULL;
+}
+
+// is_dawdling: an HTTP/1.1 connection to the workload stands still, since its client neither sends
+// the rest of its request nor takes the answer. Tunnels may be silent.
+static bool is_dawdling(const struct exchange *exchange)
+{
+	if (!exchange->up || exchange->is_waiting_up || exchange->is_tunnel || !exchange->down ||
+	    exchange->target.hop != RECORD_HOP_WORKLOAD)
+		return false;
+	bool is_late = exchange->state == EXCHANGE_RESPONSE && exchange->has_request_body &&
+		       !exchange->is_request_ended && exchange->request_body.queued_bytes == 0 &&
+		       !exchange->request.protocol.bytes;
+	return exchange->proxy->now_us - exchange->moved_us >= SHED_STALLED_US &&
+	       (is_late || (exchange->state == EXCHANGE_RELAY && is_standing(exchange)));
+}
+
+void proxy_shed_places(struct proxy *proxy)
+{
+	if (list_is_empty(&proxy->queue) || proxy->now_us - proxy->place_shed_us < SHED_EVERY_US)
+		return;
+	proxy->place_shed_us = proxy->now_us;
+	const struct exchange *waiting = waits_for_place(proxy);
+	if (!waiting)
+		return;
+	struct endpoint_addr to = waiting->target.to;
+	uint32_t shed_count = 0;
+	for (uint32_t i = 0; i < proxy->exchanges.capacity && shed_count < PLACES_AT_ONCE; i++) {
+		struct exchange *exchange = pool_at(&proxy->exchanges, i);
+		if (!exchange || memcmp(&exchange->target.to, &to, sizeof(to)) != 0 ||
+		    !is_dawdling(exchange))
+			continue;
+		exchange_break(exchange, COUNTER_exchange_place_shed);
+		shed_count++;
 	}
 }

@@ -210,6 +210,18 @@ static void hold_uploads(struct bounds *bounds)
 	bounds_bystander(bounds, 1000000);
 }
 
+// Nor those that do not read: they give way when others have waited for a while.
+static void shed_places(struct bounds *bounds)
+{
+	bounds_ask(bounds, 0, 2, BOUNDS_GET("/b/1/4000000", ""));
+	for (unsigned i = 0; i < 2; i++)
+		bounds->probes[i].is_deaf = true;
+	bounds_run(bounds, 3000000);
+	bounds_expect(bounds, bounds->workload.request_count == 2, "they have all places");
+	bounds_bystander(bounds, 1000000);
+	bounds_until(bounds, SIM_SIDECAR, COUNTER_exchange_place_shed, 1);
+}
+
 // A workload that times out must not keep its place: the next request finds a new connection.
 static void lose_places(struct bounds *bounds)
 {
@@ -358,6 +370,11 @@ const struct bounds_case bounds_conns[] = {
 	 hold_uploads,
 	 {.conf_more[SIM_SIDECAR] =
 		  HTTP "connections = 64; };\n" UPSTREAM "connections = 8; per_endpoint = 4; };\n"},
+	 1},
+	{"upstream.per_endpoint is taken from who does not read",
+	 shed_places,
+	 {.conf_more[SIM_SIDECAR] =
+		  HTTP "connections = 64; };\n" UPSTREAM "connections = 8; per_endpoint = 2; };\n"},
 	 1},
 	{"upstream.per_endpoint is free after a timeout",
 	 lose_places,
