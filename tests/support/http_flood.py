@@ -144,8 +144,9 @@ def attack(target, flood, seconds, pipe):
 class Bystander:
     """A connection and a request every 50 ms."""
 
-    def __init__(self, target):
+    def __init__(self, target, path=PATH):
         self.target = target
+        self.path = path
         self.times = []  # seconds, or None for a loss
         self.threads = []
 
@@ -154,22 +155,28 @@ class Bystander:
         try:
             with open_tls(self.target, 'http/1.1', 8.0) as sock:
                 sock.sendall(b'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' %
-                             (PATH, self.target[1].encode()))
+                             (self.path, self.target[1].encode()))
                 good = sock.recv(12).startswith(b'HTTP/1.1 200')
         except OSError:
             pass
         self.times.append(time.monotonic() - begin if good else None)
 
+    def start(self):
+        self.threads.append(threading.Thread(target=self.ask))
+        self.threads[-1].start()
+
+    def join(self):
+        for thread in self.threads:
+            thread.join()
+
     def stand(self, seconds, each):
         """For so long; each is called every time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self.threads.append(threading.Thread(target=self.ask))
-            self.threads[-1].start()
+            self.start()
             each()
             time.sleep(EVERY_S)
-        for thread in self.threads:
-            thread.join()
+        self.join()
 
     def p99_ms(self):
         good = sorted(t for t in self.times if t is not None)
