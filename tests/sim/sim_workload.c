@@ -10,7 +10,8 @@
 struct workload_conn {
 	struct sim_conn conn;
 	struct sim_workload *workload;
-	struct answer *held; // waits for is_holding to end
+	struct answer *answer; // owned: under way
+	bool is_held;          // it waits for is_holding to end
 };
 
 struct answer {
@@ -131,8 +132,9 @@ static void on_head(void *user, uint32_t stream, void *, const struct http_messa
 	answer->is_while_stale = kind == 'w';
 	sim_body_init(&answer->body, seed, bytes);
 	http_set_stream_user(wc->conn.http, stream, answer);
+	wc->answer = answer;
 	if (kind == 's' && wc->workload->is_holding)
-		wc->held = answer;
+		wc->is_held = true;
 	else if (kind == 'r')
 		respond_part(wc, answer, message, age_s);
 	else if (!answer->is_upload)
@@ -162,7 +164,8 @@ static void on_end(void *user, uint32_t, void *stream_user, const struct http_fi
 static void on_reset(void *user, uint32_t, void *stream_user, struct http_fault)
 {
 	struct workload_conn *wc = user;
-	wc->held = NULL;
+	wc->answer = NULL;
+	wc->is_held = false;
 	free(stream_user);
 }
 
@@ -179,6 +182,7 @@ static void on_sent(void *user, uint32_t stream, void *stream_user)
 {
 	struct workload_conn *wc = user;
 	http_set_stream_user(wc->conn.http, stream, NULL);
+	wc->answer = NULL;
 	free(stream_user);
 }
 
@@ -232,9 +236,11 @@ int sim_workload_init(struct sim_workload *workload, struct tcp *tcp, struct buf
 
 static void drop(struct sim_conn *conn)
 {
+	struct workload_conn *wc = container_of(conn, struct workload_conn, conn);
 	list_remove(&conn->link);
 	sim_conn_fini(conn);
-	free(container_of(conn, struct workload_conn, conn));
+	free(wc->answer);
+	free(wc);
 }
 
 void sim_workload_step(struct sim_workload *workload)
@@ -243,9 +249,9 @@ void sim_workload_step(struct sim_workload *workload)
 	list_for_each_safe (node, after, &workload->conns) {
 		struct sim_conn *conn = container_of(node, struct sim_conn, link);
 		struct workload_conn *wc = container_of(conn, struct workload_conn, conn);
-		if (wc->held && !workload->is_holding) {
-			respond(wc, wc->held, 200, 0);
-			wc->held = NULL;
+		if (wc->is_held && !workload->is_holding) {
+			wc->is_held = false;
+			respond(wc, wc->answer, 200, 0);
 		}
 		sim_conn_step(conn);
 		if (conn->is_gone)
