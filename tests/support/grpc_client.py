@@ -11,15 +11,9 @@ import time
 
 import grpc
 
+from tap_cases import case, tell_cases
+
 ADDRESS, HOST, CA = sys.argv[1:4]
-CASES = []
-
-
-def case(sentence):
-    def add(function):
-        CASES.append((sentence, function))
-        return function
-    return add
 
 
 def open_channel():
@@ -193,14 +187,7 @@ def main():
         except grpc.RpcError as error:
             print(error.code().name)
         return
-    for number, (sentence, function) in enumerate(CASES, 1):
-        try:
-            function()
-            print(f'ok {number} - {sentence}', flush=True)
-        except (AssertionError, grpc.RpcError, StopIteration) as error:
-            text = str(error).replace('\n', ' ')
-            print(f'not ok {number} - {sentence}\n# {type(error).__name__}: {text}', flush=True)
-    print(f'1..{len(CASES)}')
+    tell_cases((AssertionError, grpc.RpcError, StopIteration))
 
 
 main()

@@ -7,18 +7,11 @@ comes before what. TAP.
 import sys
 
 from h2_wire import DATA, END_HEADERS, END_STREAM, WINDOW_UPDATE, Peer, frame, word
+from tap_cases import case, tell_cases
 
 PRIORITY_UPDATE, NO_RFC7540_PRIORITIES, INITIAL_WINDOW_SIZE = 0x10, 9, 4
 WINDOW = 65535  # of the connection, at first and always
 BIG, SMALL = 3000000, 20000
-CASES = []
-
-
-def case(sentence):
-    def add(function):
-        CASES.append((sentence, function))
-        return function
-    return add
 
 
 class Reader(Peer):
@@ -112,13 +105,7 @@ def update():
 
 def main():
     warm()
-    for number, (sentence, function) in enumerate(CASES, 1):
-        try:
-            function()
-            print(f'ok {number} - {sentence}', flush=True)
-        except (AssertionError, OSError) as error:
-            print(f'not ok {number} - {sentence}\n# {type(error).__name__}: {error}', flush=True)
-    print(f'1..{len(CASES)}')
+    tell_cases((AssertionError, OSError))
 
 
 main()

@@ -13,19 +13,12 @@ import sys
 import time
 
 from h2_wire import DATA, END_HEADERS, END_STREAM, HEADERS, Peer, block, frame
+from tap_cases import CASES, case, tell_cases
 
 ADDRESS, HOST, CA = sys.argv[1:4]
 LATE_NS = 200_000_000
 GAPS = [0] + [25] * 20 + [1600] + [0] * 10 + [200]
 BODY = b'0123456789' * 1000
-CASES = []
-
-
-def case(sentence):
-    def add(function):
-        CASES.append((sentence, function))
-        return function
-    return add
 
 
 class H1:
@@ -202,14 +195,9 @@ def h1_0_early():
 
 def main():
     threads = concurrent.futures.ThreadPoolExecutor(len(CASES))
-    running = [(sentence, threads.submit(function)) for sentence, function in CASES]
-    for number, (sentence, result) in enumerate(running, 1):
-        try:
-            result.result()
-            print(f'ok {number} - {sentence}', flush=True)
-        except (AssertionError, OSError, ValueError, KeyError, IndexError) as error:
-            print(f'not ok {number} - {sentence}\n# {type(error).__name__}: {error}', flush=True)
-    print(f'1..{len(CASES)}')
+    running = {function: threads.submit(function) for _, function in CASES}
+    tell_cases((AssertionError, OSError, ValueError, KeyError, IndexError),
+               lambda function: running[function].result())
 
 
 main()

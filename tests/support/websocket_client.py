@@ -14,17 +14,10 @@ import websockets
 
 from h2_wire import DATA, ENABLE_CONNECT_PROTOCOL, END_HEADERS, END_STREAM, HEADERS, Peer, WINDOW_UPDATE, \
     block, frame, word
+from tap_cases import CASES, case, tell_cases
 
 ADDRESS, HOST, CA = sys.argv[1:4]
 SIZES = (0, 1, 125, 126, 65535, 65536, 1 << 20)
-CASES = []
-
-
-def case(sentence):
-    def add(function):
-        CASES.append((sentence, function))
-        return function
-    return add
 
 
 def connect(path, **known):
@@ -210,20 +203,14 @@ async def idle():
         print(f'{time.monotonic() - begin:.1f}')
 
 
-async def main():
+def main():
     if sys.argv[4:5] == ['--idle']:
-        await idle()
+        asyncio.run(idle())
         return
     if sys.argv[4:5] == ['--tunnel']:
         CASES[:] = [('bytes cross a tunnel to a workload of HTTP/2', tunnel)]
-    for number, (sentence, function) in enumerate(CASES, 1):
-        try:
-            await asyncio.wait_for(function(), 60)
-            print(f'ok {number} - {sentence}', flush=True)
-        except (AssertionError, OSError, asyncio.TimeoutError,
-            websockets.WebSocketException) as error:
-            print(f'not ok {number} - {sentence}\n# {type(error).__name__}: {error}', flush=True)
-    print(f'1..{len(CASES)}')
+    tell_cases((AssertionError, OSError, asyncio.TimeoutError, websockets.WebSocketException),
+               lambda function: asyncio.run(asyncio.wait_for(function(), 60)))
 
 
-asyncio.run(main())
+main()
