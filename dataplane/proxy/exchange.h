@@ -102,6 +102,7 @@ struct exchange {
 
 	bool is_first_look; // the deadline is that of a new connection's first answer
 	bool is_waiting_up; // up is still being connected for it
+	bool is_held;       // it waited, since as many clients as may were sending bodies
 	bool has_request_body;
 	bool is_request_ended;  // the client's message is complete
 	bool is_request_sent;   // the upstream codec has produced the whole request
@@ -111,6 +112,14 @@ struct exchange {
 	bool is_tunnel;         // the upstream has made it: both bodies are its directions
 	bool is_try_open;       // route_begin was called and route_finish was not
 };
+
+// exchange_owes_body tells whether the client has not sent all of its request. What goes through a
+// tunnel, or will, is no body: who waits for one to be made owes nothing.
+static inline bool exchange_owes_body(const struct exchange *exchange)
+{
+	return exchange->has_request_body && !exchange->is_request_ended &&
+	       !exchange->request.protocol.bytes;
+}
 
 // exchange_new starts an exchange for a request of downstream's stream. The head is copied. When
 // there is no room for it the stream is answered at once, and NULL is returned.

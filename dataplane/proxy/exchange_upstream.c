@@ -114,7 +114,7 @@ void exchange_send(struct exchange *exchange)
 // is_client_late tells whether the response is not there because the request is not.
 static bool is_client_late(const struct exchange *exchange)
 {
-	return !exchange->is_request_ended && !exchange->request.protocol.bytes &&
+	return exchange_owes_body(exchange) &&
 	       exchange->request_body.queued_bytes == exchange->request_lent;
 }
 

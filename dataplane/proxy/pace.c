@@ -56,8 +56,8 @@ static bool has_tunnel(const struct downstream *down)
 // is_sender tells whether the next byte is the client's to send.
 static bool is_sender(const struct exchange *exchange)
 {
-	return exchange->state == EXCHANGE_RESPONSE && exchange->has_request_body &&
-	       !exchange->is_request_ended && exchange->request_body.queued_bytes == 0;
+	return exchange->state == EXCHANGE_RESPONSE && exchange_owes_body(exchange) &&
+	       exchange->request_body.queued_bytes == 0;
 }
 
 // waiting_bytes are those for the client that wait although TCP has none: for its HTTP/2 window.

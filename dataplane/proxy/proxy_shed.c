@@ -76,9 +76,8 @@ static bool is_dawdling(const struct exchange *exchange)
 	if (!exchange->up || exchange->is_waiting_up || exchange->is_tunnel || !exchange->down ||
 	    exchange->target.hop != RECORD_HOP_WORKLOAD)
 		return false;
-	bool is_late = exchange->state == EXCHANGE_RESPONSE && exchange->has_request_body &&
-		       !exchange->is_request_ended && exchange->request_body.queued_bytes == 0 &&
-		       !exchange->request.protocol.bytes;
+	bool is_late = exchange->state == EXCHANGE_RESPONSE && exchange_owes_body(exchange) &&
+		       exchange->request_body.queued_bytes == 0;
 	return exchange->proxy->now_us - exchange->moved_us >= SHED_STALLED_US &&
 	       (is_late || (exchange->state == EXCHANGE_RELAY && is_standing(exchange)));
 }

@@ -38,21 +38,7 @@ struct offer {
 	struct upstream *open;       // has a free place
 	struct upstream *connecting; // may be waited for
 	uint32_t connection_count;
-	uint32_t upload_count; // of those, with a request whose client still sends
 };
-
-// owes_body tells whether the client still sends what the endpoint waits for. A tunnel has no body.
-static bool owes_body(const struct exchange *exchange)
-{
-	return exchange->has_request_body && !exchange->is_request_ended &&
-	       !exchange->request.protocol.bytes;
-}
-
-static bool has_upload(const struct list *exchanges)
-{
-	return !list_is_empty(exchanges) &&
-	       owes_body(container_of(exchanges->next, const struct exchange, up_link));
-}
 
 static struct offer look(struct proxy *proxy, const struct upstream_key *key)
 {
@@ -66,7 +52,6 @@ static struct offer look(struct proxy *proxy, const struct upstream_key *key)
 		    up->state == UPSTREAM_CLOSING)
 			continue;
 		offer.connection_count++;
-		offer.upload_count += has_upload(&up->exchanges) || has_upload(&up->waiting);
 		if (up->state == UPSTREAM_OPEN && !offer.open &&
 		    http_can_request(up->transport.http))
 			offer.open = up;
@@ -121,25 +106,45 @@ static int enqueue(struct proxy *proxy, struct exchange *exchange)
 	return 0;
 }
 
+static bool has_upload(const struct list *exchanges)
+{
+	return !list_is_empty(exchanges) &&
+	       exchange_owes_body(container_of(exchanges->next, const struct exchange, up_link));
+}
+
+static uint32_t count_uploads(struct proxy *proxy, const struct upstream_key *key)
+{
+	uint32_t count = 0;
+	struct list *head = bucket_of(proxy, key);
+	struct list *node;
+	list_for_each (node, head) {
+		const struct upstream *up = container_of(node, struct upstream, link);
+		bool is_of_key = memcmp(&up->key, key, sizeof(*key)) == 0;
+		count += is_of_key && (has_upload(&up->exchanges) || has_upload(&up->waiting));
+	}
+	return count;
+}
+
 // must_hold: who sends slowly, or means to, keeps an HTTP/1.1 connection to itself meanwhile. Three
 // quarters of an endpoint's places are for such, so that there are some for everybody else.
-static bool must_hold(const struct exchange *exchange, const struct upstream_key *key,
-		      const struct offer *offer)
+static bool must_hold(struct exchange *exchange, const struct upstream_key *key)
 {
-	uint32_t places = exchange->proxy->limits.upstream_per_endpoint;
-	return !is_multiplexed(key) && owes_body(exchange) &&
-	       offer->upload_count >= places - places / 4;
+	struct proxy *proxy = exchange->proxy;
+	uint32_t places = proxy->limits.upstream_per_endpoint;
+	if (is_multiplexed(key) || !exchange_owes_body(exchange) ||
+	    count_uploads(proxy, key) < places - places / 4)
+		return false;
+	counter_add(proxy->counters, COUNTER_exchange_uploads_held, !exchange->is_held);
+	exchange->is_held = true;
+	return true;
 }
 
 int upstream_attach(struct proxy *proxy, struct exchange *exchange)
 {
 	struct upstream_key key = key_of(&exchange->target);
-	struct offer offer = look(proxy, &key);
-	if (must_hold(exchange, &key, &offer)) {
-		counter_add(proxy->counters, COUNTER_exchange_uploads_held,
-			    list_is_empty(&exchange->wait_link));
+	if (must_hold(exchange, &key))
 		return enqueue(proxy, exchange);
-	}
+	struct offer offer = look(proxy, &key);
 	if (offer.open) {
 		serve(offer.open, exchange);
 		return 0;

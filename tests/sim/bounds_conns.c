@@ -207,6 +207,10 @@ static void hold_uploads(struct bounds *bounds)
 	bounds_run(bounds, 200000);
 	bounds_expect(bounds, bounds->workload.request_count == 3,
 		      "three of four places are for uploads");
+	bounds_expect(
+		bounds,
+		sim_world_counter(&bounds->world, SIM_SIDECAR, COUNTER_exchange_uploads_held) == 5,
+		"each that waits is counted once");
 	bounds_bystander(bounds, 1000000);
 }
 
