@@ -285,6 +285,11 @@ static const struct transport_events transport_events = {
 	.gone = on_gone,
 };
 
+void downstream_note_slow(struct downstream *down)
+{
+	down->is_slow |= down->listener->protocol != PROXY_LISTEN_MESH;
+}
+
 void downstream_exchange_done(struct downstream *down)
 {
 	struct proxy *proxy = down->transport.proxy;

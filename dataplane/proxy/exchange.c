@@ -43,6 +43,14 @@ void exchange_set_idle_deadline(struct exchange *exchange)
 							    : limits->body_idle_timeout_ms);
 }
 
+// find_no_place ends who waited for a place at an endpoint in vain.
+static void find_no_place(struct exchange *exchange)
+{
+	if (exchange->down && exchange_owes_body(exchange))
+		downstream_note_slow(exchange->down);
+	exchange_reply(exchange, COUNTER_exchange_overloaded);
+}
+
 static void on_deadline(struct wheel_timer *timer, uint64_t)
 {
 	struct exchange *exchange = container_of(timer, struct exchange, timer);
@@ -52,7 +60,7 @@ static void on_deadline(struct wheel_timer *timer, uint64_t)
 		if (exchange->up)
 			exchange_try_failed(exchange, COUNTER_exchange_connect_timeout, true);
 		else
-			exchange_reply(exchange, COUNTER_exchange_overloaded);
+			find_no_place(exchange);
 		break;
 	case EXCHANGE_RESPONSE: exchange_response_late(exchange); break;
 	default:

@@ -107,6 +107,10 @@ void proxy_shed(struct proxy *proxy);
 // at the same endpoint.
 void proxy_shed_places(struct proxy *proxy);
 
+// downstream_note_slow: the connection has linger_ms and no more when its last exchange is over.
+// One between nodes is many users', and stays.
+void downstream_note_slow(struct downstream *downstream);
+
 // downstream_exchange_done tells that one exchange of the connection is over (freed by the caller).
 void downstream_exchange_done(struct downstream *downstream);
 

@@ -97,8 +97,7 @@ void proxy_shed_places(struct proxy *proxy)
 		if (!exchange || memcmp(&exchange->target.to, &to, sizeof(to)) != 0 ||
 		    !is_dawdling(exchange))
 			continue;
-		if (exchange->down->listener->protocol != PROXY_LISTEN_MESH)
-			exchange->down->is_slow = true;
+		downstream_note_slow(exchange->down);
 		exchange_break(exchange, COUNTER_exchange_place_shed);
 		shed_count++;
 	}
