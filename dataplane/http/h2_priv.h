@@ -56,6 +56,8 @@ struct h2_stream {
 	bool is_answered; // server: the final response was submitted
 	bool is_sent;     // the sent event was given
 	bool is_deferred; // nghttp2 waits for http_resume
+	bool is_spent;    // its last DATA took all that the peer's windows had
+	bool is_held;     // nghttp2 waits for more of them, see h2_crumb.c
 	bool is_reset_by_peer;
 };
 
@@ -91,6 +93,14 @@ struct h2_turn {
 	uint32_t number;
 	bool is_open;  // our PING is not answered yet
 	bool is_again; // it follows another one at once
+};
+
+// DATA that waits for windows, see h2_crumb.c.
+#define H2_CRUMB_BYTES 1024u
+
+struct h2_crumb {
+	uint64_t owed_bytes; // sent, and not given back to the connection's window
+	bool is_asked;       // our PING is not answered yet
 };
 
 // Where in the frames the received bytes are; see h2_scan.c.
@@ -130,6 +140,7 @@ struct h2_conn {
 	struct h2_updates updates;
 	// windows
 	struct h2_turn turn;
+	struct h2_crumb crumb;
 	uint32_t grown_bytes; // of all streams' windows together
 	// the connection
 	bool is_inside;  // nghttp2 is working: no receive, no produce
@@ -196,6 +207,15 @@ void h2_window_consumed(struct h2_conn *c, struct h2_stream *stream, size_t byte
 void h2_window_turned(struct h2_conn *c);
 void h2_window_release(struct h2_conn *c, struct h2_stream *stream);
 void h2_window_fini(struct h2_conn *c);
+
+// h2_crumb_waits (h2_crumb.c) tells whether the stream's next DATA, for which the peer's windows
+// have so many bytes, waits for more of them. It is resumed by h2_crumb_window, called for each
+// WINDOW_UPDATE, or by h2_crumb_turned, the answer to h2_crumb_ping. h2_crumb_sent counts DATA.
+extern const uint8_t h2_crumb_ping[8];
+bool h2_crumb_waits(struct h2_conn *c, struct h2_stream *stream, size_t window);
+void h2_crumb_sent(struct h2_conn *c, size_t bytes);
+void h2_crumb_window(struct h2_conn *c, int32_t stream, uint32_t bytes);
+void h2_crumb_turned(struct h2_conn *c);
 
 // h2_scan (h2_scan.c) looks at the frame heads in bytes before nghttp2 does, counts those without
 // use, and returns how many bytes to give to nghttp2 before it is asked again.

@@ -266,6 +266,10 @@ static void on_ping_ack(struct h2_conn *c, const uint8_t words[8])
 		h2_window_turned(c);
 		return;
 	}
+	if (memcmp(words, h2_crumb_ping, 8) == 0) {
+		h2_crumb_turned(c);
+		return;
+	}
 	if (!c->is_shutdown || c->is_notice_acked)
 		return;
 	c->is_notice_acked = true;
@@ -309,6 +313,10 @@ static int on_frame_recv(nghttp2_session *, const nghttp2_frame *frame, void *us
 	case NGHTTP2_PING:
 		if (frame->hd.flags & NGHTTP2_FLAG_ACK)
 			on_ping_ack(c, frame->ping.opaque_data);
+		break;
+	case NGHTTP2_WINDOW_UPDATE:
+		h2_crumb_window(c, frame->hd.stream_id,
+				(uint32_t)frame->window_update.window_size_increment);
 		break;
 	case NGHTTP2_SETTINGS:
 		c->is_settled = true;

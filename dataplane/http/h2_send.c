@@ -8,8 +8,8 @@
 #include <errno.h>
 
 #define FRAME_HEAD_BYTES 9u
-#define ROOM_MIN         64u   // less room is left for the next call
-#define DRIBBLE_BYTES    1024u // a frame that a window cuts shorter pays for no frame of the peer's
+#define FRAME_BYTES_MAX  16384u // nghttp2 asks for no more
+#define ROOM_MIN         64u    // less room is left for the next call
 #define HEAD_FIELDS_MAX  (HTTP_FIELDS_MAX + 32u)
 
 // A head on its way to nghttp2, which copies it. head_begin leaves the fields alone: zeroing them
@@ -71,7 +71,7 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *, size_t l
 	struct h2_conn *c = user;
 	struct h2_stream *stream = h2_stream_get(c, (uint32_t)id);
 	size_t room = c->out_room - c->out_used;
-	if (!stream || room <= FRAME_HEAD_BYTES)
+	if (!stream || room <= FRAME_HEAD_BYTES || h2_crumb_waits(c, stream, length))
 		return NGHTTP2_ERR_DEFERRED;
 	bool is_end = false;
 	const struct http_field *trailers = NULL;
@@ -80,13 +80,14 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *, size_t l
 	c->pulled = c->base.events->pull(c->base.user, stream->id, stream->user, max, &is_end,
 					 &trailers, &trailer_count);
 	CHECK(c->pulled.bytes <= max);
-	c->is_dribble = c->pulled.bytes == length && length < DRIBBLE_BYTES;
 	stream = h2_stream_get(c, (uint32_t)id); // pull may have reset it
 	if (!stream || (c->pulled.bytes == 0 && !is_end)) {
 		if (stream)
 			stream->is_deferred = true;
 		return NGHTTP2_ERR_DEFERRED;
 	}
+	stream->is_spent = c->pulled.bytes == length && length < FRAME_BYTES_MAX;
+	c->is_dribble = stream->is_spent && length < H2_CRUMB_BYTES;
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
 	if (!is_end)
 		return (ssize_t)c->pulled.bytes;
@@ -130,8 +131,11 @@ static void on_last_frame(struct h2_conn *c, int32_t id)
 static int on_frame_send(nghttp2_session *, const nghttp2_frame *frame, void *user)
 {
 	struct h2_conn *c = user;
-	if (frame->hd.type == NGHTTP2_DATA && !c->is_dribble)
-		h2_note_moved(c, frame->hd.length);
+	if (frame->hd.type == NGHTTP2_DATA) {
+		h2_crumb_sent(c, frame->hd.length);
+		if (!c->is_dribble) // who makes us send crumbs pays for its frames
+			h2_note_moved(c, frame->hd.length);
+	}
 	bool is_message = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
 	if (is_message && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
 		on_last_frame(c, frame->hd.stream_id);

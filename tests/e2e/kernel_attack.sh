@@ -26,6 +26,16 @@ port_drops() {
 	on wire cat /sys/class/net/tap0/statistics/tx_dropped
 }
 
+# knows NUD: what the left kernel holds of our addresses' neighbours. Permanent under floods beyond the
+# port, whose full queue drops its questions too: that kernel, not we, then refuses all connections
+# with "no route to host". Reachable, to be asked again soon, under floods of such questions.
+knows() {
+	local at
+	for at in "${FAR4[ours]}" "${FAR6[ours]}"; do
+		on left ip neigh replace "$at" lladdr "$MAC" dev eth0 nud "$1"
+	done
+}
+
 # flood SENTENCE FAMILY KIND ARGS ...: a kernel opens connections meanwhile, at least 99 % with success.
 flood() {
 	local sentence=$1 to="${FAR4[ours]}" from=$LEFT4 before drops good
@@ -41,7 +51,7 @@ flood() {
 	join attack
 	good=$(field client good)
 	echo "# $sentence: $(field attack per_second) frames/s, $(($(port_drops) - drops)) too many for" \
-		"the port; $good of $OPENS connections," \
+		"the port; $good of $OPENS connections ($(field client reset failed unfinished) reset, failed, unfinished)," \
 		"opened in $(field client open_p50_us) us p50, $(field client open_p99_us) us p99;" \
 		"memory $before KB before, $(rss) KB behind"
 	at_least "$sentence: connections that succeed, of $OPENS" "$good" $((OPENS * 99 / 100))
@@ -86,10 +96,12 @@ MAC=$(on left ping -c 1 -W 2 "${FAR4[ours]}" >/dev/null; on left ip neigh show "
 is "our address is known" "${#MAC}" 17
 
 flood "nothing at all" 4 syn --count 1
+knows permanent
 flood "SYNs from everywhere, IPv4" 4 syn
 flood "SYNs from everywhere, IPv6" 6 syn
 flood "fragments, IPv4" 4 fragment
 flood "fragments, IPv6" 6 fragment
+knows reachable
 flood "ARP: strangers and forged claims" 4 arp
 flood "ND: strangers and forged claims" 6 nd
 TALKS="--up $TALK_BYTES --down 100000 --write 200:1500 --nodelay"

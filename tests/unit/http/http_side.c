@@ -112,7 +112,7 @@ static struct slice side_pull(void *user, uint32_t stream, void *, size_t max, b
 	uint64_t left = call->send_bytes - call->sent_bytes;
 	size_t bytes = MIN(MIN(max, left), sizeof(run));
 	if (side->pull_max)
-		bytes = MIN(bytes, side->pull_max);
+		bytes = MIN(bytes, side->pull_max - call->sent_bytes % side->pull_max);
 	for (size_t i = 0; i < bytes; i++)
 		run[i] = (char)pattern_byte(call->sent_bytes + i);
 	call->sent_bytes += bytes;

@@ -49,7 +49,7 @@ struct side {
 	void (*answer)(struct side *side, struct call *call);
 	// A client's or server's wish at the end of a message; may be NULL.
 	void (*on_end)(struct side *side, struct call *call);
-	uint64_t pull_max; // bytes a pull gives at most; 0: as many as asked
+	uint64_t pull_max; // a pull ends at multiples of it; 0: gives as many as asked
 	void *peer;        // for tests' own use
 };
 
