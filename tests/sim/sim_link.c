@@ -284,7 +284,7 @@ static void transmit(struct sim_port *from, const struct rte_mbuf *mbuf)
 		refuse(link, from, &frame);
 }
 
-static uint16_t tx(struct port *port, struct rte_mbuf **mbufs, uint16_t count)
+static uint16_t wire_tx(struct port *port, struct rte_mbuf **mbufs, uint16_t count)
 {
 	struct sim_port *from = (struct sim_port *)port;
 	for (uint16_t i = 0; i < count; i++) {
@@ -320,7 +320,7 @@ static struct rte_mbuf *chain(struct sim_port *port, const struct frame *frame, 
 	return head;
 }
 
-static uint16_t rx(struct port *port, struct rte_mbuf **mbufs, uint16_t count)
+static uint16_t wire_rx(struct port *port, struct rte_mbuf **mbufs, uint16_t count)
 {
 	struct sim_port *to = (struct sim_port *)port;
 	struct sim_link *link = to->link;
@@ -345,7 +345,7 @@ static uint16_t rx(struct port *port, struct rte_mbuf **mbufs, uint16_t count)
 	return received;
 }
 
-static const struct port_ops ops = {rx, tx};
+static const struct port_ops ops = {wire_rx, wire_tx};
 
 struct sim_link *sim_link_new(const struct sim_link_config *config, const uint64_t *now_us,
 			      struct siphash_key seed)
