@@ -24,6 +24,7 @@ from flood_cases import FLOODS
 from h2_wire import ENHANCE_YOUR_CALM, GOAWAY
 
 CONNECTIONS = 4
+ROUNDS = 8  # more time for a class that must be cut, on a machine that has much else to do
 CUT_BYTES = 1 << 20
 MEMORY_KB = 64 * 1024
 P99_MS = 500
@@ -128,9 +129,7 @@ def attack_thread(target, flood, end, attempts):
             time.sleep(0.01)  # refused: tried again
 
 
-def attack(target, flood, seconds, pipe):
-    """The attackers' process."""
-    attempts = []
+def attack(target, flood, seconds, attempts):
     end = time.monotonic() + seconds
     threads = [threading.Thread(target=attack_thread, args=(target, flood, end, attempts))
                for _ in range(CONNECTIONS)]
@@ -138,6 +137,15 @@ def attack(target, flood, seconds, pipe):
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def attackers(target, flood, seconds, pipe):
+    """The attackers' process."""
+    attempts = []
+    for _ in range(ROUNDS):
+        attack(target, flood, seconds, attempts)
+        if not flood.why or any(attempt.is_cut for attempt in attempts):
+            break
     pipe.send(attempts)
 
 
@@ -178,9 +186,13 @@ class Bystander:
             time.sleep(EVERY_S)
         self.join()
 
-    def p99_ms(self):
+    def late_ms(self, percent):
         good = sorted(t for t in self.times if t is not None)
-        return int(good[len(good) * 99 // 100] * 1000) if good else 9999
+        return int(good[len(good) * percent // 100] * 1000) if good else 9999
+
+    def judged(self):
+        """The percentile of a class that its count of requests can tell."""
+        return 99 if len(self.times) >= 100 else 90
 
 
 class Node:
@@ -209,8 +221,9 @@ def judge(flood, bystander, grown_kb, attempts, grown):
     cut = [a for a in attempts if a.is_cut]
     if lost * 100 > len(bystander.times):
         yield f'the bystander lost {lost} of {len(bystander.times)}'
-    if bystander.p99_ms() > P99_MS:
-        yield f'p99 {bystander.p99_ms()} ms'
+    late_ms = bystander.late_ms(bystander.judged())
+    if late_ms > P99_MS:
+        yield f'p{bystander.judged()} {late_ms} ms'
     if grown_kb > MEMORY_KB:
         yield f'memory grew by {grown_kb} KB'
     if not flood.why:
@@ -227,16 +240,16 @@ def judge(flood, bystander, grown_kb, attempts, grown):
 
 
 def run(flood, target, node, seconds):
-    """Prints a line of the table; returns what does not hold."""
+    """Prints a line of the table; returns the bystander's times, and what does not hold."""
     before, rss, cpu = node.counters(flood.why), node.rss_kb(), node.cpu_ms()
     peak = [rss]
     bystander = Bystander(target)
     mine, theirs = multiprocessing.Pipe(False)
-    attackers = multiprocessing.Process(target=attack, args=(target, flood, seconds, theirs))
-    attackers.start()
+    process = multiprocessing.Process(target=attackers, args=(target, flood, seconds, theirs))
+    process.start()
     bystander.stand(seconds, lambda: peak.append(node.rss_kb()))
     attempts = mine.recv()
-    attackers.join()
+    process.join()
     cpu = node.cpu_ms() - cpu
     grown = [name for name, now in node.counters(flood.why).items() if now > before[name]]
     lost = bystander.times.count(None)
@@ -244,8 +257,14 @@ def run(flood, target, node, seconds):
     taken = [a.taken for a in attempts] or [0]
     print(f'# {flood.name:36} {len(cut):5} {max(taken) // 1024:7} {sum(taken) >> 20:6} '
           f'{max(peak) - rss:8} {cpu / seconds / 10:4.0f} {lost:3}/{len(bystander.times):<3} '
-          f'{bystander.p99_ms():5}  {" ".join(grown)}', flush=True)
-    return list(judge(flood, bystander, max(peak) - rss, attempts, grown))
+          f'{bystander.late_ms(99):5}  {" ".join(grown)}', flush=True)
+    return bystander.times, list(judge(flood, bystander, max(peak) - rss, attempts, grown))
+
+
+def tell(number, name, faults):
+    print(f'{"not ok" if faults else "ok"} {number} - {name}')
+    for fault in faults:
+        print(f'# {fault}', flush=True)
 
 
 def main():
@@ -255,12 +274,15 @@ def main():
     floods = [f for f in FLOODS if wanted in f.name]
     print('# class                                 cut  KB/conn  MB all  rss +KB  cpu%  lost      '
           'p99  why')
+    everyone = Bystander(None)
     for number, flood in enumerate(floods, 1):
-        faults = run(flood, (address, host, ca), node, float(seconds))
-        print(f'{"not ok" if faults else "ok"} {number} - {flood.name}')
-        for fault in faults:
-            print(f'# {fault}', flush=True)
-    print(f'1..{len(floods)}')
+        times, faults = run(flood, (address, host, ca), node, float(seconds))
+        everyone.times += times
+        tell(number, flood.name, faults)
+    late_ms = everyone.late_ms(99)
+    tell(len(floods) + 1, f'p99 of all bystanders is {P99_MS} ms or less',
+         [f'{late_ms} ms'] if late_ms > P99_MS else [])
+    print(f'1..{len(floods) + 1}')
 
 
 if __name__ == '__main__':
