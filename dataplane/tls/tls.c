@@ -54,6 +54,7 @@ void tls_free_all(struct tls *tls)
 	}
 	tls_ticket_sweep(tls, true);
 	SSL_CTX_free(tls->public_ctx);
+	SSL_CTX_free(tls->client_ctx);
 	BIO_meth_free(tls->bio_method);
 	tls_crypto_fini(&tls->crypto);
 	free(tls->buckets);

@@ -15,8 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct tls;      // one a worker
-struct tls_conn; // one a connection
+struct tls;            // one a worker
+struct tls_conn;       // one a connection
+struct ssl_session_st; // OpenSSL's SSL_SESSION: what a client resumes by
 
 #define TLS_RECORD_HEAD   5u     // plaintext starts this far into the buffer given to tls_seal
 #define TLS_RECORD_TAIL   64u    // room behind it for content type, tag, TLS 1.2's explicit nonce
@@ -74,6 +75,9 @@ struct tls_callbacks {
 	// cert_wanted: no certificate matches this SNI; control should be asked. False: cannot ask.
 	bool (*cert_wanted)(void *user, const char *server_name);
 	void *user;
+	// session: a client that wanted it, of conn_user, was given a ticket; session is the
+	// taker's (tls_session_free). May be NULL.
+	void (*session)(void *conn_user, struct ssl_session_st *session);
 };
 
 struct tls_accept {
@@ -89,6 +93,17 @@ struct tls_connect {
 	const char *server_name; // SNI
 	const char *peer;        // the SPIFFE name that must answer; a prefix when it ends in '/'
 	const char *identity;    // which of our identities to show; NULL = the first
+	const struct tls_events *events;
+	void *user;
+};
+
+// The client of a public server.
+struct tls_client {
+	const char *server_name; // SNI, and a name of the certificate when one is asked for
+	bool is_h2_offered;
+	bool is_http1_offered;
+	bool wants_session;             // tickets are told; the connection stays inside OpenSSL
+	struct ssl_session_st *session; // to resume, borrowed; NULL: a full handshake
 	const struct tls_events *events;
 	void *user;
 };
@@ -120,6 +135,17 @@ void tls_set_time(struct tls *tls, uint64_t now_us, uint64_t wall_s);
 // handshake.
 struct tls_conn *tls_accept_new(struct tls *tls, const struct tls_accept *accept);
 struct tls_conn *tls_connect_new(struct tls *tls, const struct tls_connect *connect);
+
+// tls_client_new starts the client side towards a public server and sends its first flight by
+// `send`. NULL at a bound or when OpenSSL refuses (counted).
+struct tls_conn *tls_client_new(struct tls *tls, const struct tls_client *client);
+
+// tls_client_trust makes clients refuse servers that no certificate of the PEM file at path
+// vouches for; without it they take anybody. False: no such certificates.
+bool tls_client_trust(struct tls *tls, const char *path);
+
+// tls_session_free gives a session back.
+void tls_session_free(struct ssl_session_st *session);
 
 // tls_receive takes wire bytes, which it may decrypt in place, and returns how many it took: less
 // than all while the peer's bytes must wait (plaintext not taken, no buffer; a handshake that waits

@@ -288,8 +288,7 @@ static void make_room(struct tls *tls)
 	}
 }
 
-// new_conn takes a connection and a handshake from their pools, or counts why not.
-static struct tls_conn *new_conn(struct tls *tls, const struct tls_events *events, void *user)
+struct tls_conn *tls_conn_make(struct tls *tls, const struct tls_events *events, void *user)
 {
 	make_room(tls);
 	struct tls_handshake *handshake = pool_new(&tls->handshakes, NULL);
@@ -311,8 +310,7 @@ static struct tls_conn *new_conn(struct tls *tls, const struct tls_events *event
 	return conn;
 }
 
-// refuse_new ends a connection that never began.
-static struct tls_conn *refuse_new(struct tls_conn *conn)
+struct tls_conn *tls_conn_refuse(struct tls_conn *conn)
 {
 	counter_inc(conn->tls->counters, COUNTER_tls_openssl_refused);
 	tls_free(conn);
@@ -339,7 +337,7 @@ struct tls_conn *tls_accept_new(struct tls *tls, const struct tls_accept *accept
 			return NULL;
 		ctx = identity->ctx;
 	}
-	struct tls_conn *conn = new_conn(tls, accept->events, accept->user);
+	struct tls_conn *conn = tls_conn_make(tls, accept->events, accept->user);
 	if (!conn)
 		return NULL;
 	struct tls_handshake *handshake = conn->handshake;
@@ -349,7 +347,7 @@ struct tls_conn *tls_accept_new(struct tls *tls, const struct tls_accept *accept
 	handshake->is_h2_offered = accept->is_h2_offered;
 	handshake->is_http1_offered = accept->is_http1_offered;
 	if (!tls_handshake_start(conn, ctx))
-		return refuse_new(conn);
+		return tls_conn_refuse(conn);
 	if (!accept->is_mesh && tls->ticket_key_count == 0) {
 		SSL_set_options(conn->ssl, SSL_OP_NO_TICKET);
 		SSL_set_num_tickets(conn->ssl, 0);
@@ -363,7 +361,8 @@ struct tls_conn *tls_connect_new(struct tls *tls, const struct tls_connect *conn
 	CHECK(strlen(connect->server_name) < RECORD_HOST_BYTES);
 	CHECK(connect->peer[0] && strlen(connect->peer) < RECORD_PEER_BYTES);
 	struct tls_identity *identity = mesh_identity(tls, connect->identity);
-	struct tls_conn *conn = identity ? new_conn(tls, connect->events, connect->user) : NULL;
+	struct tls_conn *conn =
+		identity ? tls_conn_make(tls, connect->events, connect->user) : NULL;
 	if (!conn)
 		return NULL;
 	conn->handshake->is_mesh = true;
@@ -371,7 +370,7 @@ struct tls_conn *tls_connect_new(struct tls *tls, const struct tls_connect *conn
 	if (!tls_handshake_start(conn, identity->ctx) ||
 	    !SSL_set_tlsext_host_name(conn->ssl, connect->server_name) ||
 	    SSL_set_alpn_protos(conn->ssl, h2, sizeof(h2)) != 0)
-		return refuse_new(conn);
+		return tls_conn_refuse(conn);
 	conn->is_busy = true;
 	tls_handshake_step(conn, NULL, 0);
 	conn->is_busy = false;

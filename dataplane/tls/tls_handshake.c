@@ -224,14 +224,15 @@ static void finish(struct tls_conn *conn)
 	struct counters *counters = conn->tls->counters;
 	struct tls_info info;
 	describe(conn, &info);
-	if (info.is_tls13 && !take_over(conn)) {
+	bool is_kept = !info.is_tls13 || conn->handshake->is_kept;
+	if (!is_kept && !take_over(conn)) {
 		tls_conn_close(conn, COUNTER_tls_openssl_refused);
 		return;
 	}
-	if (!info.is_tls13) {
+	if (is_kept)
 		conn->state = TLS_STATE_LEGACY;
+	if (!info.is_tls13)
 		counter_inc(counters, COUNTER_tls_handshakes_tls12);
-	}
 	tls_handshake_end(conn);
 	counter_inc(counters, COUNTER_tls_handshakes_done);
 	if (info.is_resumed)

@@ -10,7 +10,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-static const char *const suites =
+const char *const tls_identity_suites =
 	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 SSL_CTX *tls_identity_ctx_new(struct tls *tls, bool is_mesh)
@@ -35,7 +35,7 @@ SSL_CTX *tls_identity_ctx_new(struct tls *tls, bool is_mesh)
 	}
 	if (SSL_CTX_set_min_proto_version(ctx, oldest) &&
 	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) &&
-	    SSL_CTX_set_ciphersuites(ctx, suites) &&
+	    SSL_CTX_set_ciphersuites(ctx, tls_identity_suites) &&
 	    SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") &&
 	    SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") &&
 	    SSL_CTX_set_session_id_context(ctx, (const uint8_t *)"millrace", 8))

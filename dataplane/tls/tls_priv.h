@@ -43,7 +43,7 @@ enum tls_content { // RFC 8446 5.1
 enum tls_state {
 	TLS_STATE_HANDSHAKE, // OpenSSL's
 	TLS_STATE_RECORD,    // TLS 1.3, our record layer
-	TLS_STATE_LEGACY,    // TLS 1.2, inside OpenSSL
+	TLS_STATE_LEGACY,    // inside OpenSSL: TLS 1.2, and clients that want tickets
 	TLS_STATE_SENDING,   // TLS 1.3, the peer has said all: what it says more is not read
 	TLS_STATE_CLOSED,    // waits for tls_free
 };
@@ -157,6 +157,7 @@ struct tls_handshake {
 	enum tls_wait wait;
 	bool is_wait_over; // asked long enough: the default certificate, or none
 	bool is_mesh;
+	bool is_kept; // stays inside OpenSSL after it
 	bool is_h2_offered;
 	bool is_http1_offered;
 	bool has_secret[2];
@@ -200,6 +201,7 @@ struct tls {
 	struct tls_crypto crypto;
 	BIO_METHOD *bio_method;
 	SSL_CTX *public_ctx; // without certificate; tickets
+	SSL_CTX *client_ctx; // of tls_client_new, made by the first; else NULL
 	struct tls_io io;
 	struct buf *spare; // for plaintext that is not taken; only during a call
 	uint64_t now_us;
@@ -268,6 +270,12 @@ void tls_bio_begin(struct tls *tls, const uint8_t *bytes, size_t count);
 void tls_bio_flush(struct tls_conn *conn);
 
 // tls_conn.c
+
+// tls_conn_make takes a connection and a handshake from their pools; NULL, counted, at a bound.
+struct tls_conn *tls_conn_make(struct tls *tls, const struct tls_events *events, void *user);
+
+// tls_conn_refuse ends a connection that never began; returns NULL.
+struct tls_conn *tls_conn_refuse(struct tls_conn *conn);
 
 // tls_conn_close counts reason, forgets keys, buffers and handshake, and tells the owner.
 void tls_conn_close(struct tls_conn *conn, enum counter reason);
@@ -358,6 +366,9 @@ int tls_legacy_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes, uint
 void tls_legacy_close_notify(struct tls_conn *conn);
 
 // tls_identity.c
+
+// tls_identity_suites are the cipher suites of TLS 1.3 that we offer and take, the best first.
+extern const char *const tls_identity_suites;
 
 // tls_identity_ctx_new makes a context with everything but a certificate. NULL: refused.
 SSL_CTX *tls_identity_ctx_new(struct tls *tls, bool is_mesh);

@@ -44,7 +44,8 @@ static int on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CI
 	if (!is_new) {
 		if (!EVP_DecryptInit_ex2(cipher, aes, key->row.aes_key, iv, NULL))
 			return -1;
-		return key == newest ? 1 : 2;
+		// A ticket of TLS 1.3 serves once (RFC 8446 C.4): the next visit wants another.
+		return key == newest && SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2;
 	}
 	memcpy(name, key->row.name, 16);
 	if (RAND_bytes_ex(tls->crypto.lib, iv, 16, 0) != 1 ||

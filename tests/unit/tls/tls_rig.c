@@ -73,6 +73,14 @@ void rig_pair_free(struct rig_pair *pair)
 	*pair = (struct rig_pair){0};
 }
 
+static void on_session(void *user, struct ssl_session_st *session)
+{
+	struct rig *rig = ((struct rig_end *)user)->rig;
+	tls_session_free(rig->session);
+	rig->session = session;
+	rig->session_count++;
+}
+
 static bool on_cert_wanted(void *user, const char *server_name)
 {
 	struct rig *rig = user;
@@ -86,7 +94,7 @@ void rig_init(struct rig *rig, struct tls_limits limits)
 	*rig = (struct rig){0};
 	rig->memory = aligned_alloc(64, buf_pool_bytes(64, 64));
 	CHECK(rig->memory && buf_pool_init(&rig->bufs, rig->memory, 0, 64, 64) == 0);
-	struct tls_callbacks callbacks = {on_cert_wanted, rig};
+	struct tls_callbacks callbacks = {on_cert_wanted, rig, on_session};
 	rig->tls = tls_new(&limits, &callbacks, &rig->bufs, &rig->counters);
 	CHECK(rig->tls);
 	tls_set_time(rig->tls, 1000000, RIG_WALL_S);
@@ -107,6 +115,7 @@ void rig_fini(struct rig *rig)
 {
 	CHECK(tls_conn_count(rig->tls) == 0);
 	CHECK(buf_pool_in_use(&rig->bufs) == 0);
+	tls_session_free(rig->session);
 	tls_free_all(rig->tls);
 	buf_pool_fini(&rig->bufs);
 	free(rig->memory);
@@ -247,6 +256,14 @@ void rig_connect(struct rig_end *end, struct rig *rig, struct tls_connect connec
 	connect.events = &events;
 	connect.user = end;
 	end->conn = tls_connect_new(rig->tls, &connect);
+}
+
+void rig_client(struct rig_end *end, struct rig *rig, struct tls_client client)
+{
+	*end = (struct rig_end){.rig = rig, .take_max = SIZE_MAX};
+	client.events = &events;
+	client.user = end;
+	end->conn = tls_client_new(rig->tls, &client);
 }
 
 void rig_end_free(struct rig_end *end)

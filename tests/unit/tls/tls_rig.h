@@ -34,6 +34,8 @@ struct rig { // a worker
 	char wanted[RECORD_HOST_BYTES]; // the last name asked of control
 	unsigned wanted_count;
 	bool cannot_ask;
+	struct ssl_session_st *session; // the last ticket of a client, owned
+	unsigned session_count;
 };
 
 struct rig_end { // one of our connections
@@ -90,11 +92,12 @@ void rig_apply_absent(struct rig *rig, const char *host, uint32_t lifetime_ms);
 void rig_apply_ticket_key(struct rig *rig, uint64_t id);
 void rig_remove(struct rig *rig, enum record_type type, uint64_t id);
 
-// rig_accept and rig_connect start a connection (end->conn NULL at a bound), rig_end_free ends it.
-// rig_receive gives it count wire bytes, chunk at a time, and returns how many it took; rig_write
-// seals count bytes into end->out and returns tls_seal's error.
+// rig_accept, rig_connect and rig_client start a connection (end->conn NULL at a bound),
+// rig_end_free ends it. rig_receive gives it count wire bytes, chunk at a time, and returns how
+// many it took; rig_write seals count bytes into end->out and returns tls_seal's error.
 void rig_accept(struct rig_end *end, struct rig *rig, struct tls_accept accept);
 void rig_connect(struct rig_end *end, struct rig *rig, struct tls_connect connect);
+void rig_client(struct rig_end *end, struct rig *rig, struct tls_client client);
 void rig_end_free(struct rig_end *end);
 size_t rig_receive(struct rig_end *end, const void *bytes, size_t count, size_t chunk);
 int rig_write(struct rig_end *end, const void *bytes, uint32_t count);
