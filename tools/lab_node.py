@@ -83,12 +83,20 @@ def default_service(plan):
             f'--node {id_of("sidecar")}')
 
 
+def is_memif(plan, host, interface):
+    """True for the edge's outer port when `up --memif` was asked: no kernel is before it."""
+    return bool(plan['memif']) and host == 'edge' and interface == 'wan0'
+
+
 def _ports(plan, host):
     rows = []
     for number, (interface, ip4, ip6) in enumerate(lab_net.ends_of(plan['topology'], host)):
-        rows.append({'name': interface,
-                     'device': lab_net.device_of(plan['topology'], host, interface, number,
-                                                 plan['port'], plan['workers']),
+        device = lab_net.device_of(plan['topology'], host, interface, number, plan['port'],
+                                   plan['workers'])
+        if is_memif(plan, host, interface):
+            device = (f'net_memif{number},role=server,id=0,socket-abstract=no,'
+                      f'socket={plan["memif"]}')
+        rows.append({'name': interface, 'device': device,
                      'addresses': [f'{ip4}/24', f'{ip6}/64']})
     return rows
 
@@ -188,6 +196,8 @@ def supervise_plan(plan, directory, host):
     if plan['port'] == 'tap':
         # The kernel's side of the tap must not have the port's address; the veth has the first.
         for interface, *_ in lab_net.ends_of(plan['topology'], host):
+            if is_memif(plan, host, interface):
+                continue
             mac = lab_net.mac_of(plan['topology'], host, interface, is_kernel_side=True)
             taps[interface] = mac.replace('02:6d:ff', '02:6d:fe')
     return {'dataplane': [plan['programs']['millrace-dataplane'], '--conf', conf],

@@ -279,7 +279,10 @@ int main(int argc, char **argv)
 		fputs("tcp_host: --conf is wanted\n", stderr);
 		return 2;
 	}
-	host_stack_open(&host->stack, host->options.conf);
+	struct conf *conf = calloc(1, sizeof(*conf));
+	if (!conf || conf_load(host->options.conf, conf, stderr) != 0)
+		return 2;
+	host_stack_open(&host->stack, conf);
 	open_all(host);
 	signal(SIGTERM, stop);
 	signal(SIGINT, stop);

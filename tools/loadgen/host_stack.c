@@ -23,7 +23,7 @@ static uint64_t clock_us(void)
 
 _Noreturn static void fail(const char *what)
 {
-	fprintf(stderr, "tcp_host: %s\n", what);
+	fprintf(stderr, "host_stack: %s\n", what);
 	exit(1);
 }
 
@@ -62,7 +62,8 @@ static void open_port(struct host_stack *stack)
 		fail(why);
 	stack->port = port_ethdev_port(stack->device, 0);
 	int fd = port_ethdev_wait_fd(stack->port);
-	if (idle_init(&stack->idle, &fd, 1, false, &stack->counters) != 0)
+	bool is_polling = stack->conf->dataplane.idle == CONF_IDLE_POLL;
+	if (idle_init(&stack->idle, &fd, 1, is_polling, &stack->counters) != 0)
 		fail("no descriptors");
 }
 
@@ -108,12 +109,10 @@ static void open_tcp(struct host_stack *stack)
 	tcp_set_time(stack->tcp, stack->now_us);
 }
 
-void host_stack_open(struct host_stack *stack, const char *path)
+void host_stack_open(struct host_stack *stack, struct conf *conf)
 {
 	struct siphash_key seed;
-	*stack = (struct host_stack){.conf = calloc(1, sizeof(struct conf)), .now_us = clock_us()};
-	if (!stack->conf || conf_load(path, stack->conf, stderr) != 0)
-		exit(2);
+	*stack = (struct host_stack){.conf = conf, .now_us = clock_us()};
 	if (stack->conf->dataplane.ports_count != 1)
 		fail("one port is wanted");
 	if (worker_eal_init(stack->conf) != 0)

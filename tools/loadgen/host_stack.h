@@ -26,9 +26,9 @@ struct host_stack {
 	struct idle idle;
 };
 
-// host_stack_open starts EAL, the port and the stack as the file at path says; ends the program
-// with a message when it cannot.
-void host_stack_open(struct host_stack *stack, const char *path);
+// host_stack_open starts EAL, the port and the stack as conf says, which it owns from now on
+// (free); ends the program with a message when it cannot.
+void host_stack_open(struct host_stack *stack, struct conf *conf);
 
 // host_stack_turn takes what came, runs timers and events, and sends; then it sleeps as a worker
 // would, at most sleep_max_us, when there was nothing to do.
