@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A handshake, which is OpenSSL's (RFC 8446 4, RFC 5246 7), and the take-over after it: the traffic
-// secrets that its keylog tells become keys of our record layer, then the SSL object goes. Reading
-// starts at sequence 0; writing at the number of records (tickets) already sent under the new key.
+// secrets of its key schedule (tls_schedule.c) become keys of our record layer, then the SSL object
+// goes. Reading starts at sequence 0; writing at the number of records (tickets) already sent under
+// the new key.
 #include "tls_priv.h"
 
 #include "check.h"
@@ -14,35 +15,8 @@ struct tls_handshake *tls_handshake_of(const SSL *ssl)
 	return conn ? conn->handshake : NULL;
 }
 
-static bool read_hex(const char *text, uint8_t *out, size_t max)
-{
-	size_t bytes = strspn(text, "0123456789abcdefABCDEF") / 2;
-	if (bytes == 0 || bytes > max)
-		return false;
-	for (size_t i = 0; i < bytes; i++) {
-		const char pair[3] = {text[2 * i], text[2 * i + 1], 0};
-		out[i] = (uint8_t)strtoul(pair, NULL, 16);
-	}
-	return true;
-}
-
-// on_keylog reads "LABEL <client random> <secret>" (the NSS key log format).
-static void on_keylog(const SSL *ssl, const char *line)
-{
-	static const char *const labels[2] = {"CLIENT_TRAFFIC_SECRET_0 ",
-					      "SERVER_TRAFFIC_SECRET_0 "};
-	struct tls_handshake *handshake = tls_handshake_of(ssl);
-	for (unsigned side = 0; handshake && side < 2; side++) {
-		if (strncmp(line, labels[side], strlen(labels[side])) != 0)
-			continue;
-		const char *secret = strrchr(line, ' ');
-		handshake->has_secret[side] =
-			read_hex(secret + 1, handshake->secret[side], TLS_SECRET_MAX);
-	}
-}
-
 // on_message counts the records that leave under our traffic key, which exists once its secret was
-// told.
+// noted.
 static void on_message(int is_write, int, int content, const void *, size_t, SSL *ssl, void *)
 {
 	struct tls_handshake *handshake = tls_handshake_of(ssl);
@@ -53,7 +27,6 @@ static void on_message(int is_write, int, int content, const void *, size_t, SSL
 
 void tls_handshake_observe(SSL_CTX *ctx)
 {
-	SSL_CTX_set_keylog_callback(ctx, on_keylog);
 	SSL_CTX_set_msg_callback(ctx, on_message);
 }
 
@@ -257,7 +230,9 @@ size_t tls_handshake_step(struct tls_conn *conn, const uint8_t *bytes, size_t co
 	OSSL_HANDSHAKE_STATE before = SSL_get_state(conn->ssl);
 	tls_bio_begin(tls, bytes, count);
 	ERR_clear_error();
+	tls->crypto.schedule->handshake = handshake;
 	int result = SSL_do_handshake(conn->ssl);
+	tls->crypto.schedule->handshake = NULL;
 	int error = SSL_get_error(conn->ssl, result);
 	size_t taken = count - tls->io.in_left;
 	// Bytes that only make a record longer cost nothing; what moves the state does.

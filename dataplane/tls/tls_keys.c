@@ -1,44 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Traffic keys of TLS 1.3 (RFC 8446 7.1 HKDF-Expand-Label, 7.2, 7.3) and the AEAD over one record
+// Traffic keys of TLS 1.3 (RFC 8446 7.2, 7.3) and the AEAD over one record
 // (5.2, 5.3). Everything is fetched once: a fetch by name costs more than sealing a small record.
 #include "tls_priv.h"
 
-#include "bytes.h"
 #include "check.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/provider.h>
 
 const struct tls_suite tls_suites[TLS_SUITE_COUNT] = {
-	{0x1301, 16, 32, "AES-128-GCM", "SHA256"},
-	{0x1302, 32, 48, "AES-256-GCM", "SHA384"},
-	{0x1303, 32, 32, "ChaCha20-Poly1305", "SHA256"},
+	{0x1301, 16, 32, "AES-128-GCM", TLS_HASH_SHA256},
+	{0x1302, 32, 48, "AES-256-GCM", TLS_HASH_SHA384},
+	{0x1303, 32, 32, "ChaCha20-Poly1305", TLS_HASH_SHA256},
 };
 
-static EVP_MAC_CTX *new_hmac(EVP_MAC *hmac, const char *digest)
-{
-	EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(hmac);
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	if (ctx && !EVP_MAC_CTX_set_params(ctx, params)) {
-		EVP_MAC_CTX_free(ctx);
-		return NULL;
-	}
-	return ctx;
-}
-
-static bool init_suite(struct tls_crypto *crypto, unsigned n, EVP_MAC *hmac)
+static bool init_suite(struct tls_crypto *crypto, unsigned n)
 {
 	const struct tls_suite *suite = &tls_suites[n];
 	crypto->ciphers[n] = EVP_CIPHER_fetch(crypto->lib, suite->cipher, NULL);
-	crypto->expand[n] = new_hmac(hmac, suite->digest);
 	crypto->seal[n].ctx = EVP_CIPHER_CTX_new();
 	crypto->open[n].ctx = EVP_CIPHER_CTX_new();
-	return crypto->ciphers[n] && crypto->expand[n] && crypto->seal[n].ctx &&
-	       crypto->open[n].ctx &&
+	return crypto->ciphers[n] && crypto->seal[n].ctx && crypto->open[n].ctx &&
 	       EVP_EncryptInit_ex2(crypto->seal[n].ctx, crypto->ciphers[n], NULL, NULL, NULL) &&
 	       EVP_DecryptInit_ex2(crypto->open[n].ctx, crypto->ciphers[n], NULL, NULL, NULL);
 }
@@ -46,16 +28,15 @@ static bool init_suite(struct tls_crypto *crypto, unsigned n, EVP_MAC *hmac)
 bool tls_crypto_init(struct tls_crypto *crypto)
 {
 	crypto->lib = OSSL_LIB_CTX_new();
-	crypto->provider = crypto->lib ? OSSL_PROVIDER_load(crypto->lib, "default") : NULL;
-	if (!crypto->provider)
+	if (!crypto->lib || !tls_schedule_load(crypto))
 		return false;
 	crypto->gcm = tls_gcm_new();
 	crypto->ticket_cipher = EVP_CIPHER_fetch(crypto->lib, "AES-256-CBC", NULL);
-	EVP_MAC *hmac = EVP_MAC_fetch(crypto->lib, "HMAC", NULL);
-	bool ok = hmac && crypto->ticket_cipher;
+	bool ok = crypto->ticket_cipher &&
+		  tls_hash_init(&crypto->hashes[TLS_HASH_SHA256], crypto->lib, "SHA2-256") &&
+		  tls_hash_init(&crypto->hashes[TLS_HASH_SHA384], crypto->lib, "SHA2-384");
 	for (unsigned i = 0; ok && i < TLS_SUITE_COUNT; i++)
-		ok = init_suite(crypto, i, hmac);
-	EVP_MAC_free(hmac);
+		ok = init_suite(crypto, i);
 	return ok;
 }
 
@@ -64,42 +45,26 @@ void tls_crypto_fini(struct tls_crypto *crypto)
 	for (unsigned i = 0; i < TLS_SUITE_COUNT; i++) {
 		EVP_CIPHER_CTX_free(crypto->seal[i].ctx);
 		EVP_CIPHER_CTX_free(crypto->open[i].ctx);
-		EVP_MAC_CTX_free(crypto->expand[i]);
 		EVP_CIPHER_free(crypto->ciphers[i]);
 	}
+	for (unsigned i = 0; i < TLS_HASH_COUNT; i++)
+		tls_hash_fini(&crypto->hashes[i]);
 	tls_gcm_free(crypto->gcm);
 	EVP_CIPHER_free(crypto->ticket_cipher);
 	if (crypto->provider)
 		OSSL_PROVIDER_unload(crypto->provider);
+	if (crypto->schedule_provider)
+		OSSL_PROVIDER_unload(crypto->schedule_provider);
 	OSSL_LIB_CTX_free(crypto->lib);
 	*crypto = (struct tls_crypto){0};
 }
 
-// expand_label is HKDF-Expand-Label with an empty context. No output here is longer than the hash,
-// so the expansion is one HMAC.
-static bool expand_label(struct tls_crypto *crypto, const struct tls_key *key, const char *label,
-			 uint8_t *out, size_t bytes)
+static bool expand(struct tls_crypto *crypto, const struct tls_key *key, struct slice label,
+		   uint8_t *out, size_t bytes)
 {
-	EVP_MAC_CTX *mac = crypto->expand[key->suite];
-	size_t secret_bytes = tls_suites[key->suite].secret_bytes;
-	uint8_t info[64];
-	uint8_t block[EVP_MAX_MD_SIZE];
-	size_t block_bytes = 0;
-	struct bytes_writer w = bytes_write_to(info, sizeof(info));
-	bytes_put_u16(&w, (uint16_t)bytes);
-	bytes_put_u8(&w, (uint8_t)(6 + strlen(label)));
-	bytes_put(&w, "tls13 ", 6);
-	bytes_put(&w, label, strlen(label));
-	bytes_put_u8(&w, 0); // context
-	bytes_put_u8(&w, 1); // the first block of HKDF-Expand
-	CHECK(w.ok && bytes <= secret_bytes);
-	if (!EVP_MAC_init(mac, key->secret, secret_bytes, NULL) ||
-	    !EVP_MAC_update(mac, info, w.written) ||
-	    !EVP_MAC_final(mac, block, &block_bytes, sizeof(block)))
-		return false;
-	memcpy(out, block, bytes);
-	OPENSSL_cleanse(block, sizeof(block));
-	return true;
+	struct tls_label wanted = {.text = label};
+	return tls_expand_label(&crypto->hashes[tls_suites[key->suite].hash], key->secret, wanted,
+				out, bytes);
 }
 
 static bool derive(struct tls_crypto *crypto, struct tls_key *key)
@@ -107,8 +72,8 @@ static bool derive(struct tls_crypto *crypto, struct tls_key *key)
 	tls_gcm_forget(crypto->gcm, key->serial);
 	key->sequence = 0;
 	key->serial = ++crypto->last_serial;
-	return expand_label(crypto, key, "key", key->key, tls_suites[key->suite].key_bytes) &&
-	       expand_label(crypto, key, "iv", key->iv, TLS_IV_BYTES);
+	return expand(crypto, key, SLICE("key"), key->key, tls_suites[key->suite].key_bytes) &&
+	       expand(crypto, key, SLICE("iv"), key->iv, TLS_IV_BYTES);
 }
 
 bool tls_key_install(struct tls_crypto *crypto, struct tls_key *key, unsigned suite,
@@ -124,7 +89,7 @@ bool tls_key_update(struct tls_crypto *crypto, struct tls_key *key)
 {
 	uint8_t next[TLS_SECRET_MAX];
 	size_t secret_bytes = tls_suites[key->suite].secret_bytes;
-	bool ok = expand_label(crypto, key, "traffic upd", next, secret_bytes);
+	bool ok = expand(crypto, key, SLICE("traffic upd"), next, secret_bytes);
 	if (ok)
 		memcpy(key->secret, next, secret_bytes);
 	OPENSSL_cleanse(next, sizeof(next));

@@ -8,6 +8,7 @@
 #include "siphash.h"
 #include "tls.h"
 #include "tls_gcm.h"
+#include "tls_hkdf.h"
 
 #include <assert.h>
 #include <openssl/evp.h>
@@ -29,6 +30,7 @@
 #define TLS_REKEY_RECORDS  (1u << 24) // RFC 8446 5.5: at most 2^24.5 records under one AES-GCM key
 #define TLS_TICKET_LIFE_S  7200
 #define TLS_NO_REASON      COUNTER_COUNT
+#define TLS_SCHEDULE_NAME  "millrace" // of our provider
 
 static_assert(TLS_NONCE_ROOM >= 8 && TLS_RECORD_TAIL >= 1 + TLS_TAG_BYTES);
 static_assert(BUF_BYTES >= TLS_RECORD_HEAD + TLS_CIPHERTEXT_MAX);
@@ -56,8 +58,8 @@ struct tls_suite {
 	uint16_t id; // RFC 8446 B.4
 	uint8_t key_bytes;
 	uint8_t secret_bytes; // of its hash
-	const char *cipher;   // OpenSSL's names
-	const char *digest;
+	const char *cipher;   // OpenSSL's name
+	uint8_t hash;         // TLS_HASH_SHA256 or TLS_HASH_SHA384
 };
 extern const struct tls_suite tls_suites[TLS_SUITE_COUNT];
 
@@ -78,12 +80,20 @@ struct tls_aead {
 	uint64_t serial;
 };
 
+// The context of our provider (tls_schedule.c).
+struct tls_schedule {
+	struct tls_hash *hashes;         // borrowed: tls_crypto's
+	struct tls_handshake *handshake; // whose SSL object OpenSSL is in, or NULL
+};
+
 struct tls_crypto {
 	OSSL_LIB_CTX *lib;
-	OSSL_PROVIDER *provider;
+	OSSL_PROVIDER *provider;          // OpenSSL's default
+	OSSL_PROVIDER *schedule_provider; // ours
+	struct tls_schedule *schedule;    // its context
+	struct tls_hash hashes[TLS_HASH_COUNT];
 	EVP_CIPHER *ciphers[TLS_SUITE_COUNT];
-	EVP_CIPHER *ticket_cipher;            // AES-256-CBC
-	EVP_MAC_CTX *expand[TLS_SUITE_COUNT]; // HMAC of the suite's hash
+	EVP_CIPHER *ticket_cipher; // AES-256-CBC
 	struct tls_aead seal[TLS_SUITE_COUNT];
 	struct tls_aead open[TLS_SUITE_COUNT];
 	struct tls_gcm *gcm; // owned; NULL: AES-GCM by EVP too
@@ -299,9 +309,16 @@ size_t tls_held_append(struct tls *tls, struct tls_held *held, const uint8_t *by
 // tls_held_drop gives held's buffer back.
 void tls_held_drop(struct tls_held *held);
 
+// tls_schedule.c
+
+// tls_schedule_load makes crypto->lib do TLS 1.3's key schedule by us, and loads OpenSSL's default
+// provider behind; crypto->hashes may be made later, before the first handshake. False: OpenSSL
+// refuses.
+bool tls_schedule_load(struct tls_crypto *crypto);
+
 // tls_handshake.c
 
-// tls_handshake_observe makes ctx tell us the traffic secrets and the records sent.
+// tls_handshake_observe makes ctx tell us the records sent.
 void tls_handshake_observe(SSL_CTX *ctx);
 
 // tls_handshake_start makes the half of conn that a handshake needs. False: openssl_refused.

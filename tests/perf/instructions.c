@@ -4,7 +4,8 @@
 // as noisy as it likes, and the count does not move; so CI can hold a line
 // (tests/perf/instructions.py).
 //
-// Without valgrind it runs all the same and prints how many units were done.
+// Without valgrind it runs all the same and prints what a unit took of this thread's time. The
+// simulated wire is in that, so it is only good to compare two builds, in turn, by their minima.
 #include "sim_client.h"
 #include "sim_workload.h"
 #include "sim_world.h"
@@ -12,6 +13,7 @@
 #include "check.h"
 
 #include <stdio.h>
+#include <time.h>
 #include <valgrind/callgrind.h>
 
 enum { CALLERS_MAX = 8 };
@@ -54,6 +56,7 @@ struct bench {
 	uint32_t caller_count; // that live
 	uint32_t done_count;
 	uint32_t turn_count;
+	uint64_t run_ns; // of the edge's steps, its port's wire included
 };
 
 static const struct http_limits client_limits = {.head_bytes = 16384,
@@ -186,10 +189,20 @@ __attribute__((noinline)) static void step_edge(struct worker *worker, uint64_t 
 	__asm__ volatile("" ::: "memory");
 }
 
-static void step_nodes(struct sim_world *world)
+static uint64_t run_ns(void)
 {
+	struct timespec now;
+	CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void step_nodes(struct bench *bench)
+{
+	struct sim_world *world = &bench->world;
 	uint64_t wall_s = SIM_WALL_S + (world->now_us - world->began_us) / 1000000;
+	uint64_t begin_ns = run_ns();
 	step_edge(world->nodes[SIM_EDGE].worker, world->now_us, wall_s);
+	bench->run_ns += run_ns() - begin_ns;
 	worker_step(world->nodes[SIM_GATEWAY].worker, world->now_us, wall_s);
 	worker_step(world->nodes[SIM_SIDECAR].worker, world->now_us, wall_s);
 	for (unsigned n = 0; n < SIM_NODE_COUNT; n++)
@@ -200,7 +213,7 @@ static void turn(struct bench *bench)
 {
 	struct sim_world *world = &bench->world;
 	sim_host_step(&world->client_host, world->now_us, 64);
-	step_nodes(world);
+	step_nodes(bench);
 	sim_host_step(&world->workload_host, world->now_us, 64);
 	step_callers(bench);
 	sim_workload_step(&bench->workload);
@@ -234,11 +247,12 @@ static void measure(struct bench *bench, const struct work *work)
 	run_until(bench, work->units);
 	uint32_t before = bench->done_count;
 	bench->turn_count = 0;
+	bench->run_ns = 0;
 	CALLGRIND_ZERO_STATS;
 	run_until(bench, before + work->units);
 	CALLGRIND_DUMP_STATS_AT(work->name);
-	printf("%s: %u units, %u turns\n", work->name, bench->done_count - before,
-	       bench->turn_count);
+	printf("%s: %u units, %u turns, %.2f us a unit\n", work->name, bench->done_count - before,
+	       bench->turn_count, (double)bench->run_ns / 1e3 / (bench->done_count - before));
 	for (uint32_t i = 0; i < work->callers; i++)
 		sim_conn_fini(&bench->callers[i].conn);
 	bench->caller_count = 0;
