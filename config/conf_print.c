@@ -12,7 +12,9 @@ static bool is_quoted(const struct conf_key *key)
 static void print_key(FILE *out, const struct conf_key *key, const char *indent)
 {
 	const char *quote = is_quoted(key) ? "\"" : "";
-	if (key->fallback)
+	if (key->type == CONF_TYPE_PREFIXES && key->fallback) // none, where none must be given
+		fprintf(out, "%s%s = [%s];\n", indent, key->name, key->fallback);
+	else if (key->fallback)
 		fprintf(out, "%s%s = %s%s%s;\n", indent, key->name, quote, key->fallback, quote);
 	else
 		fprintf(out, "%s# %s = ...; must be given: %s\n", indent, key->name, key->text);

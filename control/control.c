@@ -139,8 +139,20 @@ static void on_second(uv_timer_t *timer)
 	}
 }
 
+// note_alive hears that the data plane ends: the others are told at once to send elsewhere.
+static void note_alive(struct control *control, const struct event_alive *alive)
+{
+	if (!alive->is_leaving || control->is_leaving)
+		return;
+	log_info("the data plane ends; nothing new is sent here");
+	control->is_leaving = true;
+	control_register(control, control_now_s(), true);
+}
+
 static void on_event(void *user, uint32_t worker, enum event_type type, const void *payload)
 {
+	if (type == EVENT_ALIVE)
+		note_alive(user, payload);
 	control_interest_event(user, worker, type, payload);
 }
 
@@ -149,6 +161,7 @@ static void on_attach(void *user, bool is_attached)
 	struct control *control = user;
 	if (!is_attached || control->is_ending)
 		return;
+	control->is_leaving = false;
 	control->seen_s = control_now_s();
 	control_register(control, control->seen_s, true);
 	control_purge(control, true);

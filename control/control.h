@@ -44,6 +44,7 @@ struct control {
 	uint32_t absent_next;
 	uint64_t started_s;
 	uint64_t heartbeat_s;    // of the last one written
+	bool is_leaving;         // the data plane ends politely
 	uint64_t seen_s;         // when the data plane was last attached
 	uint64_t purge_sequence; // of the last one sent
 	uint64_t told_sequence;  // of the last one that the registry knows to be applied

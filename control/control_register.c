@@ -85,6 +85,7 @@ void control_register(struct control *control, uint64_t now_s, bool is_now)
 		row.signed_epoch = known.signed_epoch;
 	}
 	row.identity_end_s = identity->end_s;
+	row.is_leaving = control->is_leaving;
 	row.is_down = now_s >= control->seen_s + DOWN_GRACE_S;
 	row.is_draining = known.is_draining; // the operator's, not ours
 	row.heartbeat_s = now_s;

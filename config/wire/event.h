@@ -40,6 +40,8 @@ struct event_endpoint_failed {
 
 struct event_alive {
 	uint64_t loop_count;
+	uint32_t is_leaving; // the data plane ends politely: nothing new should be sent here
+	uint32_t reserved;
 };
 
 // event_check tells whether header and payload are what their type demands. NULL, or what is wrong.

@@ -9,7 +9,7 @@
 #include "ring.h"
 
 #define REGION_MAGIC       0x6d696c6c72616365ull // "millrace"
-#define REGION_ABI         2u // grows with any change of layout, records or events
+#define REGION_ABI         3u // grows with any change of layout, records or events
 #define REGION_WORKERS_MAX 64u
 
 // The head of the region. The first line is written once, before the region is handed over.

@@ -56,7 +56,10 @@ json_t *admin_node_list(const struct admin_options *admin, const json_t *)
 	for (size_t i = 0; i < nodes.count; i++) {
 		const struct row_node *row = nodes.rows[i]->row;
 		uint64_t age_s = now_s > row->heartbeat_s ? now_s - row->heartbeat_s : 0;
-		const char *state = age_s > 15 ? "silent" : row->is_down ? "down" : "up";
+		const char *state = age_s > 15        ? "silent"
+				    : row->is_down    ? "down"
+				    : row->is_leaving ? "leaving"
+						      : "up";
 		json_array_append_new(
 			list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:s}", "node",
 					row->node, "role", row->role, "location", row->location,

@@ -158,7 +158,7 @@ static void add_sidecar(const struct compile_input *input, struct rowset *set,
 		return;
 	row.hop = RECORD_HOP_SIDECAR;
 	row.is_healthy = has_healthy && !node->is_down;
-	row.is_draining = is_draining || node->is_draining;
+	row.is_draining = is_draining || node->is_draining || node->is_leaving;
 	snprintf(row.peer, sizeof(row.peer), "spiffe://%s/svc/%s", input->self.mesh,
 		 instance->service);
 	rowset_add(set, &(struct rowset_row){RECORD_ENDPOINT, row.id, sizeof(row), &row}, NULL,

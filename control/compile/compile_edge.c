@@ -109,7 +109,7 @@ static void add_gateways(const struct compile_input *input, struct rowset *set)
 		row.location_id = (uint32_t)location->id;
 		row.hop = RECORD_HOP_GATEWAY;
 		row.is_healthy = !node->is_down;
-		row.is_draining = node->is_draining;
+		row.is_draining = node->is_draining || node->is_leaving;
 		row.weight = 100;
 		snprintf(row.peer, sizeof(row.peer), "spiffe://%s/gateway/%s/", input->self.mesh,
 			 node->location);

@@ -103,6 +103,11 @@ static void h1_set_stream_user(struct http_conn *conn, uint32_t stream, void *st
 		c->stream_user = stream_user;
 }
 
+static void h1_drain(struct http_conn *conn)
+{
+	h1_of(conn)->is_draining = true;
+}
+
 static void h1_shutdown(struct http_conn *conn)
 {
 	struct h1_conn *c = h1_of(conn);
@@ -149,6 +154,7 @@ static const struct http_conn_ops h1_ops = {
 	.consume = h1_consume,
 	.reset = h1_reset,
 	.set_stream_user = h1_set_stream_user,
+	.drain = h1_drain,
 	.shutdown = h1_shutdown,
 	.is_done = h1_is_done,
 	.has_said_all = h1_has_said_all,

@@ -57,6 +57,7 @@ struct h1_conn {
 	bool is_waiting;          // pull had nothing; http_resume ends it
 	bool is_body_over;        // everything was pulled
 	// the connection
+	bool is_draining;    // the next response says that it is the last
 	bool will_close;     // after this exchange
 	bool is_input_ended; // peer sent FIN
 	bool is_dead;        // nothing is read any more; done when out is empty

@@ -129,7 +129,7 @@ int h1_respond(struct http_conn *conn, uint32_t stream, const struct http_messag
 	// A client that still waits for 100 may send its body or not: nobody could tell what
 	// follows.
 	bool is_unclear = c->awaits_continue && c->reading != H1_READ_DONE;
-	c->will_close |= frame.framing == H1_TO_END || is_unclear;
+	c->will_close |= frame.framing == H1_TO_END || is_unclear || c->is_draining;
 	if (c->will_close && !frame.websocket.bytes)
 		frame.connection = H1_CONNECTION_CLOSE;
 	else if (c->is_peer_http10)

@@ -16,6 +16,7 @@ static const uint8_t notice_ping[8] = "millrace";
 void h2_end_streams(struct h2_conn *c, struct http_fault fault)
 {
 	c->is_dead = true;
+	c->is_goaway_due = false;
 	for (uint32_t i = 0; i < c->slot_count; i++)
 		if (c->streams[i].id)
 			h2_stream_fail(c, &c->streams[i],
@@ -154,7 +155,8 @@ static void h2_receive_end(struct http_conn *conn)
 static bool h2_wants_to_send(const struct http_conn *conn)
 {
 	const struct h2_conn *c = (const struct h2_conn *)conn;
-	return c->rest_bytes > 0 || (!c->is_broken && nghttp2_session_want_write(c->session));
+	return c->rest_bytes > 0 ||
+	       (!c->is_broken && (c->is_goaway_due || nghttp2_session_want_write(c->session)));
 }
 
 static void h2_resume(struct http_conn *conn, uint32_t id)
@@ -208,26 +210,44 @@ static void h2_set_stream_user(struct http_conn *conn, uint32_t id, void *stream
 }
 
 // RFC 9113 6.8: requests may be on their way, so a server first only gives notice; the PING behind
-// it tells when the peer has seen it, and the last GOAWAY names the last stream taken.
+// it tells when the peer has seen it.
+static void h2_drain(struct http_conn *conn)
+{
+	struct h2_conn *c = h2_of(conn);
+	if (c->is_draining || c->is_shutdown || c->is_dead)
+		return;
+	c->is_draining = true;
+	nghttp2_submit_shutdown_notice(c->session);
+	nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, notice_ping);
+}
+
 static void h2_shutdown(struct http_conn *conn)
 {
 	struct h2_conn *c = h2_of(conn);
 	if (c->is_shutdown || c->is_dead)
 		return;
-	c->is_shutdown = true;
-	if (conn->is_server) {
-		nghttp2_submit_shutdown_notice(c->session);
-		nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, notice_ping);
+	c->is_shutdown = c->is_goaway_due = true;
+}
+
+void h2_notice_seen(struct h2_conn *c, const uint8_t words[8])
+{
+	if (c->is_draining && memcmp(words, notice_ping, sizeof(notice_ping)) == 0)
+		h2_shutdown(&c->base);
+}
+
+void h2_say_last(struct h2_conn *c)
+{
+	int32_t last = c->base.is_server ? nghttp2_session_get_last_proc_stream_id(c->session) : 0;
+	if (!c->is_goaway_due)
 		return;
-	}
-	c->is_notice_acked = true;
-	nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, NULL, 0);
+	c->is_goaway_due = false;
+	nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0);
 }
 
 static bool h2_is_done(const struct http_conn *conn)
 {
 	const struct h2_conn *c = (const struct h2_conn *)conn;
-	bool is_ending = (c->is_shutdown && c->is_notice_acked) || c->is_goaway_received;
+	bool is_ending = c->is_shutdown || c->is_goaway_received;
 	return (c->is_dead || (is_ending && c->stream_count == 0)) && !h2_wants_to_send(conn);
 }
 
@@ -275,6 +295,7 @@ static const struct http_conn_ops h2_ops = {
 	.consume = h2_consume,
 	.reset = h2_reset,
 	.set_stream_user = h2_set_stream_user,
+	.drain = h2_drain,
 	.shutdown = h2_shutdown,
 	.is_done = h2_is_done,
 	.has_said_all = h2_has_said_all,

@@ -143,10 +143,11 @@ struct h2_conn {
 	struct h2_crumb crumb;
 	uint32_t grown_bytes; // of all streams' windows together
 	// the connection
-	bool is_inside;  // nghttp2 is working: no receive, no produce
-	bool is_settled; // the peer's first SETTINGS came
-	bool is_shutdown;
-	bool is_notice_acked; // the PING behind the shutdown notice came back
+	bool is_inside;     // nghttp2 is working: no receive, no produce
+	bool is_settled;    // the peer's first SETTINGS came
+	bool is_draining;   // notice was given
+	bool is_shutdown;   // no more streams
+	bool is_goaway_due; // the last one, by the next produce: it names the last stream taken
 	bool is_goaway_received;
 	bool is_dead;   // no stream lives, nothing is read
 	bool is_broken; // nor anything sent: nghttp2 has given up
@@ -180,6 +181,12 @@ void h2_end(struct h2_conn *c, int counter, uint32_t error);
 
 // h2_end_streams is h2_end after GOAWAY: every stream hears reset, the owner closed.
 void h2_end_streams(struct h2_conn *c, struct http_fault fault);
+
+// h2_notice_seen takes the answer to a PING: the peer may have seen that the connection ends.
+void h2_notice_seen(struct h2_conn *c, const uint8_t words[8]);
+
+// h2_say_last submits the last GOAWAY when it is due, just before what is said next is written.
+void h2_say_last(struct h2_conn *c);
 
 // h2_past_opened and h2_past_ended (h2_past.c) note a stream's first frame and the peer's last one.
 void h2_past_opened(struct h2_conn *c, uint32_t id);

@@ -270,12 +270,7 @@ static void on_ping_ack(struct h2_conn *c, const uint8_t words[8])
 		h2_crumb_turned(c);
 		return;
 	}
-	if (!c->is_shutdown || c->is_notice_acked)
-		return;
-	c->is_notice_acked = true;
-	nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
-			      nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR,
-			      NULL, 0);
+	h2_notice_seen(c, words);
 }
 
 // The peer's last frame on a stream.

@@ -301,6 +301,7 @@ size_t h2_produce(struct http_conn *conn, uint8_t *out, size_t room)
 	c->out_room = room;
 	c->out_used = 0;
 	put_rest(c);
+	h2_say_last(c);
 	while (c->rest_bytes == 0 && !c->is_broken && room - c->out_used >= ROOM_MIN &&
 	       send_frame(c)) {
 	}

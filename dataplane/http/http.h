@@ -176,7 +176,13 @@ void http_reset(struct http_conn *conn, uint32_t stream);
 // http_set_stream_user sets the pointer given to events of the stream.
 void http_set_stream_user(struct http_conn *conn, uint32_t stream, void *stream_user);
 
-// http_shutdown: no new exchanges (GOAWAY, Connection: close on the next response).
+// http_drain gives notice of http_shutdown (server), and loses nothing that is on its way: HTTP/1.1
+// ends after the next response, which says so; HTTP/2 says GOAWAY without a last stream and, when
+// the peer has seen it, the true one (RFC 9113 6.8).
+void http_drain(struct http_conn *conn);
+
+// http_shutdown: no new exchanges. HTTP/1.1 ends now, or after the exchange that lives; HTTP/2 says
+// GOAWAY with the last stream taken.
 void http_shutdown(struct http_conn *conn);
 
 // http_is_done is true when the connection can be closed: after a shutdown or fault, with nothing

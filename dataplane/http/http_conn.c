@@ -79,6 +79,12 @@ void http_set_stream_user(struct http_conn *conn, uint32_t stream, void *stream_
 	conn->ops->set_stream_user(conn, stream, stream_user);
 }
 
+void http_drain(struct http_conn *conn)
+{
+	CHECK(conn->is_server);
+	conn->ops->drain(conn);
+}
+
 void http_shutdown(struct http_conn *conn)
 {
 	conn->ops->shutdown(conn);

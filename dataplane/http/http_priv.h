@@ -21,6 +21,7 @@ struct http_conn_ops {
 	void (*consume)(struct http_conn *conn, uint32_t stream, size_t bytes);
 	void (*reset)(struct http_conn *conn, uint32_t stream);
 	void (*set_stream_user)(struct http_conn *conn, uint32_t stream, void *stream_user);
+	void (*drain)(struct http_conn *conn);
 	void (*shutdown)(struct http_conn *conn);
 	bool (*is_done)(const struct http_conn *conn);
 	bool (*has_said_all)(const struct http_conn *conn);

@@ -67,6 +67,15 @@ static void make_room(struct proxy *proxy)
 	transport_doom(&oldest->transport, COUNTER_exchange_downstream_evicted);
 }
 
+// say_last ends an idle connection: GOAWAY in HTTP/2, then FIN (transport_service).
+static void say_last(struct downstream *down)
+{
+	down->is_ending = true;
+	http_shutdown(down->transport.http);
+	arm(down, down->transport.proxy->limits.linger_ms);
+	transport_touch(&down->transport);
+}
+
 static void on_deadline(struct wheel_timer *timer, uint64_t)
 {
 	struct downstream *down = container_of(timer, struct downstream, timer);
@@ -82,12 +91,14 @@ static void on_deadline(struct wheel_timer *timer, uint64_t)
 		transport_doom(transport, COUNTER_exchange_downstream_lingered);
 		return;
 	}
-	enum counter reason = down->is_reading_head ? COUNTER_exchange_downstream_head_timeout
-						    : COUNTER_exchange_downstream_idle;
-	counter_inc(proxy->counters, reason);
-	if (transport->http)
-		http_shutdown(transport->http);
-	transport_shut(transport);
+	if (!down->is_ending)
+		counter_inc(proxy->counters, down->is_reading_head
+						     ? COUNTER_exchange_downstream_head_timeout
+						     : COUNTER_exchange_downstream_idle);
+	if (transport->http && !down->is_reading_head && !down->is_ending)
+		say_last(down);
+	else
+		transport_shut(transport);
 }
 
 static void on_head(void *user, uint32_t stream, void *, const struct http_message *message,
@@ -234,7 +245,7 @@ static void on_ready(struct transport *transport, const struct tls_info *info)
 		return;
 	}
 	if (proxy->is_draining)
-		http_shutdown(transport->http);
+		http_drain(transport->http);
 	arm(down, proxy->limits.head_timeout_ms);
 	transport_touch(transport);
 }
@@ -305,8 +316,26 @@ void downstream_exchange_done(struct downstream *down)
 void downstream_drain(struct downstream *down)
 {
 	if (down->transport.http)
+		http_drain(down->transport.http);
+	transport_touch(&down->transport);
+}
+
+void downstream_finish(struct downstream *down)
+{
+	if (!down->transport.http || down->transport.is_shut) // a handshake goes on
+		return;
+	if (down->exchange_count == 0 && !down->is_reading_head)
+		say_last(down);
+	else
 		http_shutdown(down->transport.http);
 	transport_touch(&down->transport);
+}
+
+void downstream_cut(struct downstream *down)
+{
+	enum counter reason = COUNTER_exchange_downstream_cut;
+	counter_add(down->transport.proxy->counters, reason, !down->transport.is_shut);
+	transport_doom(&down->transport, reason);
 }
 
 void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple *tuple)
@@ -319,6 +348,10 @@ void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple
 				    .peer_roles = proxy->role->accepts,
 				    .is_h2_offered = true,
 				    .is_http1_offered = !is_mesh};
+	if (proxy->is_closing) {
+		counter_inc(proxy->counters, COUNTER_exchange_downstream_cut);
+		return NULL;
+	}
 	make_room(proxy);
 	struct downstream *down = pool_new(&proxy->downstreams, NULL);
 	if (!down) {

@@ -214,13 +214,39 @@ bool proxy_run(struct proxy *proxy, uint32_t budget)
 	return is_left || !list_is_empty(&proxy->busy);
 }
 
-void proxy_drain(struct proxy *proxy)
+static void for_each_downstream(struct proxy *proxy, void (*act)(struct downstream *down))
 {
-	proxy->is_draining = true;
 	for (uint32_t i = 0; i < proxy->downstreams.capacity; i++) {
 		struct downstream *down = pool_at(&proxy->downstreams, i);
-		if (down)
-			downstream_drain(down);
+		if (down && !down->transport.is_doomed)
+			act(down);
+	}
+}
+
+static void leave_upstreams(struct proxy *proxy)
+{
+	for (uint32_t i = 0; i < proxy->upstream_pool.capacity; i++) {
+		struct upstream *up = pool_at(&proxy->upstream_pool, i);
+		if (up && up->state == UPSTREAM_OPEN && up->exchange_count == 0)
+			upstream_close(up);
+	}
+}
+
+void proxy_drain(struct proxy *proxy, enum proxy_drain step)
+{
+	proxy->is_draining = true;
+	switch (step) {
+	case PROXY_DRAIN_NOTICE: for_each_downstream(proxy, downstream_drain); break;
+	case PROXY_DRAIN_FINISH:
+		tcp_listen_end(proxy->tcp);
+		for_each_downstream(proxy, downstream_finish);
+		break;
+	case PROXY_DRAIN_CUT:
+		proxy->is_closing = true;
+		for_each_downstream(proxy, downstream_cut);
+		free_behind(proxy);
+		break;
+	case PROXY_DRAIN_LEAVE: leave_upstreams(proxy); break;
 	}
 }
 

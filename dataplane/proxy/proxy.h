@@ -134,8 +134,16 @@ void proxy_route_changed(struct proxy *proxy);
 // when some are left: the worker must not sleep.
 bool proxy_run(struct proxy *proxy, uint32_t budget);
 
-// proxy_drain ends politely: GOAWAY and Connection: close from now on, listeners stay.
-void proxy_drain(struct proxy *proxy);
+// How a proxy ends politely, step by step.
+enum proxy_drain {
+	PROXY_DRAIN_NOTICE, // clients are told (http_drain); new connections are taken and told
+	PROXY_DRAIN_FINISH, // no new connections; idle ones are closed, others after what they do
+	PROXY_DRAIN_CUT,    // what clients still have is reset
+	PROXY_DRAIN_LEAVE,  // connections to upstreams that serve nobody are closed
+};
+
+// proxy_drain takes a step; time between them, and what is left meanwhile, is the caller's matter.
+void proxy_drain(struct proxy *proxy, enum proxy_drain step);
 
 struct proxy_in_use {
 	uint32_t downstream_count, upstream_count, exchange_count;

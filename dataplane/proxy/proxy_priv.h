@@ -33,6 +33,7 @@ struct downstream {
 	uint32_t exchange_count;
 	uint32_t tail_bytes;  // behind our FIN, what TCP still had for the peer ...
 	uint64_t tail_us;     // ... since then
+	bool is_ending;       // HTTP says its last words; closed at the next deadline in any case
 	bool has_broken;      // an exchange of it was given up: no patience at its end
 	bool is_reading_head; // a head has begun: its deadline does not move
 };
@@ -114,5 +115,9 @@ void downstream_note_slow(struct downstream *downstream);
 // downstream_exchange_done tells that one exchange of the connection is over (freed by the caller).
 void downstream_exchange_done(struct downstream *downstream);
 
-// downstream_drain stops new exchanges on the connection.
+// downstream_drain gives the client notice that the node ends; downstream_finish closes the
+// connection when it is idle, else after what it does; downstream_cut resets it, unless everything
+// was said.
 void downstream_drain(struct downstream *downstream);
+void downstream_finish(struct downstream *downstream);
+void downstream_cut(struct downstream *downstream);

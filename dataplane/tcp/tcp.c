@@ -136,6 +136,11 @@ int tcp_listen_on(struct tcp *tcp, const struct tcp_listener *listener)
 	return 0;
 }
 
+void tcp_listen_end(struct tcp *tcp)
+{
+	tcp->has_stopped_listening = true;
+}
+
 // owned returns the connection that the owner means by id, or NULL.
 static struct tcp_conn *owned(const struct tcp *tcp, struct pool_id id)
 {

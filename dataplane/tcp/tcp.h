@@ -169,6 +169,9 @@ void tcp_free(struct tcp *tcp);
 // tcp_listen_on starts accepting. Returns 0, EADDRINUSE or ENOSPC.
 int tcp_listen_on(struct tcp *tcp, const struct tcp_listener *listener);
 
+// tcp_listen_end stops accepting: who connects is reset; handshakes under way go on.
+void tcp_listen_end(struct tcp *tcp);
+
 // tcp_connect_to starts an active open; the source port is chosen so that answers reach this worker
 // (RFC 6056, net_owner). `opened` or `closed` follows. Returns 0, ENOSPC (connections or ports at
 // their bound) or EHOSTUNREACH (no route).

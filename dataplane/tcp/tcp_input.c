@@ -204,7 +204,7 @@ static struct tcp_conn *input_stranger(struct tcp *tcp, const struct tcp_tuple *
 	unsigned kind = segment->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
 	bool is_answer = (kind & ~TCP_FIN) == TCP_ACK && tcp_cookie_is_sent(tcp);
 	struct tcp_listening *listening = NULL;
-	if (kind == TCP_SYN || is_answer)
+	if ((kind == TCP_SYN || is_answer) && !tcp->has_stopped_listening)
 		listening = tcp_table_listener(tcp, &tuple->local, tuple->local_port);
 	if (listening && is_answer)
 		return tcp_cookie_open(tcp, listening, tuple, segment);

@@ -248,7 +248,6 @@ struct tcp {
 	struct counters *counters;
 	uint32_t worker_index;
 	uint64_t now_us;
-
 	struct pool conns;
 	struct pool halves;
 	struct pool time_waits;
@@ -258,6 +257,7 @@ struct tcp {
 	uint64_t table_changes;           // entries set or removed so far
 	struct tcp_listening *listenings; // limits.listener_count
 	uint32_t listening_count;
+	bool has_stopped_listening;
 
 	struct list ready;   // connections with something to tell or send
 	struct list running; // those of the running tcp_run_ready

@@ -372,6 +372,7 @@ bool worker_step(struct worker *worker, uint64_t now_us, uint64_t wall_s)
 	is_busy |= channel_run(&worker->channel, now_us);
 	is_busy |= fire_timers(worker) > 0;
 	is_busy |= serve(worker);
+	worker_drain_run(worker);
 	net_flush(worker->net);
 	counter_inc(&worker->counters, COUNTER_worker_loops);
 	counter_add(&worker->counters, COUNTER_worker_loops_busy, is_busy);
@@ -390,16 +391,4 @@ bool worker_has_input(const struct worker *worker)
 {
 	return channel_has_work(&worker->channel) ||
 	       (worker->handoff && handoff_has_input(worker->handoff, worker->index));
-}
-
-void worker_drain(struct worker *worker)
-{
-	worker->is_draining = true;
-	proxy_drain(worker->proxy);
-}
-
-bool worker_is_quiet(const struct worker *worker)
-{
-	struct proxy_in_use in_use = proxy_in_use(worker->proxy);
-	return in_use.exchange_count == 0 && in_use.downstream_count == 0;
 }

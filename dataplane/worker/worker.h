@@ -21,6 +21,7 @@
 #include "tls.h"
 #include "wheel.h"
 #include "worker_channel.h"
+#include "worker_drain.h"
 #include "worker_handoff.h"
 
 #define WORKER_READY_BUDGET     256u // connections of TCP's ready list, twice a loop
@@ -76,7 +77,7 @@ struct worker {
 	struct rate_table *rates;   // borrowed
 	uint64_t (*clock_ns)(void);
 	struct capture_tap *tap; // borrowed: of a capture under way, or NULL
-	bool is_draining;
+	struct worker_drain drain;
 };
 
 // worker_buffer_bytes is the size of params.buffer_memory for this configuration.
@@ -109,9 +110,3 @@ uint64_t worker_next_us(const struct worker *worker);
 
 // worker_has_input is true when records or handed packets wait: look once more before a sleep.
 bool worker_has_input(const struct worker *worker);
-
-// worker_drain ends politely: no new exchanges on connections from now on.
-void worker_drain(struct worker *worker);
-
-// worker_is_quiet is true when no exchange and no connection from clients lives.
-bool worker_is_quiet(const struct worker *worker);

@@ -13,6 +13,7 @@
 #include "worker_thread.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -31,6 +32,10 @@
 #define PORTS_MAX   ARRAY_LEN(((struct conf *)0)->dataplane.ports)
 #define TICK_MS     250 // how late a broken region or an offer that does not come is noticed
 #define WHY_BYTES   256u
+
+#define DRAIN_TICK_MS 20
+#define DRAIN_TOLD_US 5000000u // between lines about what is left
+#define ASK_US        500000u  // how long a worker may take to answer
 
 struct node {
 	const struct conf *conf;
@@ -407,19 +412,85 @@ static const struct {
 	{harden, keep},
 };
 
-// serve waits for signals and control until a signal ends it.
+// serve_a_tick waits for a signal and for control; true when a signal came.
+static bool serve_a_tick(struct node *node, int tick_ms)
+{
+	struct signalfd_siginfo signal;
+	struct pollfd polls[1 + ATTACH_POLLS];
+	polls[0] = (struct pollfd){node->signal_fd, POLLIN, 0};
+	attach_polls(&node->attach, polls + 1);
+	if (poll(polls, ARRAY_LEN(polls), tick_ms) < 0)
+		return errno != EINTR;
+	if (polls[0].revents)
+		return read(node->signal_fd, &signal, sizeof(signal)) == sizeof(signal);
+	attach_run(&node->attach, polls + 1, clock_us(CLOCK_MONOTONIC));
+	return false;
+}
+
+// What is left of a node that ends.
+struct remains {
+	bool is_drained;
+	struct proxy_in_use in_use;
+	uint64_t cut_count;
+};
+
+// drain_worker begins a worker's polite end, and adds what is left of it.
+static bool drain_worker(struct worker *worker, void *user)
+{
+	struct remains *remains = user;
+	struct proxy_in_use in_use = proxy_in_use(worker->proxy);
+	if (worker->drain.life == WORKER_RUNNING)
+		worker_drain(worker);
+	remains->is_drained &= worker->drain.life == WORKER_DRAINED;
+	remains->in_use.downstream_count += in_use.downstream_count;
+	remains->in_use.exchange_count += in_use.exchange_count;
+	remains->cut_count += worker->counters.value[COUNTER_exchange_downstream_cut];
+	return true;
+}
+
+static struct remains drain_workers(struct node *node)
+{
+	struct remains remains = {.is_drained = true};
+	for (uint32_t i = 0; i < node->worker_count; i++) {
+		struct worker_query query = {.run = drain_worker, .user = &remains};
+		if (!worker_thread_ask(&node->threads[i], &query, ASK_US))
+			remains.is_drained = false; // busy: at the next tick
+	}
+	return remains;
+}
+
+// drain ends politely (worker_drain.h), and tells about it; a second signal ends at once.
+static void drain(struct node *node)
+{
+	const struct conf *conf = node->conf;
+	uint64_t began_us = clock_us(CLOCK_MONOTONIC), told_us = began_us;
+	struct remains remains = drain_workers(node);
+	fprintf(stderr, "%s: ends in %" PRIu64 " ms at most: %u connections, %u requests\n",
+		conf->node.id, conf->dataplane.drain_time_ms, remains.in_use.downstream_count,
+		remains.in_use.exchange_count);
+	while (!remains.is_drained) {
+		if (serve_a_tick(node, DRAIN_TICK_MS)) {
+			fprintf(stderr, "%s: a second signal: ends at once\n", conf->node.id);
+			return;
+		}
+		remains = drain_workers(node);
+		if (clock_us(CLOCK_MONOTONIC) - told_us < DRAIN_TOLD_US)
+			continue;
+		told_us += DRAIN_TOLD_US;
+		fprintf(stderr, "%s: %u connections, %u requests are left\n", conf->node.id,
+			remains.in_use.downstream_count, remains.in_use.exchange_count);
+	}
+	fprintf(stderr, "%s: drained in %" PRIu64 " ms, %" PRIu64 " connections were reset\n",
+		conf->node.id, (clock_us(CLOCK_MONOTONIC) - began_us) / 1000, remains.cut_count);
+}
+
+// serve goes on until a signal ends it.
 static void serve(struct node *node)
 {
-	struct pollfd polls[1 + ATTACH_POLLS];
-	for (;;) {
-		polls[0] = (struct pollfd){node->signal_fd, POLLIN, 0};
-		attach_polls(&node->attach, polls + 1);
-		if (poll(polls, ARRAY_LEN(polls), TICK_MS) < 0 && errno != EINTR)
-			return;
-		if (polls[0].revents)
-			return;
-		attach_run(&node->attach, polls + 1, clock_us(CLOCK_MONOTONIC));
+	while (!serve_a_tick(node, TICK_MS)) {
 	}
+	if (node->conf->dataplane.drain_time_ms > 0)
+		drain(node);
 }
 
 int worker_boot_run(const struct conf *conf)

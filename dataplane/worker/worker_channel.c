@@ -343,6 +343,12 @@ static uint32_t read_records(struct channel *channel, uint64_t now_us)
 	return count;
 }
 
+void channel_tell_leaving(struct channel *channel)
+{
+	channel->is_leaving = true;
+	channel->alive_due_us = 0;
+}
+
 // beat tells that we live: in the region each loop, up the ring now and then.
 static void beat(struct channel *channel, uint64_t now_us)
 {
@@ -354,7 +360,7 @@ static void beat(struct channel *channel, uint64_t now_us)
 			      memory_order_relaxed);
 	if (now_us < channel->alive_due_us)
 		return;
-	struct event_alive event = {.loop_count = loops};
+	struct event_alive event = {.loop_count = loops, .is_leaving = channel->is_leaving};
 	channel->alive_due_us = now_us + CHANNEL_ALIVE_US;
 	if (send(channel, EVENT_ALIVE, &event, sizeof(event)) &&
 	    !region_is_intact(&channel->attached->region))

@@ -67,6 +67,7 @@ struct channel {
 	bool has_sent;          // events were sent since control was woken
 	uint64_t resync_due_us; // when a full set is asked for again
 	uint64_t alive_due_us;
+	bool is_leaving;      // ALIVE says so
 	enum counter trouble; // why the channel is WAITING
 	struct channel_question asked[CHANNEL_ASKED];
 	_Alignas(8) uint8_t payload[RECORD_MAX_BYTES];
@@ -110,6 +111,9 @@ bool channel_want_cert(struct channel *channel, struct slice host, uint64_t now_
 
 // channel_endpoint_failed tells control; lost when it cannot be told.
 void channel_endpoint_failed(struct channel *channel, uint32_t endpoint_id, uint32_t failure_count);
+
+// channel_tell_leaving tells control, now and with each ALIVE, that the data plane ends politely.
+void channel_tell_leaving(struct channel *channel);
 
 // channel_wake_fd is the eventfd by which control wakes this worker, or -1.
 int channel_wake_fd(const struct channel *channel);

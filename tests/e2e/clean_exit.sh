@@ -8,7 +8,7 @@ if [ ! -d "$MILLRACE_BUILD" ]; then
 	finish
 fi
 export ASAN_OPTIONS=detect_leaks=1:log_path=$TMP/asan UBSAN_OPTIONS=halt_on_error=1:log_path=$TMP/ubsan
-lab_up journey --set dataplane.memory=512MiB
+lab_up journey --set dataplane.memory=512MiB --set dataplane.drain_time=5s --set dataplane.drain_notice=100ms
 works "the workload's stand-in starts" start_origin 8081
 FETCH_SECONDS=60
 for version in --http1.1 --http2; do

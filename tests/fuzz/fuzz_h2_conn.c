@@ -119,6 +119,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		if (taken == 0)
 			break;
 	}
+	if (owner.is_server && data[0] & 2)
+		http_drain(owner.conn);
+	drain(&owner);
 	if (data[0] & 1)
 		http_shutdown(owner.conn);
 	drain(&owner);

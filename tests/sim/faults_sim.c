@@ -29,11 +29,13 @@ struct scenario {
 	bool is_host_dead;    // frames to and from the workload vanish
 	bool is_leaving;      // the client resets its connection after a second
 	bool is_never_closing;
-	bool is_early;    // done once the counter moved: no response is due
-	bool is_caller;   // with is_sidecar: it shows a gateway's certificate, but speaks no h2
-	bool is_head_big; // the request's head is 20 KB
-	bool is_sidecar;  // the probe stands beside the workload and calls the sidecar's mesh port
-	bool is_plain;    // without TLS
+	bool is_early;     // done once the counter moved: no response is due
+	bool is_caller;    // with is_sidecar: it shows a gateway's certificate, but speaks no h2
+	bool is_head_big;  // the request's head is 20 KB
+	bool is_sidecar;   // the probe stands beside the workload and calls the sidecar's mesh port
+	bool is_plain;     // without TLS
+	uint32_t drain_ms; // the edge ends politely within that, from the start on
+	bool is_late;      // the probes come two seconds later
 };
 
 #define QUICK                                                                                      \
@@ -233,6 +235,22 @@ static const struct scenario scenarios[] = {
 	 .plan.conf_more[SIM_EDGE] = QUICK,
 	 .status = 431,
 	 .counter = COUNTER_exchange_head_too_large},
+	{.name = "a node that ends still serves who comes at first",
+	 .origin = SIM_ORIGIN_GOOD,
+	 .drain_ms = 20000,
+	 .status = 200,
+	 .counter = COUNTER_exchange_responses_2xx},
+	{.name = "a node that ends resets what is not done in time",
+	 .origin = SIM_ORIGIN_STALLS,
+	 .drain_ms = 5000,
+	 .status = 200,
+	 .counter = COUNTER_exchange_downstream_cut},
+	{.name = "a node that ends refuses who comes late",
+	 .origin = SIM_ORIGIN_GOOD,
+	 .drain_ms = 20000,
+	 .is_late = true,
+	 .is_early = true,
+	 .counter = COUNTER_tcp_no_listener},
 	{.name = "plain HTTP to a mesh port is refused",
 	 .is_sidecar = true,
 	 .is_plain = true,
@@ -307,6 +325,9 @@ static void step(struct run *run)
 static bool is_over(const struct run *run)
 {
 	const struct scenario *scenario = run->scenario;
+	const struct worker *edge = run->world.nodes[SIM_EDGE].worker;
+	if (scenario->drain_ms && !scenario->is_early && edge->drain.life != WORKER_DRAINED)
+		return false;
 	bool is_counted = sim_world_counter(&run->world, scenario->node, scenario->counter) > 0;
 	return is_counted && (scenario->is_early || status_of(run) == scenario->status);
 }
@@ -343,6 +364,18 @@ static const char *judge(struct run *run)
 	return sim_world_leftovers(&run->world);
 }
 
+// begin_drain ends the edge politely; others that come late come when it takes nobody any more.
+static void begin_drain(struct run *run)
+{
+	struct sim_world *world = &run->world;
+	struct sim_node *edge = &world->nodes[SIM_EDGE];
+	edge->conf.dataplane.drain_time_ms = run->scenario->drain_ms;
+	worker_drain(edge->worker);
+	uint64_t until_us = world->now_us + (run->scenario->is_late ? 2000000 : 0);
+	while (world->now_us < until_us)
+		step(run);
+}
+
 // is_short lets only frames pass that are too short for a request.
 static bool is_short(void *, const struct port *, uint8_t *, uint32_t bytes)
 {
@@ -369,6 +402,8 @@ static const char *run_scenario(struct run *run, const struct scenario *scenario
 		sim_control_kill(&world->nodes[SIM_EDGE].control);
 	sim_origin_start(&run->origin, world->workload_host.tcp, &world->workload_memory->bufs,
 			 scenario->origin);
+	if (scenario->drain_ms)
+		begin_drain(run);
 	start_probes(run);
 	drive(run);
 	unsigned status = status_of(run);

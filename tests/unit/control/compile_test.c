@@ -258,7 +258,7 @@ static void a_sidecar_gets_only_what_runs_on_it(void)
 	world_close(&w);
 }
 
-static void a_gateway_whose_data_plane_is_down_is_told_unhealthy(void)
+static void a_gateway_whose_data_plane_left_is_told_unhealthy_and_draining(void)
 {
 	struct world w;
 	struct row_node row = {.node = "gw-fra",
@@ -266,6 +266,7 @@ static void a_gateway_whose_data_plane_is_down_is_told_unhealthy(void)
 			       .location = "fra",
 			       .mesh_address = "10.1.1.1:8443",
 			       .is_down = true,
+			       .is_leaving = true,
 			       .heartbeat_s = 1};
 	world_open(&w, CONF_ROLE_EDGE, "edge-1", "par");
 	ask(&w, "shop.example");
@@ -275,6 +276,7 @@ static void a_gateway_whose_data_plane_is_down_is_told_unhealthy(void)
 	const struct record_endpoint *gateway = endpoint_to(set, "10.1.1.1:8443");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(gateway);
 	CU_ASSERT_EQUAL(gateway->is_healthy, 0);
+	CU_ASSERT_EQUAL(gateway->is_draining, 1);
 	// A control process that is silent withdraws nothing: its heartbeat is 50 years old here.
 	CU_ASSERT_PTR_NOT_NULL(endpoint_to(set, "10.2.1.1:8443"));
 	CU_ASSERT_EQUAL(endpoint_to(set, "10.2.1.1:8443")->is_healthy, 1);
@@ -342,5 +344,5 @@ UNIT_MAIN("compile",
 	  {"a gateway reaches instances without a sidecar itself",
 	   a_gateway_reaches_instances_without_a_sidecar_itself},
 	  {"a sidecar gets only what runs on it", a_sidecar_gets_only_what_runs_on_it},
-	  {"a gateway whose data plane is down is told unhealthy",
-	   a_gateway_whose_data_plane_is_down_is_told_unhealthy})
+	  {"a gateway whose data plane left is told unhealthy, and draining",
+	   a_gateway_whose_data_plane_left_is_told_unhealthy_and_draining})

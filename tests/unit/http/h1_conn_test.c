@@ -268,6 +268,22 @@ static void reset_and_idle_shutdown_end_the_connection_silently(void)
 	side_free(side);
 }
 
+static void a_connection_that_drains_says_so_with_its_next_answer(void)
+{
+	struct side *side = side_new(HTTP_VERSION_1, true, NULL);
+	side_feed(side, SLICE("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), SIZE_MAX);
+	side_respond(side, &side->calls[0], 200, 5, true);
+	http_drain(side->conn); // too late for this head: the client may ask once more
+	CU_ASSERT_STRING_EQUAL(side_drain(side, 64), LENGTH_5(""));
+	CU_ASSERT_FALSE(http_is_done(side->conn));
+	side_feed(side, SLICE("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), SIZE_MAX);
+	side_respond(side, &side->calls[1], 200, 5, true);
+	CU_ASSERT_STRING_EQUAL(side_drain(side, 64), LENGTH_5("connection: close\r\n"));
+	CU_ASSERT(http_is_done(side->conn));
+	CU_ASSERT_EQUAL(side->closed_count, 1);
+	side_free(side);
+}
+
 static void a_half_closed_client_still_gets_its_answer(void)
 {
 	struct side *side = side_new(HTTP_VERSION_1, true, NULL);
@@ -300,5 +316,7 @@ UNIT_MAIN("h1_conn", {"a response is framed for its reader", a_response_is_frame
 	   a_bad_chunk_after_the_answer_began_cuts_without_a_second_answer},
 	  {"reset and idle shutdown end the connection silently",
 	   reset_and_idle_shutdown_end_the_connection_silently},
+	  {"a connection that drains says so with its next answer",
+	   a_connection_that_drains_says_so_with_its_next_answer},
 	  {"a half closed client still gets its answer",
 	   a_half_closed_client_still_gets_its_answer})

@@ -11,7 +11,8 @@ struct foe {
 	nghttp2_session *session;
 	unsigned resets, refusals, goaway_error;
 	char status[4];
-	int32_t last_stream;
+	int32_t last_streams[4]; // of GOAWAYs
+	unsigned goaways;
 };
 
 static int foe_on_frame(nghttp2_session *, const nghttp2_frame *frame, void *user)
@@ -21,8 +22,10 @@ static int foe_on_frame(nghttp2_session *, const nghttp2_frame *frame, void *use
 		foe->resets++;
 		foe->refusals += frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM;
 	}
-	if (frame->hd.type == NGHTTP2_GOAWAY)
+	if (frame->hd.type == NGHTTP2_GOAWAY) {
 		foe->goaway_error = frame->goaway.error_code;
+		foe->last_streams[foe->goaways++ % 4] = frame->goaway.last_stream_id;
+	}
 	return 0;
 }
 
@@ -418,6 +421,56 @@ static void a_goaway_tells_which_requests_may_be_tried_again(void)
 	side_free(side);
 }
 
+static void ask_as_foe(struct foe *foe)
+{
+	nghttp2_submit_request(foe->session, NULL, good, ARRAY_LEN(good), NULL, NULL);
+}
+
+static void a_notice_comes_before_the_last_goaway(void)
+{
+	struct foe foe;
+	struct side *side = side_new(HTTP_VERSION_2, true, NULL);
+	foe_start(&foe, false);
+	ask_as_foe(&foe);
+	foe_exchange(&foe, side);
+	http_drain(side->conn);
+	ask_as_foe(&foe); // before it has seen the notice
+	foe_exchange(&foe, side);
+	CU_ASSERT_EQUAL(side->call_count, 2);
+	CU_ASSERT_EQUAL(foe.goaways, 2);
+	CU_ASSERT_EQUAL(foe.last_streams[0], INT32_MAX);
+	CU_ASSERT_EQUAL(foe.last_streams[1], 3);
+	CU_ASSERT_EQUAL(foe.goaway_error, NGHTTP2_NO_ERROR);
+	for (unsigned i = 0; i < 2; i++) {
+		CU_ASSERT_FALSE(http_is_done(side->conn));
+		CU_ASSERT_EQUAL(side_respond(side, &side->calls[i], 200, 5, true), 0);
+		foe_exchange(&foe, side);
+	}
+	CU_ASSERT(http_is_done(side->conn));
+	nghttp2_session_del(foe.session);
+	side_free(side);
+}
+
+static void a_shutdown_without_notice_names_the_last_stream(void)
+{
+	struct foe foe;
+	struct side *side = side_new(HTTP_VERSION_2, true, NULL);
+	foe_start(&foe, false);
+	ask_as_foe(&foe);
+	foe_exchange(&foe, side);
+	http_shutdown(side->conn);
+	http_shutdown(side->conn);
+	foe_exchange(&foe, side);
+	CU_ASSERT_EQUAL(foe.goaways, 1);
+	CU_ASSERT_EQUAL(foe.last_streams[0], 1);
+	CU_ASSERT_FALSE(http_is_done(side->conn));
+	side_respond(side, &side->calls[0], 200, 5, true);
+	foe_exchange(&foe, side);
+	CU_ASSERT(http_is_done(side->conn));
+	nghttp2_session_del(foe.session);
+	side_free(side);
+}
+
 static void a_malformed_response_is_reset(void)
 {
 	static const nghttp2_nv bad[][2] = {
@@ -484,6 +537,9 @@ UNIT_MAIN("h2_conn",
 	   a_body_longer_or_shorter_than_its_length_is_reset},
 	  {"a goaway tells which requests may be tried again",
 	   a_goaway_tells_which_requests_may_be_tried_again},
+	  {"a notice comes before the last goaway", a_notice_comes_before_the_last_goaway},
+	  {"a shutdown without notice names the last stream",
+	   a_shutdown_without_notice_names_the_last_stream},
 	  {"a malformed response is reset", a_malformed_response_is_reset},
 	  {"a request reset before it was sent is never sent",
 	   a_request_reset_before_it_was_sent_is_never_sent})

@@ -370,6 +370,28 @@ static void the_worker_tells_that_it_lives(void)
 	worker_rig_free(rig);
 }
 
+static void control_hears_at_once_and_again_that_the_worker_ends(void)
+{
+	struct worker_rig *rig = worker_rig_new("sidecar");
+	worker_rig_attach(rig);
+	worker_rig_step(rig, 10);
+	const struct event_alive *alive = worker_rig_event(rig, EVENT_ALIVE);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(alive);
+	CU_ASSERT_EQUAL(alive->is_leaving, 0);
+	worker_drain(rig->worker);
+	for (unsigned i = 0; i < 2; i++) {
+		worker_rig_step(rig, i ? CHANNEL_ALIVE_US : 10);
+		alive = worker_rig_event(rig, EVENT_ALIVE);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(alive);
+		CU_ASSERT_EQUAL(alive->is_leaving, 1);
+	}
+	CU_ASSERT_EQUAL(worker_rig_count(rig, COUNTER_worker_draining), 1);
+	for (unsigned i = 0; i < 20; i++) // nobody is there: its notice is all it takes
+		worker_rig_step(rig, 100000);
+	CU_ASSERT_EQUAL(rig->worker->drain.life, WORKER_DRAINED);
+	worker_rig_free(rig);
+}
+
 // mutate makes a record of a random type, mostly of the right size, with random or zero bytes.
 static void mutate(struct record_header *header, uint8_t *payload, uint64_t sequence)
 {
@@ -455,6 +477,8 @@ int main(void)
 		{"a full ring up drops events and counts them",
 		 a_full_ring_up_drops_events_and_counts_them},
 		{"the worker tells that it lives", the_worker_tells_that_it_lives},
+		{"control hears at once, and again, that the worker ends",
+		 control_hears_at_once_and_again_that_the_worker_ends},
 		{"random records are never fatal", random_records_are_never_fatal},
 	};
 	worker_rig_start();
