@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "counters.h"
+#include "http_field.h"
 
 #define SIZE_DIGITS_MAX 15u // so that left_bytes cannot overflow
 
@@ -32,20 +33,81 @@ static int read_size(struct h1_chunks *chunks, uint8_t c)
 		return COUNTER_http_chunk_bad;
 	if (c == '\r')
 		chunks->state = H1_CHUNK_SIZE_LF;
-	else if (c == ';')
-		chunks->state = H1_CHUNK_EXTENSION;
-	else
+	else if (c != ';')
 		return COUNTER_http_chunk_bad;
+	else
+		chunks->state = H1_CHUNK_EXTENSION;
+	chunks->extension = H1_EXTENSION_NAME_FIRST;
 	return 0;
+}
+
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool is_token_byte(uint8_t c)
+{
+	return http_is_token(slice_of((const char *)&c, 1));
+}
+
+// behind is where c leads from behind a name or a value; past: after blanks.
+static enum h1_extension_state behind(uint8_t c, enum h1_extension_state past)
+{
+	if (is_blank(c))
+		return past;
+	if (c == '=' && past == H1_EXTENSION_NAME_PAST)
+		return H1_EXTENSION_VALUE_FIRST;
+	return c == ';' ? H1_EXTENSION_NAME_FIRST : H1_EXTENSION_BAD;
+}
+
+static enum h1_extension_state in_quotes(uint8_t c)
+{
+	if (c == '"')
+		return H1_EXTENSION_QUOTED_PAST;
+	return c == '\\' ? H1_EXTENSION_ESCAPED : H1_EXTENSION_QUOTED;
+}
+
+static enum h1_extension_state extend(enum h1_extension_state state, uint8_t c)
+{
+	switch (state) {
+	case H1_EXTENSION_NAME_FIRST:
+		if (is_blank(c))
+			return state;
+		return is_token_byte(c) ? H1_EXTENSION_NAME : H1_EXTENSION_BAD;
+	case H1_EXTENSION_NAME: return is_token_byte(c) ? state : behind(c, H1_EXTENSION_NAME_PAST);
+	case H1_EXTENSION_NAME_PAST: return behind(c, H1_EXTENSION_NAME_PAST);
+	case H1_EXTENSION_VALUE_FIRST:
+		if (is_blank(c))
+			return state;
+		if (c == '"')
+			return H1_EXTENSION_QUOTED;
+		return is_token_byte(c) ? H1_EXTENSION_VALUE : H1_EXTENSION_BAD;
+	case H1_EXTENSION_VALUE:
+		return is_token_byte(c) ? state : behind(c, H1_EXTENSION_VALUE_PAST);
+	case H1_EXTENSION_QUOTED: return in_quotes(c);
+	case H1_EXTENSION_ESCAPED: return H1_EXTENSION_QUOTED;
+	case H1_EXTENSION_QUOTED_PAST:
+	case H1_EXTENSION_VALUE_PAST: return behind(c, H1_EXTENSION_VALUE_PAST);
+	case H1_EXTENSION_BAD: break;
+	}
+	return H1_EXTENSION_BAD;
+}
+
+static bool may_end(enum h1_extension_state state)
+{
+	return state == H1_EXTENSION_NAME || state == H1_EXTENSION_VALUE ||
+	       state == H1_EXTENSION_QUOTED_PAST;
 }
 
 static int read_extension(struct h1_chunks *chunks, uint8_t c)
 {
 	if (c == '\r') {
 		chunks->state = H1_CHUNK_SIZE_LF;
-		return 0;
+		return may_end(chunks->extension) ? 0 : COUNTER_http_chunk_bad;
 	}
-	if ((c < 0x20 && c != '\t') || c == 0x7f)
+	chunks->extension = extend(chunks->extension, c);
+	if ((c < 0x20 && c != '\t') || c == 0x7f || chunks->extension == H1_EXTENSION_BAD)
 		return COUNTER_http_chunk_bad;
 	chunks->extension_bytes++;
 	return chunks->extension_bytes > H1_CHUNK_EXTENSION_BYTES_MAX

@@ -27,6 +27,18 @@ static const struct {
 	(1u << 2 | 1u << 4 | 1u << 6 | 1u << 7 | 1u << 10 | 1u << 14 | 1u << 16 | 1u << 17 |       \
 	 1u << 20)
 
+// is_disguised is true of a name that is framing's but for the hyphen. Whoever makes variables of
+// names (CGI, WSGI, PHP) cannot tell them apart (RFC 3875 4.1.18).
+static bool is_disguised(struct slice name, struct slice framing)
+{
+	if (name.bytes != framing.bytes)
+		return false;
+	for (size_t i = 0; i < name.bytes; i++)
+		if (name.at[i] != framing.at[i] && framing.at[i] != '-')
+			return false;
+	return true;
+}
+
 enum http_field_kind http_field_kind_of(struct slice name)
 {
 	if (name.bytes > 20 || !(KIND_LENGTHS >> name.bytes & 1))
@@ -34,6 +46,9 @@ enum http_field_kind http_field_kind_of(struct slice name)
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (name.at[0] == kinds[i].name.at[0] && slice_equal(name, kinds[i].name))
 			return kinds[i].kind;
+	if (is_disguised(name, SLICE("content-length")) ||
+	    is_disguised(name, SLICE("transfer-encoding")))
+		return HTTP_FIELD_DISGUISED;
 	return HTTP_FIELD_PLAIN;
 }
 

@@ -18,6 +18,7 @@ enum http_field_kind {
 	HTTP_FIELD_SOCKET_KEY,    // sec-websocket-key and
 	HTTP_FIELD_SOCKET_ACCEPT, // sec-websocket-accept: of the handshake on one connection
 	HTTP_FIELD_HOP,           // keep-alive, proxy-connection, http2-settings: dropped
+	HTTP_FIELD_DISGUISED, // content_length, transfer.encoding: CGI and its heirs read framing
 };
 
 // http_field_kind_of tells what name (lower case) is.

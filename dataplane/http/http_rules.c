@@ -61,6 +61,7 @@ static int note(struct findings *f, enum http_field_kind kind, struct slice valu
 		f->key_count++;
 		return 0;
 	case HTTP_FIELD_SOCKET_ACCEPT: f->accept = value; return 0;
+	case HTTP_FIELD_DISGUISED: return COUNTER_http_field_name_bad;
 	case HTTP_FIELD_TE:
 	case HTTP_FIELD_PLAIN: return 0;
 	}
@@ -104,6 +105,12 @@ static int check_coding(struct slice coding)
 	return COUNTER_http_coding_bad;
 }
 
+// A zero in front makes it octal to some (strtol with base 0), which no client means.
+static bool may_be_octal(const struct http_message *m, struct slice length)
+{
+	return !m->status && length.bytes > 1 && length.at[0] == '0';
+}
+
 // RFC 9112 6.1, 6.2, 6.3
 static int check_length(struct http_message *m, const struct findings *f)
 {
@@ -114,7 +121,8 @@ static int check_length(struct http_message *m, const struct findings *f)
 			return COUNTER_http_length_and_coding;
 		return m->version == 10 ? COUNTER_http_coding_in_http10 : check_coding(f->coding);
 	}
-	if (f->length_count && !http_number(f->length, &m->content_length))
+	if (f->length_count &&
+	    (may_be_octal(m, f->length) || !http_number(f->length, &m->content_length)))
 		return COUNTER_http_length_bad;
 	return 0;
 }
@@ -216,6 +224,22 @@ static int trailer_fault(enum http_field_kind kind)
 	}
 }
 
+// What says who asks, for what, or how the body is to be read has had its time: origins that merge
+// trailers into the head would believe it (RFC 9110 6.5.1, 6.5.2).
+static bool is_for_heads(struct slice name)
+{
+	static const struct slice names[] = {
+		{"authorization", 13}, {"cookie", 6},        {"set-cookie", 10},
+		{"cache-control", 13}, {"content-type", 12}, {"content-encoding", 16},
+		{"content-range", 13}, {"range", 5},         {"max-forwards", 12},
+		{"forwarded", 9},      {"trailer", 7},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (slice_equal(name, names[i]))
+			return true;
+	return slice_starts(name, SLICE("proxy-")) || slice_starts(name, SLICE("x-forwarded-"));
+}
+
 int http_rules_trailers(struct http_field *fields, uint32_t *count)
 {
 	uint32_t kept = 0;
@@ -224,7 +248,7 @@ int http_rules_trailers(struct http_field *fields, uint32_t *count)
 		int fault = trailer_fault(kind);
 		if (fault)
 			return fault;
-		if (kind == HTTP_FIELD_PLAIN)
+		if (kind == HTTP_FIELD_PLAIN && !is_for_heads(fields[i].name))
 			fields[kept++] = fields[i];
 	}
 	*count = kept;

@@ -121,6 +121,9 @@ static const struct shape bad_requests[] = {
 	FIELD("Content-Length: 1 1", COUNTER_http_length_bad, 400),
 	FIELD("Content-Length: 1e1", COUNTER_http_length_bad, 400),
 	FIELD("Content-Length:", COUNTER_http_length_bad, 400),
+	FIELD("Content-Length: 010", COUNTER_http_length_bad, 400),
+	FIELD("Content_Length: 1", COUNTER_http_field_name_bad, 400),
+	FIELD("Transfer_Encoding: chunked", COUNTER_http_field_name_bad, 400),
 	FIELD("Content-Length: 9223372036854775808", COUNTER_http_length_bad, 400),
 	FIELD("Content-Length: 18446744073709551617", COUNTER_http_length_bad, 400),
 	FIELD("Transfer-Encoding: gzip", COUNTER_http_coding_unknown, 501),
@@ -151,6 +154,7 @@ static const struct shape bad_requests[] = {
 	CHUNK("1\r\r", COUNTER_http_chunk_bad),
 	CHUNK("1;a\n", COUNTER_http_chunk_bad),
 	CHUNK("1;a\x00", COUNTER_http_chunk_bad),
+	CHUNK("1;\r", COUNTER_http_chunk_bad),
 	CHUNK("1\r\nAB", COUNTER_http_chunk_bad),
 	CHUNK("1\r\nA\n", COUNTER_http_chunk_bad),
 	CHUNK("1\r\nA\rB", COUNTER_http_chunk_bad),
@@ -281,13 +285,12 @@ static const struct good good_requests[] = {
 	 "upgrade\r\n\r\n",
 	 "a /", "", "", "", true},
 	{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nABC", "a /", "", "ABC", ""},
-	{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 003\r\n\r\nABC", "a /", "", "ABC", ""},
 	{"POST / HTTP/1.1\r\nHost: a\r\nConnection: content-length, host\r\nContent-Length: "
 	 "3\r\n\r\nABC",
 	 "a /", "", "ABC", ""},
 	{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ChunKed\r\n\r\n"
-	 "2;a=b;c=\"d\"\r\nAB\r\n00a\r\nCDEFGHIJKL\r\n0;x\r\nT-1: a\r\nKeep-Alive: 7\r\nT-2: "
-	 "b\r\n\r\n",
+	 "2;a=b;c=\"d\"\r\nAB\r\n00a\r\nCDEFGHIJKL\r\n0;x\r\nT-1: a\r\nKeep-Alive: 7\r\n"
+	 "Authorization: x\r\nCookie: x\r\nProxy-X: x\r\nContent-Type: x\r\nT-2: b\r\n\r\n",
 	 "a /", "", "ABCDEFGHIJKL", "t-1=a;t-2=b;"},
 };
 
