@@ -84,7 +84,7 @@ static void h1_consume(struct http_conn *conn, uint32_t stream, size_t bytes)
 	c->unconsumed_bytes -= (uint32_t)MIN(bytes, (size_t)c->unconsumed_bytes);
 }
 
-static void h1_reset(struct http_conn *conn, uint32_t stream)
+static void h1_reset(struct http_conn *conn, uint32_t stream, enum http_error)
 {
 	struct h1_conn *c = h1_of(conn);
 	if (!is_live_stream(c, stream))

@@ -189,13 +189,13 @@ static uint32_t reset_error(const struct h2_conn *c, const struct h2_stream *str
 	return stream->is_sent ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR;
 }
 
-static void h2_reset(struct http_conn *conn, uint32_t id)
+static void h2_reset(struct http_conn *conn, uint32_t id, enum http_error wanted)
 {
 	struct h2_conn *c = h2_of(conn);
 	struct h2_stream *stream = h2_stream_get(c, id);
 	if (!stream)
 		return;
-	uint32_t error = reset_error(c, stream);
+	uint32_t error = wanted ? wanted : reset_error(c, stream);
 	if (!stream->is_recv_ended)
 		h2_note_unwanted(c, stream->window_bytes);
 	h2_stream_free(c, stream);

@@ -380,9 +380,13 @@ static struct http_fault fault_of_close(const struct h2_conn *c, const struct h2
 {
 	bool is_length_known = stream->content_length != HTTP_LENGTH_NONE;
 	if (error == NGHTTP2_REFUSED_STREAM)
-		return (struct http_fault){COUNTER_http_h2_refused_by_peer, 503};
-	if (stream->is_reset_by_peer)
-		return http_fault_of(COUNTER_http_h2_reset_by_peer, !c->base.is_server);
+		return (struct http_fault){COUNTER_http_h2_refused_by_peer, 503, error};
+	if (stream->is_reset_by_peer) {
+		struct http_fault fault =
+			http_fault_of(COUNTER_http_h2_reset_by_peer, !c->base.is_server);
+		fault.error = error;
+		return fault;
+	}
 	if (is_length_known && stream->received_bytes != stream->content_length)
 		return http_fault_of(COUNTER_http_length_mismatch, !c->base.is_server);
 	return http_fault_of(COUNTER_http_h2_malformed, !c->base.is_server);

@@ -90,9 +90,22 @@ struct counters;
 
 // Why a message or a connection ended badly: a counter of http.def with kind REASON. status is what
 // a server answers (400, 413, 414, 431, 501, 505 ...), 0 when there is nothing to answer.
+// error is the code with which an HTTP/2 peer reset the stream (RFC 9113 7), 0 where it did not.
 struct http_fault {
 	int counter; // enum counter
 	uint16_t status;
+	uint32_t error;
+};
+
+// Codes that mean something beyond the connection they were said on.
+enum http_error {
+	HTTP_ERROR_NONE = 0,
+	HTTP_ERROR_INTERNAL = 0x2,
+	HTTP_ERROR_REFUSED = 0x7, // nothing was processed: safe to try again
+	HTTP_ERROR_CANCEL = 0x8,
+	HTTP_ERROR_CONNECT = 0xa, // of a tunnel's other end
+	HTTP_ERROR_CALM = 0xb,
+	HTTP_ERROR_SECURITY = 0xc,
 };
 
 // Events. No member may be NULL. stream is the connection's name of the exchange; stream_user is
@@ -172,6 +185,9 @@ void http_consume(struct http_conn *conn, uint32_t stream, size_t bytes);
 // http_reset gives up one exchange: RST_STREAM, or the end of an HTTP/1.1 connection. No event
 // follows for the stream.
 void http_reset(struct http_conn *conn, uint32_t stream);
+
+// http_reset_as does it with this code; HTTP_ERROR_NONE: with the one that fits.
+void http_reset_as(struct http_conn *conn, uint32_t stream, enum http_error error);
 
 // http_set_stream_user sets the pointer given to events of the stream.
 void http_set_stream_user(struct http_conn *conn, uint32_t stream, void *stream_user);

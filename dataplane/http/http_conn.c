@@ -71,7 +71,12 @@ void http_consume(struct http_conn *conn, uint32_t stream, size_t bytes)
 
 void http_reset(struct http_conn *conn, uint32_t stream)
 {
-	conn->ops->reset(conn, stream);
+	conn->ops->reset(conn, stream, HTTP_ERROR_NONE);
+}
+
+void http_reset_as(struct http_conn *conn, uint32_t stream, enum http_error error)
+{
+	conn->ops->reset(conn, stream, error);
 }
 
 void http_set_stream_user(struct http_conn *conn, uint32_t stream, void *stream_user)

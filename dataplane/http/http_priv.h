@@ -19,7 +19,7 @@ struct http_conn_ops {
 		       bool has_body);
 	void (*resume)(struct http_conn *conn, uint32_t stream);
 	void (*consume)(struct http_conn *conn, uint32_t stream, size_t bytes);
-	void (*reset)(struct http_conn *conn, uint32_t stream);
+	void (*reset)(struct http_conn *conn, uint32_t stream, enum http_error error);
 	void (*set_stream_user)(struct http_conn *conn, uint32_t stream, void *stream_user);
 	void (*drain)(struct http_conn *conn);
 	void (*shutdown)(struct http_conn *conn);

@@ -230,15 +230,34 @@ void exchange_sent(struct exchange *exchange)
 	exchange_free(exchange);
 }
 
+// relayed is what of an upstream's error is said on: errors of its own connection stay there, and
+// who has heard of a response knows that the request was not refused.
+static enum http_error relayed(const struct exchange *exchange)
+{
+	if (!exchange->down || http_version_of(exchange->down->transport.http) == HTTP_VERSION_1)
+		return HTTP_ERROR_NONE;
+	switch (exchange->reset_error) {
+	case HTTP_ERROR_CANCEL:
+	case HTTP_ERROR_CALM:
+	case HTTP_ERROR_CONNECT:
+	case HTTP_ERROR_SECURITY: return exchange->reset_error;
+	case HTTP_ERROR_REFUSED:
+		return exchange->is_response_begun ? HTTP_ERROR_INTERNAL : HTTP_ERROR_REFUSED;
+	default: return exchange->reset_error ? HTTP_ERROR_INTERNAL : HTTP_ERROR_NONE;
+	}
+}
+
 void exchange_break(struct exchange *exchange, enum counter reason)
 {
+	enum http_error error = relayed(exchange);
 	counter_inc(exchange->proxy->counters, reason);
+	counter_add(exchange->proxy->counters, COUNTER_exchange_resets_relayed, error != 0);
 	journal_add(exchange->proxy->journal, exchange->proxy->now_us, "exchange broken",
 		    (uint64_t)reason, exchange->state);
 	access_note(exchange, reason);
 	if (exchange->down) {
 		exchange->down->has_broken = true;
-		http_reset(exchange->down->transport.http, exchange->down_stream);
+		http_reset_as(exchange->down->transport.http, exchange->down_stream, error);
 		transport_touch(&exchange->down->transport);
 	}
 	exchange_free(exchange);

@@ -97,6 +97,7 @@ struct exchange {
 	struct slicing slicing; // of a large object
 
 	struct slice reply_body; // of an answer of our own: static text
+	uint32_t reset_error;    // with which the upstream has just reset it, 0: it has not
 	enum counter reason;     // why it ended as it did; COUNTER_COUNT while all is well
 	uint16_t status;         // of the final response, 0 before
 
@@ -106,7 +107,7 @@ struct exchange {
 	bool has_request_body;
 	bool is_request_ended;  // the client's message is complete
 	bool is_request_sent;   // the upstream codec has produced the whole request
-	bool is_request_begun;  // body bytes left for the upstream: no second try
+	bool is_request_begun;  // body bytes are gone to the upstream: no second try
 	bool is_response_begun; // the final head went to the client
 	bool is_response_ended; // the upstream's message is complete
 	bool is_tunnel;         // the upstream has made it: both bodies are its directions
@@ -119,6 +120,14 @@ static inline bool exchange_owes_body(const struct exchange *exchange)
 {
 	return exchange->has_request_body && !exchange->is_request_ended &&
 	       !exchange->request.protocol.bytes;
+}
+
+// exchange_is_grpc tells calls of gRPC, whose clients read HTTP/2's errors and not a gateway's
+// pages.
+static inline bool exchange_is_grpc(const struct exchange *exchange)
+{
+	struct slice type = http_field_find(&exchange->request, SLICE("content-type"));
+	return slice_equal(slice_head(type, 16), SLICE("application/grpc"));
 }
 
 // exchange_new starts an exchange for a request of downstream's stream. The head is copied. When
@@ -192,8 +201,8 @@ void exchange_response_end(struct exchange *exchange);
 // exchange_request_sent: the upstream has taken the whole request; the response is due.
 void exchange_request_sent(struct exchange *exchange);
 
-// exchange_break: the response cannot be completed; the client's stream is reset, and the exchange
-// freed.
+// exchange_break: the response cannot be completed; the client's stream is reset, with the
+// upstream's own error where it said one (reset_error), and the exchange freed.
 void exchange_break(struct exchange *exchange, enum counter reason);
 
 // exchange_finish frees an exchange without a client that has done its work.

@@ -100,6 +100,7 @@ void exchange_reply(struct exchange *exchange, enum counter reason)
 	}
 	counter_inc(exchange->proxy->counters, reason);
 	exchange->reason = reason;
+	exchange->reset_error = 0;
 	exchange_leave_upstream(exchange);
 	exchange->state = EXCHANGE_REPLY;
 	exchange->object_offset = 0;

@@ -41,6 +41,21 @@ void exchange_leave_upstream(struct exchange *exchange)
 	exchange->answer.fill = NULL;
 }
 
+// give_up tells the client that no try has succeeded. Where the upstream has reset the stream, that
+// is said on to who has more of it than of a status: to gRPC's clients, and to the node before us
+// that the request may be tried elsewhere (RFC 9113 8.7).
+static void give_up(struct exchange *exchange, enum counter reason)
+{
+	bool is_refused = exchange->reset_error == HTTP_ERROR_REFUSED;
+	bool is_wanted =
+		exchange_is_grpc(exchange) || (is_refused && !exchange->proxy->role->is_first);
+	if (is_wanted && exchange->reset_error && exchange->down &&
+	    http_version_of(exchange->down->transport.http) == HTTP_VERSION_2)
+		exchange_break(exchange, reason);
+	else
+		exchange_reply(exchange, reason);
+}
+
 void exchange_connect(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
@@ -52,9 +67,10 @@ void exchange_connect(struct exchange *exchange)
 		enum counter reason = exchange->reason == COUNTER_COUNT
 					      ? COUNTER_exchange_no_endpoint
 					      : exchange->reason;
-		exchange_reply(exchange, reason);
+		give_up(exchange, reason);
 		return;
 	}
+	exchange->reset_error = 0;
 	exchange->tried[exchange->tried_count++] = exchange->target.endpoint_id;
 	exchange->try_count++;
 	route_begin(proxy->routes, exchange->target.endpoint_id);
@@ -173,9 +189,10 @@ void exchange_try_failed(struct exchange *exchange, enum counter reason, bool is
 	exchange_finish_try(exchange, reason != COUNTER_exchange_overloaded);
 	upstream_detach(exchange);
 	if (!may_try_again(exchange, is_unprocessed)) {
-		exchange_reply(exchange, reason);
+		give_up(exchange, reason);
 		return;
 	}
+	relay_replay_request(exchange);
 	proxy->retry_tokens -= RETRY_COST;
 	counter_inc(proxy->counters, COUNTER_exchange_retries);
 	journal_add(proxy->journal, proxy->now_us, "exchange tried again", (uint64_t)reason,
@@ -256,6 +273,7 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 	exchange->is_tunnel = exchange->request.protocol.bytes && response->status < 300;
 	if (exchange->is_tunnel)
 		counter_inc(exchange->proxy->counters, COUNTER_exchange_tunnels);
+	relay_drop_request(exchange);
 	exchange->forward_status = response->status;
 	exchange->is_response_ended = is_end;
 	exchange_finish_try(exchange, response->status >= 500 && response->status != 501);

@@ -38,12 +38,6 @@ static bool is_slow_reader(struct downstream *down)
 	       pace->acked_bytes - before < least_bytes(proxy);
 }
 
-static bool is_grpc(const struct http_message *request)
-{
-	struct slice type = http_field_find(request, SLICE("content-type"));
-	return slice_equal(slice_head(type, 16), SLICE("application/grpc"));
-}
-
 static bool has_tunnel(const struct downstream *down)
 {
 	const struct list *node = down->exchanges.next;
@@ -80,7 +74,7 @@ static void judge(struct exchange *exchange)
 	uint64_t came = exchange->request_bytes - exchange->paced_request;
 	uint64_t went = exchange->response_bytes - exchange->paced_response;
 	uint64_t waited = exchange->paced_waiting;
-	bool is_judged = exchange->is_paced && !exchange->is_tunnel && !is_grpc(&exchange->request);
+	bool is_judged = exchange->is_paced && !exchange->is_tunnel && !exchange_is_grpc(exchange);
 	exchange->paced_request = exchange->request_bytes;
 	exchange->paced_response = exchange->response_bytes;
 	exchange->paced_waiting = waiting_bytes(exchange);

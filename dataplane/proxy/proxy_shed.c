@@ -5,6 +5,7 @@
 // second while they hold memory are given up. Places: the same, of those whose client stands still,
 // when others wait.
 #include "proxy_priv.h"
+#include "relay.h"
 
 enum {
 	SHED_EVERY_US = 20000,
@@ -52,6 +53,8 @@ void proxy_shed(struct proxy *proxy)
 	proxy->shed_us = proxy->now_us;
 	for (uint32_t i = 0; i < proxy->exchanges.capacity && !has_room(proxy->bufs); i++) {
 		struct exchange *exchange = pool_at(&proxy->exchanges, i);
+		if (exchange)
+			relay_drop_request(exchange);
 		if (exchange && is_standing(exchange))
 			give_up(exchange);
 	}

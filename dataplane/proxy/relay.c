@@ -69,24 +69,53 @@ bool relay_response(struct exchange *exchange, struct slice bytes)
 	return true;
 }
 
-// return_request_credit drops what the upstream took last time and lets the client send as much.
-static void return_request_credit(struct exchange *exchange)
+// drop_lent drops what the upstream took last time and lets the client send as much; false when
+// there is nothing.
+static bool drop_lent(struct exchange *exchange)
 {
-	if (exchange->request_lent == 0)
-		return;
 	size_t bytes = exchange->request_lent;
+	if (bytes == 0)
+		return false;
 	exchange->request_lent = 0;
+	exchange->is_request_begun = true;
 	fifo_drop(&exchange->request_body, bytes);
 	if (exchange->down) {
 		http_consume(exchange->down->transport.http, exchange->down_stream, bytes);
 		transport_touch(&exchange->down->transport);
 	}
-	exchange_set_idle_deadline(exchange);
+	return true;
+}
+
+static void return_request_credit(struct exchange *exchange)
+{
+	if (drop_lent(exchange))
+		exchange_set_idle_deadline(exchange);
+}
+
+// is_replayable: the whole body is in the last run, and may go to another upstream if this one
+// takes nothing of it. The client sends no more, so it waits for no credit.
+static bool is_replayable(const struct exchange *exchange)
+{
+	return exchange->is_request_ended && !exchange->is_request_begun &&
+	       exchange->request_lent == exchange->request_body.queued_bytes &&
+	       !buf_pool_is_low(exchange->proxy->bufs);
 }
 
 void relay_request_sent(struct exchange *exchange)
 {
-	return_request_credit(exchange);
+	if (exchange->is_response_begun || !is_replayable(exchange))
+		return_request_credit(exchange);
+}
+
+void relay_drop_request(struct exchange *exchange)
+{
+	if (exchange->is_request_sent)
+		drop_lent(exchange);
+}
+
+void relay_replay_request(struct exchange *exchange)
+{
+	exchange->request_lent = 0;
 }
 
 void relay_drop_response(struct exchange *exchange, size_t bytes)
@@ -117,11 +146,14 @@ static void return_response_credit(struct exchange *exchange)
 struct slice relay_pull_request(struct exchange *exchange, size_t max, bool *is_end,
 				const struct http_field **trailers, uint32_t *trailer_count)
 {
-	return_request_credit(exchange);
-	struct slice run = fifo_peek(&exchange->request_body, max);
-	exchange->request_lent = run.bytes;
-	exchange->is_request_begun |= run.bytes > 0;
-	*is_end = exchange->is_request_ended && run.bytes == exchange->request_body.queued_bytes;
+	struct slice run = {0};
+	if (exchange->request_lent == 0 || !is_replayable(exchange)) {
+		return_request_credit(exchange);
+		run = fifo_peek(&exchange->request_body, max);
+		exchange->request_lent = run.bytes;
+	}
+	*is_end = exchange->is_request_ended &&
+		  exchange->request_lent == exchange->request_body.queued_bytes;
 	if (*is_end) {
 		*trailers = exchange->request_trailers;
 		*trailer_count = exchange->request_trailer_count;

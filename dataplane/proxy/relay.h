@@ -34,8 +34,12 @@ struct slice relay_pull_response(struct exchange *exchange, size_t max, bool *is
 // many.
 void relay_drop_response(struct exchange *exchange, size_t bytes);
 
-// relay_request_sent: the upstream has taken what the last pull lent, the end of the request.
+// relay_request_sent: the upstream has taken what the last pull lent, the end of the request. A
+// body that was one run is kept until the response comes, and while buffers last: another try needs
+// it. relay_drop_request lets go of it, relay_replay_request begins it again.
 void relay_request_sent(struct exchange *exchange);
+void relay_drop_request(struct exchange *exchange);
+void relay_replay_request(struct exchange *exchange);
 
 // relay_wake_client and relay_wake_upstream tell a side that its pull has something again.
 void relay_wake_client(struct exchange *exchange);

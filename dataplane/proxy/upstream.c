@@ -111,6 +111,7 @@ static void on_reset(void *user, uint32_t, void *stream_user, struct http_fault 
 		counter_inc(up->transport.proxy->counters, (enum counter)fault.counter);
 	if (!exchange)
 		return;
+	exchange->reset_error = fault.error;
 	bool is_unprocessed = fault.counter == COUNTER_http_h2_refused_by_peer;
 	enum counter reason =
 		is_lost(fault) ? COUNTER_exchange_upstream_gone : COUNTER_exchange_upstream_garbage;

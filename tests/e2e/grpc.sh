@@ -43,6 +43,13 @@ for version in --http1.1 --http2; do
 	fetch /cut/8 $version >"$TMP/cut" 2>"$TMP/cut.error"
 	is "its reset behind the head cuts the body ($version)" "$?:$(cat "$TMP/cut")" "$([ $version = --http2 ] && echo 92 || echo 18):begun"
 done
+tap on client /usr/bin/python3 "$ROOT/tests/support/grpc_resets.py" "$LAB_VIP" frames.example "$LAB_CA"
+heard() {
+	[ "$(fetch /resets)" = "$1" ]
+}
+works "the workload hears at once of the call that was cancelled, and why" eventually 1 heard 8
+is "a request that it refuses is sent again, with its body" "$(fetch /refuse/curl -d 'a body')" "a body"
+counts "resets were said on" edge exchange_resets_relayed 8
 client_ws() {
 	on client /usr/bin/python3 "$ROOT/tests/support/websocket_client.py" "$LAB_VIP" "$1" "$LAB_CA" --tunnel
 }

@@ -7,7 +7,11 @@
   /early        103 with a Link, then 200 `done`
   /trailers     the request's trailers as the answer's body, and trailers behind it
   /reset/CODE   RST_STREAM with the code instead of an answer;  /cut/CODE  behind `begun`
+  /refuse/NAME  REFUSED_STREAM the first time, then the request's body
+  /hang         no answer;  /resets  the codes with which streams were reset
   else          200 `hello`
+
+gRPC's requests get gRPC's answers: the body is a message, or none, and grpc-status follows.
 """
 import socketserver
 import sys
@@ -16,10 +20,13 @@ import time
 import hpack
 
 from h2_wire import ACK, DATA, END_HEADERS, END_STREAM, ENABLE_CONNECT_PROTOCOL, HEADERS, PING, PREFACE, \
-    RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame, settings, word
+    REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame, settings, word
 
 PORT = int(sys.argv[1])
 TAKES_TUNNELS = '--no-connect' not in sys.argv
+
+
+RESETS, REFUSED = [], set()
 
 
 class Connection(socketserver.StreamRequestHandler):
@@ -54,6 +61,8 @@ class Connection(socketserver.StreamRequestHandler):
                 self.begin(stream, fields)
         elif kind == DATA:
             self.data(stream, payload)
+        elif kind == RST_STREAM:
+            RESETS.append(int.from_bytes(payload, 'big'))
         if kind in (DATA, HEADERS) and flags & END_STREAM:
             self.end(stream)
 
@@ -63,7 +72,11 @@ class Connection(socketserver.StreamRequestHandler):
         if fields[':method'] == 'CONNECT':
             self.answer(stream, b'', 0)
 
+    def is_grpc(self, stream):
+        return self.heads[stream].get('content-type', '').startswith('application/grpc')
+
     def data(self, stream, payload):
+        self.bodies[stream] += payload
         if payload:
             self.send(frame(WINDOW_UPDATE, 0, 0, word(len(payload))),
                       frame(WINDOW_UPDATE, 0, stream, word(len(payload))))
@@ -71,8 +84,14 @@ class Connection(socketserver.StreamRequestHandler):
             self.send(frame(DATA, 0, stream, payload))
 
     def answer(self, stream, body, flags=END_STREAM, status='200'):
-        self.send(frame(HEADERS, END_HEADERS, stream, block([(':status', status)])))
-        if body or flags:
+        fields = [(':status', status)]
+        if self.is_grpc(stream):
+            fields.append(('content-type', 'application/grpc'))
+        self.send(frame(HEADERS, END_HEADERS, stream, block(fields)))
+        if self.is_grpc(stream) and flags:
+            self.send(frame(DATA, 0, stream, body), frame(
+                HEADERS, END_HEADERS | END_STREAM, stream, block([('grpc-status', '0')])))
+        elif body or flags:
             self.send(frame(DATA, flags, stream, body))
 
     def end(self, stream):
@@ -90,10 +109,18 @@ class Connection(socketserver.StreamRequestHandler):
         elif word_of[0] == 'reset':
             self.send(frame(RST_STREAM, 0, stream, word(int(word_of[1]))))
         elif word_of[0] == 'cut':
-            self.answer(stream, b'begun', 0)
+            self.answer(stream, b'' if self.is_grpc(stream) else b'begun', 0)
             time.sleep(0.2)  # or the head goes with it
             self.send(frame(RST_STREAM, 0, stream, word(int(word_of[1]))))
-        else:
+        elif word_of[0] == 'refuse':
+            if word_of[1] in REFUSED:
+                self.answer(stream, self.bodies[stream])
+            else:
+                REFUSED.add(word_of[1])
+                self.send(frame(RST_STREAM, 0, stream, word(REFUSED_STREAM)))
+        elif word_of[0] == 'resets':
+            self.answer(stream, ' '.join(map(str, RESETS)).encode())
+        elif word_of[0] != 'hang':
             self.answer(stream, b'hello')
 
 

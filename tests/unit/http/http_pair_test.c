@@ -228,20 +228,24 @@ static void a_lost_connection_resets_what_is_unfinished(void)
 
 static void a_reset_is_heard_by_the_other_end_only(void)
 {
-	for (unsigned i = 0; i < 2; i++) {
+	// By the client and by the server, whose answer has begun; then with a code that they give.
+	static const uint32_t errors[] = {HTTP_ERROR_CANCEL, HTTP_ERROR_INTERNAL, HTTP_ERROR_CALM,
+					  HTTP_ERROR_CANCEL};
+	for (unsigned i = 0; i < 4; i++) {
 		struct pair *pair = pair_new(HTTP_VERSION_2, NULL);
-		struct side *from = i ? pair->server : pair->client;
-		struct side *to = i ? pair->client : pair->server;
+		struct side *from = i % 2 ? pair->server : pair->client;
+		struct side *to = i % 2 ? pair->client : pair->server;
 		pair->server->answer = answer_endless;
 		pair->client->keeps_body = true;
 		struct call *call = side_request(pair->client, HTTP_GET, "/", UINT64_MAX, true);
 		pair_run(pair);
-		http_reset(from->conn, call->stream);
+		http_reset_as(from->conn, call->stream, i < 2 ? HTTP_ERROR_NONE : errors[i]);
 		http_resume(from->conn, call->stream);
 		http_consume(from->conn, call->stream, 5);
 		pair_run(pair);
 		CU_ASSERT(to->calls[0].is_reset && !from->calls[0].is_reset);
 		CU_ASSERT_EQUAL(to->calls[0].fault.counter, COUNTER_http_h2_reset_by_peer);
+		CU_ASSERT_EQUAL(to->calls[0].fault.error, errors[i]);
 		CU_ASSERT_EQUAL(http_stream_count(from->conn) + http_stream_count(to->conn), 0);
 		pair->client->keeps_body = false;
 		struct call *next = side_request(pair->client, HTTP_GET, "/", UINT64_MAX, true);
