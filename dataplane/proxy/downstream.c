@@ -129,6 +129,7 @@ static void on_body(void *user, uint32_t stream, void *stream_user, struct slice
 		transport_touch(&down->transport);
 		return;
 	}
+	exchange_body_begins(exchange);
 	if (!relay_request(exchange, bytes))
 		exchange_break(exchange, COUNTER_exchange_overloaded);
 	else
@@ -170,6 +171,7 @@ static void on_end(void *, uint32_t, void *stream_user, const struct http_field 
 	if (!exchange)
 		return;
 	exchange->is_request_ended = true;
+	exchange_body_begins(exchange);
 	exchange_keep_trailers(exchange, true, trailers, trailer_count);
 	relay_wake_upstream(exchange);
 }

@@ -156,6 +156,7 @@ struct exchange *exchange_new(struct downstream *down, uint32_t stream,
 	exchange->down_stream = stream;
 	exchange->has_request_body = !is_end;
 	exchange->is_request_ended = is_end;
+	exchange->request.expects_continue &= !is_end;
 	list_append(&down->exchanges, &exchange->down_link);
 	down->exchange_count++;
 	return exchange;

@@ -101,9 +101,10 @@ struct exchange {
 	enum counter reason;     // why it ended as it did; COUNTER_COUNT while all is well
 	uint16_t status;         // of the final response, 0 before
 
-	bool is_first_look; // the deadline is that of a new connection's first answer
-	bool is_waiting_up; // up is still being connected for it
-	bool is_held;       // it waited, since as many clients as may were sending bodies
+	bool is_continue_due; // the deadline is that of the upstream's 100
+	bool is_first_look;   // the deadline is that of a new connection's first answer
+	bool is_waiting_up;   // up is still being connected for it
+	bool is_held;         // it waited, since as many clients as may were sending bodies
 	bool has_request_body;
 	bool is_request_ended;  // the client's message is complete
 	bool is_request_sent;   // the upstream codec has produced the whole request
@@ -194,6 +195,9 @@ void exchange_leave_upstream(struct exchange *exchange);
 
 // exchange_response takes the upstream's final response head.
 void exchange_response(struct exchange *exchange, const struct http_message *response, bool is_end);
+
+// exchange_body_begins: the client sends its body; it does not wait (any more) for leave to.
+void exchange_body_begins(struct exchange *exchange);
 
 // exchange_response_end: the upstream's message is complete.
 void exchange_response_end(struct exchange *exchange);

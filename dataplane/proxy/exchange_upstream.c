@@ -71,6 +71,7 @@ void exchange_connect(struct exchange *exchange)
 		return;
 	}
 	exchange->reset_error = 0;
+	exchange->is_continue_due = false;
 	exchange->tried[exchange->tried_count++] = exchange->target.endpoint_id;
 	exchange->try_count++;
 	route_begin(proxy->routes, exchange->target.endpoint_id);
@@ -84,16 +85,51 @@ void exchange_connect(struct exchange *exchange)
 		exchange_reply(exchange, COUNTER_exchange_overloaded);
 }
 
-// say_continue lets a client that waits for it send its body (RFC 9110 10.1.1).
-static void say_continue(struct exchange *exchange)
+// set_response_deadline waits for the response. A new plain connection is looked at sooner: its
+// peer's kernel may have answered our SYN and then have had no room for it.
+static void set_response_deadline(struct exchange *exchange)
 {
-	if (!exchange->request.expects_continue || exchange->is_request_ended)
+	const struct proxy_limits *limits = &exchange->proxy->limits;
+	exchange_set_deadline(exchange, exchange->is_first_look ? limits->connect_timeout_ms
+								: limits->response_timeout_ms);
+}
+
+void exchange_body_begins(struct exchange *exchange)
+{
+	if (!exchange->request.expects_continue)
 		return;
+	exchange->request.expects_continue = false;
+	if (exchange->is_continue_due)
+		set_response_deadline(exchange);
+	exchange->is_continue_due = false;
+}
+
+// say_continue lets a client that waits for it send its body.
+static void say_continue(struct exchange *exchange, enum counter counter)
+{
 	struct http_message interim = {
 		.status = 100, .version = 11, .content_length = HTTP_LENGTH_NONE};
-	exchange->request.expects_continue = false;
+	if (!exchange->request.expects_continue || !exchange->down)
+		return;
+	counter_inc(exchange->proxy->counters, counter);
 	http_respond(exchange->down->transport.http, exchange->down_stream, &interim, false);
 	transport_touch(&exchange->down->transport);
+	exchange_body_begins(exchange);
+}
+
+// await_continue: whether a body is wanted is the service's to say (RFC 9110 10.1.1). One that says
+// nothing for a while may know nothing of it: then its first node lets the client go on.
+static void await_continue(struct exchange *exchange)
+{
+	uint32_t timeout_ms = exchange->proxy->limits.continue_timeout_ms;
+	if (!exchange->request.expects_continue || !exchange->proxy->role->is_first)
+		return;
+	if (timeout_ms == 0) {
+		say_continue(exchange, COUNTER_exchange_continues_late);
+		return;
+	}
+	exchange->is_continue_due = true;
+	exchange_set_deadline(exchange, timeout_ms);
 }
 
 void exchange_send(struct exchange *exchange)
@@ -114,23 +150,20 @@ void exchange_send(struct exchange *exchange)
 		exchange_try_failed(exchange, COUNTER_exchange_upstream_gone, true);
 		return;
 	}
-	// A new plain connection is looked at sooner: its peer's kernel may have answered our SYN
-	// and then have had no room for it.
 	struct proxy_limits *limits = &exchange->proxy->limits;
 	exchange->is_first_look = up->served_count == 1 && !up->transport.tls &&
 				  limits->connect_timeout_ms < limits->response_timeout_ms;
 	exchange->state = EXCHANGE_RESPONSE;
 	exchange->sent_us = exchange_age_us(exchange);
-	exchange_set_deadline(exchange, exchange->is_first_look ? limits->connect_timeout_ms
-								: limits->response_timeout_ms);
+	set_response_deadline(exchange);
 	transport_touch(&up->transport);
-	say_continue(exchange);
+	await_continue(exchange);
 }
 
 // is_client_late tells whether the response is not there because the request is not.
 static bool is_client_late(const struct exchange *exchange)
 {
-	return exchange_owes_body(exchange) &&
+	return exchange_owes_body(exchange) && !exchange->request.expects_continue &&
 	       exchange->request_body.queued_bytes == exchange->request_lent;
 }
 
@@ -138,6 +171,10 @@ void exchange_response_late(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
 	struct tcp_info info;
+	if (exchange->is_continue_due) {
+		say_continue(exchange, COUNTER_exchange_continues_late);
+		return;
+	}
 	if (!exchange->is_first_look) {
 		if (is_client_late(exchange))
 			exchange_break(exchange, COUNTER_exchange_body_stalled);
@@ -227,10 +264,12 @@ static void invalidate(struct exchange *exchange, const struct http_message *res
 		cache_invalidate(exchange->proxy->cache, &exchange->request, response);
 }
 
-// pass_interim passes a 1xx on; 100 is ours to say, 101 cannot be asked for.
+// pass_interim passes a 1xx on, 100 to who waits for it; 101 cannot be asked for.
 static void pass_interim(struct exchange *exchange, const struct http_message *response)
 {
 	struct http_message out;
+	if (response->status == 100)
+		say_continue(exchange, COUNTER_exchange_continues);
 	if (response->status <= 101 || !exchange->down ||
 	    forward_response(exchange, response, &out) != 0)
 		return;

@@ -235,7 +235,7 @@ int forward_request(struct exchange *exchange, struct http_message *out)
 	size_t count = ARRAY_LEN(replaced) - exchange->trace.is_taken - first;
 	if (begin(exchange, request, replaced + first, count, out) != 0)
 		return ENOMEM;
-	out->expects_continue = false;
+	out->expects_continue &= !role->is_first || exchange->proxy->limits.continue_timeout_ms > 0;
 	if (request->protocol.bytes) {
 		out->nonce[0] = random_u64(exchange->proxy->random);
 		out->nonce[1] = random_u64(exchange->proxy->random);

@@ -51,7 +51,7 @@ static bool has_tunnel(const struct downstream *down)
 static bool is_sender(const struct exchange *exchange)
 {
 	return exchange->state == EXCHANGE_RESPONSE && exchange_owes_body(exchange) &&
-	       exchange->request_body.queued_bytes == 0;
+	       !exchange->request.expects_continue && exchange->request_body.queued_bytes == 0;
 }
 
 // waiting_bytes are those for the client that wait although TCP has none: for its HTTP/2 window.

@@ -80,6 +80,7 @@ static bool is_dawdling(const struct exchange *exchange)
 	    exchange->target.hop != RECORD_HOP_WORKLOAD)
 		return false;
 	bool is_late = exchange->state == EXCHANGE_RESPONSE && exchange_owes_body(exchange) &&
+		       !exchange->request.expects_continue &&
 		       exchange->request_body.queued_bytes == 0;
 	return exchange->proxy->now_us - exchange->moved_us >= SHED_STALLED_US &&
 	       (is_late || (exchange->state == EXCHANGE_RELAY && is_standing(exchange)));

@@ -42,6 +42,10 @@ for version in --http1.1 --http2; do
 	fetch /chunked/20000000 $version -D "$TMP/head" -H 'TE: trailers' -o "$TMP/body"
 	is "20 MB down without a length ($version)" "$(tr -d '\r' <"$TMP/head" | sed -n 's/^x-sha256: //p')" "$(sum <"$TMP/body")"
 done
+is "curl: of 20 MB that are not wanted nothing is sent" \
+	"$(fetch /refused --http1.1 -H 'Expect: 100-continue' -T "$TMP/20m" -o /dev/null -w '%{size_upload} %{http_code}')" "0 403"
+at_least "a workload's 100 crosses" "$(counter edge exchange_continues)" 2
+is "ours is said where it has none" "$(counter edge exchange_continues_late)" 1
 for version in --http1.0 --http1.1 --http2; do
 	is "a workload of HTTP/1.0 ($version)" "$(FETCH_HOST=old.example fetch /old $version | sum)" "$(sum <"$TMP/files/old")"
 done

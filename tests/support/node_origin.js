@@ -7,6 +7,7 @@
 //   /poll?ms=N               answers behind N ms
 //   /early                   103 with a Link at once, 200 behind 300 ms
 //   /upload                  takes the body; answers its bytes, SHA-256 and trailers; trailers: x-sha256
+//   /refused, /silent        to Expect: 100-continue: 403 at once; nothing, but takes the body as /upload
 //   /page                    a hundred objects (/object/N.js, .svg), cacheable, and a script that tells of them in the title
 //   /objects                 how many objects were asked for
 //   /chunked/N               N bytes of unknown length; trailers: x-sha256
@@ -101,7 +102,12 @@ async function objects(_url, response) {
 	response.end(`${counted.objects}\n`);
 }
 
-const paths = {object, objects, page, events, poll, early, upload, chunked};
+async function refused(_url, response) {
+	response.writeHead(403, {connection: 'close'});
+	response.end('not wanted\n');
+}
+
+const paths = {object, objects, page, events, poll, early, upload, chunked, refused, silent: upload};
 
 function answer(request, response) {
 	const url = new URL(request.url, 'http://origin');
@@ -112,4 +118,10 @@ function answer(request, response) {
 		path(url, response, request).catch(() => response.destroy());
 }
 
-http.createServer(answer).listen(Number(process.argv[2]));
+const server = http.createServer(answer);
+server.on('checkContinue', (request, response) => {
+	if (!/^\/(refused|silent)/.test(request.url))
+		response.writeContinue();
+	answer(request, response);
+});
+server.listen(Number(process.argv[2]));

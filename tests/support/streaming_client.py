@@ -176,6 +176,35 @@ def h2_upload():
     assert h2.heads[1][-1][b'x-sha256'].decode() == answer['sha256'], h2.heads
 
 
+@case('HTTP/1.1: the workload refuses a body before it is sent')
+def h1_refused():
+    h1 = H1()
+    h1.ask('POST', '/refused', 'Expect: 100-continue', 'Content-Length: 1000000000')
+    status, fields = h1.head()
+    assert status == 403 and fields['connection'] == 'close', (status, fields)
+
+
+@case('HTTP/2: the workload refuses a body before it is sent')
+def h2_refused():
+    h2 = H2()
+    h2.ask('POST', '/refused', ('expect', '100-continue'), ('content-length', '1000000000'),
+           flags=END_HEADERS)
+    h2.until(lambda: h2.reset_error(1) is not None)
+    assert h2.status(1) == 403 and len(h2.heads[1]) == 1 and h2.reset_error(1) == 0, h2.heads
+
+
+@case('a workload that says nothing about a body gets it after a second')
+def silent():
+    h1 = H1()
+    begin = time.monotonic()
+    h1.ask('POST', '/silent', 'Expect: 100-continue', f'Content-Length: {len(BODY)}')
+    status, _ = h1.head()
+    assert status == 100 and 0.9 < time.monotonic() - begin < 2, time.monotonic() - begin
+    h1.sock.sendall(BODY)
+    status, _ = h1.head()
+    assert status == 200, status
+
+
 @case('HTTP/1.0: a client without chunks gets a body of unknown length up to the end')
 def h1_0():
     h1 = H1('1.0')
