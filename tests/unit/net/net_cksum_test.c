@@ -38,15 +38,26 @@ static void carries_are_never_lost(void)
 {
 	uint8_t data[BYTES];
 	memset(data, 0xff, sizeof(data));
-	for (size_t bytes = 0; bytes <= 100; bytes++)
+	for (size_t bytes = 0; bytes <= 400; bytes++)
 		CU_ASSERT_EQUAL(ours(data, bytes), plain(data, bytes));
-	for (size_t at = 0; at < 64; at++) { // a one at each place makes other carries
+	for (size_t at = 0; at < 200; at++) { // a one at each place makes other carries
 		data[at] = 1;
 		CU_ASSERT_EQUAL(ours(data, 64), plain(data, 64));
+		CU_ASSERT_EQUAL(ours(data, 200), plain(data, 200));
 		data[at] = 0xff;
 	}
 	memset(data, 0, sizeof(data));
 	CU_ASSERT_EQUAL(ours(data, BYTES), 0);
+}
+
+static void the_longest_packet_sums_alike(void)
+{
+	static uint8_t data[65536];
+	memset(data, 0xff, sizeof(data));
+	CU_ASSERT_EQUAL(ours(data, 65535), plain(data, 65535));
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 31 + i / 256);
+	CU_ASSERT_EQUAL(ours(data, 65535), plain(data, 65535));
 }
 
 static void the_example_of_the_rfc(void)
@@ -57,4 +68,5 @@ static void the_example_of_the_rfc(void)
 
 UNIT_MAIN("net_cksum", {"every length and place sums alike", every_length_and_place_sums_alike},
 	  {"carries are never lost", carries_are_never_lost},
+	  {"the longest packet sums alike", the_longest_packet_sums_alike},
 	  {"the example of RFC 1071 3", the_example_of_the_rfc})
