@@ -157,7 +157,7 @@ static size_t pull_max(const struct h1_conn *c, size_t room)
 	return c->frame.framing == H1_LENGTH ? MIN(room, c->send_left_bytes) : room;
 }
 
-static size_t put_chunk(uint8_t *out, struct slice bytes)
+static size_t put_chunk(struct h1_conn *c, uint8_t *out, struct slice bytes)
 {
 	static const char hex[] = "0123456789abcdef";
 	unsigned digits = 1;
@@ -166,7 +166,7 @@ static size_t put_chunk(uint8_t *out, struct slice bytes)
 	for (unsigned i = 0; i < digits; i++)
 		out[i] = (uint8_t)hex[bytes.bytes >> (4 * (digits - 1 - i)) & 15];
 	memcpy(out + digits, "\r\n", 2);
-	memcpy(out + digits + 2, bytes.at, bytes.bytes);
+	http_put_run(&c->base, out + digits + 2, bytes);
 	memcpy(out + digits + 2 + bytes.bytes, "\r\n", 2);
 	return digits + 4 + bytes.bytes;
 }
@@ -176,8 +176,8 @@ static size_t put_body(struct h1_conn *c, uint8_t *out, struct slice bytes)
 	if (bytes.bytes == 0)
 		return 0;
 	if (c->frame.framing == H1_CHUNKED)
-		return put_chunk(out, bytes);
-	memcpy(out, bytes.at, bytes.bytes);
+		return put_chunk(c, out, bytes);
+	http_put_run(&c->base, out, bytes);
 	if (c->frame.framing == H1_LENGTH)
 		c->send_left_bytes -= bytes.bytes;
 	return bytes.bytes;
@@ -200,6 +200,7 @@ static size_t produce_body(struct h1_conn *c, uint8_t *out, size_t room)
 	const struct http_field *trailers = NULL;
 	uint32_t trailer_count = 0;
 	size_t max = pull_max(c, room);
+	c->base.is_lent = false;
 	c->is_waiting = true; // unless bytes come, or http_resume is called meanwhile
 	struct slice bytes = c->base.events->pull(c->base.user, c->stream, c->stream_user, max,
 						  &is_end, &trailers, &trailer_count);

@@ -77,6 +77,7 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *, size_t l
 	const struct http_field *trailers = NULL;
 	uint32_t trailer_count = 0;
 	size_t max = MIN(length, room - FRAME_HEAD_BYTES);
+	c->base.is_lent = false;
 	c->pulled = c->base.events->pull(c->base.user, stream->id, stream->user, max, &is_end,
 					 &trailers, &trailer_count);
 	CHECK(c->pulled.bytes <= max);
@@ -107,8 +108,7 @@ static int on_send_data(nghttp2_session *, nghttp2_frame *frame, const uint8_t *
 	CHECK(frame->data.padlen == 0 && length == c->pulled.bytes);
 	CHECK(c->out_room - c->out_used >= FRAME_HEAD_BYTES + length);
 	memcpy(c->out + c->out_used, frame_head, FRAME_HEAD_BYTES);
-	if (length)
-		memcpy(c->out + c->out_used + FRAME_HEAD_BYTES, c->pulled.at, length);
+	http_put_run(&c->base, c->out + c->out_used + FRAME_HEAD_BYTES, c->pulled);
 	c->out_used += FRAME_HEAD_BYTES + length;
 	c->pulled = (struct slice){0};
 	return NGHTTP2_ERR_PAUSE; // one frame a call: the next one may find no room

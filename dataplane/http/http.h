@@ -7,6 +7,7 @@
 #pragma once
 
 #include "arena.h"
+#include "gaps.h"
 #include "slice.h"
 
 #include <stdbool.h>
@@ -161,6 +162,15 @@ void http_receive_end(struct http_conn *conn);
 // http_produce writes at most room bytes to send at out and returns how many: 0 when there is
 // nothing to send now.
 size_t http_produce(struct http_conn *conn, uint8_t *out, size_t room);
+
+// http_produce_gaps does the same, but leaves gaps (empty before) in out for the runs that
+// http_lend was called for: they belong there.
+size_t http_produce_gaps(struct http_conn *conn, uint8_t *out, size_t room, struct gaps *gaps);
+
+// http_lend, inside pull: the bytes bytes that pull returns stay what and where they are until
+// whoever called http_produce_gaps has done with its gaps. False when they will be copied now, as
+// other runs are.
+bool http_lend(struct http_conn *conn, size_t bytes);
 
 // http_wants_to_send is true when http_produce would (probably) write something.
 bool http_wants_to_send(const struct http_conn *conn);

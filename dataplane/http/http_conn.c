@@ -40,6 +40,21 @@ size_t http_produce(struct http_conn *conn, uint8_t *out, size_t room)
 	return conn->ops->produce(conn, out, room);
 }
 
+size_t http_produce_gaps(struct http_conn *conn, uint8_t *out, size_t room, struct gaps *gaps)
+{
+	conn->out = out;
+	conn->gaps = gaps;
+	size_t bytes = conn->ops->produce(conn, out, room);
+	conn->gaps = NULL;
+	return bytes;
+}
+
+bool http_lend(struct http_conn *conn, size_t bytes)
+{
+	conn->is_lent = gaps_may_add(conn->gaps, bytes);
+	return conn->is_lent;
+}
+
 bool http_wants_to_send(const struct http_conn *conn)
 {
 	return conn->ops->wants_to_send(conn);

@@ -36,6 +36,9 @@ struct http_conn {
 	void *user;
 	enum http_version version;
 	bool is_server;
+	bool is_lent;        // the run that pull returned may be left out of the output
+	const uint8_t *out;  // where gaps' places count from
+	struct gaps *gaps;   // NULL: everything is copied
 	bool is_closed_told; // the closed event was given, or is nobody's business any more
 };
 
@@ -46,6 +49,16 @@ static inline void http_tell_closed(struct http_conn *conn, struct http_fault fa
 		return;
 	conn->is_closed_told = true;
 	conn->events->closed(conn->user, fault);
+}
+
+// http_put_run puts the run that pull returned at to: a gap when it is lent, else a copy.
+static inline void http_put_run(struct http_conn *conn, uint8_t *to, struct slice run)
+{
+	if (conn->is_lent)
+		gaps_add(conn->gaps, (size_t)(to - conn->out), run);
+	else if (run.bytes)
+		memcpy(to, run.at, run.bytes);
+	conn->is_lent = false;
 }
 
 // h1_conn_new and h2_conn_new make a connection of their version; NULL when memory is short.

@@ -178,7 +178,7 @@ static void leave_cache(struct exchange *exchange)
 	if (exchange->is_cache_asked && !exchange->is_cache_answered)
 		cache_cancel(proxy->cache, exchange->id);
 	if (exchange->answer.object)
-		cache_release(proxy->cache, exchange->answer.object);
+		lending_release(proxy, exchange->answer.object);
 	if (exchange->answer.stale)
 		cache_release(proxy->cache, exchange->answer.stale);
 	if (exchange->answer.fill)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "exchange.h"
+#include "lending.h"
 #include "proxy.h"
 #include "proxy_role.h"
 #include "transport.h"
@@ -71,6 +72,7 @@ struct proxy {
 	uint64_t wall_s;
 	bool is_draining;
 	bool is_closing;
+	struct lending lending; // of the record in work
 	struct pool downstreams;
 	struct list idle; // downstream.idle_link, the longest first
 	struct pool upstream_pool;

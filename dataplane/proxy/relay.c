@@ -168,6 +168,8 @@ static struct slice pull_reply(struct exchange *exchange, size_t max, bool *is_e
 	uint64_t offset = exchange->object_offset;
 	struct slice run = object ? cache_object_read(object, offset, MIN(max, total - offset))
 				  : slice_head(slice_skip(exchange->reply_body, offset), max);
+	if (object)
+		lending_lend(exchange, object, run);
 	exchange->object_offset += run.bytes;
 	exchange->response_lent = run.bytes;
 	*is_end = exchange->object_offset == total;

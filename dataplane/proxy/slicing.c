@@ -143,7 +143,7 @@ static void give_up(struct exchange *exchange)
 	}
 	slicing_leave(exchange);
 	if (exchange->answer.object)
-		cache_release(exchange->proxy->cache, exchange->answer.object);
+		lending_release(exchange->proxy, exchange->answer.object);
 	exchange->answer =
 		(struct cache_answer){.verdict = CACHE_PASS, .forward = CACHE_FORWARD_URI_MISS};
 	slicing->step = SLICING_NONE;
@@ -322,6 +322,7 @@ struct slice slicing_pull(struct exchange *exchange, size_t max, bool *is_end)
 	struct slice run =
 		cache_object_read(slicing->piece, slicing->offset - index * slice_bytes(exchange),
 				  MIN(max, slicing->end - slicing->offset));
+	lending_lend(exchange, slicing->piece, run);
 	slicing->offset += run.bytes;
 	exchange->response_lent = run.bytes;
 	*is_end = slicing->offset == slicing->end;
@@ -331,6 +332,6 @@ struct slice slicing_pull(struct exchange *exchange, size_t max, bool *is_end)
 void slicing_leave(struct exchange *exchange)
 {
 	if (exchange->slicing.piece)
-		cache_release(exchange->proxy->cache, exchange->slicing.piece);
+		lending_release(exchange->proxy, exchange->slicing.piece);
 	exchange->slicing.piece = NULL;
 }

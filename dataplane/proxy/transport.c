@@ -241,10 +241,11 @@ const struct tcp_events transport_tcp_events = {
 	.closed = on_closed,
 };
 
-// send_record seals (on TLS) bytes of plaintext at offset of buf and hands them to TCP, moving a
-// short record into a small buffer first so that large ones are free for those who fill them.
+// send_record seals (on TLS) bytes of plaintext with gaps at offset of buf and hands them to TCP,
+// moving a short record, which has none, into a small buffer first so that large ones are free for
+// those who fill them.
 static void send_record(struct transport *transport, struct buf *buf, uint32_t offset,
-			uint32_t bytes)
+			uint32_t bytes, const struct gaps *gaps)
 {
 	uint32_t wire_offset = offset, wire_bytes = bytes;
 	if (offset + bytes + TLS_RECORD_TAIL <= BUF_SMALL_BYTES && buf->bytes > BUF_SMALL_BYTES) {
@@ -255,8 +256,11 @@ static void send_record(struct transport *transport, struct buf *buf, uint32_t o
 			buf = small;
 		}
 	}
-	if (transport->tls &&
-	    tls_seal(transport->tls, buf, bytes, &wire_offset, &wire_bytes) != 0) {
+	const struct tls_text text = {buf, bytes, gaps};
+	int error = transport->tls ? tls_seal_text(transport->tls, &text, &wire_offset, &wire_bytes)
+				   : 0;
+	lending_end(transport->proxy);
+	if (error) {
 		buf_unref(buf);
 		transport_doom(transport, transport->reason);
 		return;
@@ -281,12 +285,15 @@ static bool pump_out(struct transport *transport)
 			transport->is_starved = true;
 			return false;
 		}
-		size_t bytes = http_produce(transport->http, buf->data + offset, TLS_PLAINTEXT_MAX);
+		struct gaps gaps = {.count = 0};
+		size_t bytes = http_produce_gaps(transport->http, buf->data + offset,
+						 TLS_PLAINTEXT_MAX, transport->tls ? &gaps : NULL);
 		if (bytes == 0) {
+			lending_end(proxy);
 			buf_unref(buf);
 			return false;
 		}
-		send_record(transport, buf, offset, (uint32_t)bytes);
+		send_record(transport, buf, offset, (uint32_t)bytes, &gaps);
 	}
 	return true;
 }

@@ -8,6 +8,7 @@
 
 #include "buf.h"
 #include "counter.h"
+#include "gaps.h"
 #include "random.h"
 #include "record.h"
 #include "slice.h"
@@ -163,6 +164,18 @@ bool tls_resume(struct tls_conn *conn);
 // Returns 0, or EPIPE (not ready, closed).
 int tls_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes, uint32_t *offset,
 	     uint32_t *wire_bytes);
+
+// Plaintext as for tls_seal. gaps count from its beginning; NULL: none.
+struct tls_text {
+	struct buf *buf;
+	uint32_t bytes;
+	const struct gaps *gaps;
+};
+
+// tls_seal_text is tls_seal of text that may have gaps: what belongs there is sealed from where it
+// lies, in one pass, and need not stay after this returns.
+int tls_seal_text(struct tls_conn *conn, const struct tls_text *text, uint32_t *offset,
+		  uint32_t *wire_bytes);
 
 // tls_close_notify sends the closing alert.
 void tls_close_notify(struct tls_conn *conn);

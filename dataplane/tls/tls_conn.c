@@ -227,21 +227,32 @@ static bool may_send(const struct tls_conn *conn)
 int tls_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes, uint32_t *offset,
 	     uint32_t *wire_bytes)
 {
+	const struct tls_text text = {.buf = buf, .bytes = bytes};
+	return tls_seal_text(conn, &text, offset, wire_bytes);
+}
+
+int tls_seal_text(struct tls_conn *conn, const struct tls_text *text, uint32_t *offset,
+		  uint32_t *wire_bytes)
+{
 	struct tls *tls = conn->tls;
+	struct buf *buf = text->buf;
+	uint32_t bytes = text->bytes;
 	CHECK(bytes > 0 && bytes <= TLS_PLAINTEXT_MAX);
 	CHECK(buf->bytes >= TLS_PLAIN_AT + bytes + TLS_RECORD_TAIL);
 	if (!may_send(conn))
 		return EPIPE;
 	counter_inc(tls->counters, COUNTER_tls_records_sealed);
 	counter_add(tls->counters, COUNTER_tls_bytes_sealed, bytes);
-	if (conn->state == TLS_STATE_LEGACY)
+	if (conn->state == TLS_STATE_LEGACY) {
+		gaps_fill(text->gaps, buf->data + TLS_PLAIN_AT);
 		return tls_legacy_seal(conn, buf, bytes, offset, wire_bytes);
+	}
 	uint32_t most = tls->limits.rekey_record_count;
 	if (conn->write.sequence >= (most ? most : TLS_REKEY_RECORDS) &&
 	    !tls_control_update_write(conn))
 		return EPIPE;
 	*offset = TLS_NONCE_ROOM;
-	*wire_bytes = tls_record_seal(conn, buf, bytes, TLS_CONTENT_DATA);
+	*wire_bytes = tls_record_seal(conn, text, TLS_CONTENT_DATA);
 	if (*wire_bytes > 0)
 		return 0;
 	tls_conn_close(conn, COUNTER_tls_openssl_refused);

@@ -21,7 +21,8 @@ static bool send_record(struct tls_conn *conn, enum tls_content type, const uint
 	memcpy(buf->data + TLS_PLAIN_AT, bytes, count);
 	uint32_t wire_bytes = TLS_RECORD_HEAD + count;
 	if (conn->state == TLS_STATE_RECORD || conn->state == TLS_STATE_SENDING) {
-		wire_bytes = tls_record_seal(conn, buf, count, type);
+		const struct tls_text text = {.buf = buf, .bytes = count};
+		wire_bytes = tls_record_seal(conn, &text, type);
 	} else {
 		struct bytes_writer w = bytes_write_to(buf->data + TLS_NONCE_ROOM, TLS_RECORD_HEAD);
 		bytes_put_u8(&w, (uint8_t)type);

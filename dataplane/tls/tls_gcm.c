@@ -72,10 +72,40 @@ static const struct gcm_key_data *expanded(struct tls_gcm *gcm, const struct tls
 	return &slot->key;
 }
 
+// seal_gaps seals a body in pieces: what lies in it in place, what belongs into a gap from where it
+// is.
+static void seal_gaps(struct tls_gcm *gcm, const struct gcm_key_data *key,
+		      const struct tls_gcm_record *record)
+{
+	const IMB_MGR *mgr = gcm->mgr;
+	aes_gcm_init_t begin = record->is_256 ? mgr->gcm256_init : mgr->gcm128_init;
+	aes_gcm_enc_dec_update_t seal =
+		record->is_256 ? mgr->gcm256_enc_update : mgr->gcm128_enc_update;
+	aes_gcm_enc_dec_finalize_t end =
+		record->is_256 ? mgr->gcm256_enc_finalize : mgr->gcm128_enc_finalize;
+	struct gcm_context_data context;
+	uint8_t *body = record->body;
+	size_t at = 0;
+	begin(key, &context, record->nonce, record->head, HEAD_BYTES);
+	for (uint32_t i = 0; i < record->gaps->count; i++) {
+		const struct gap *gap = &record->gaps->gap[i];
+		CHECK(gap->at >= at && gap->at + gap->run.bytes <= record->bytes);
+		seal(key, &context, body + at, body + at, gap->at - at);
+		seal(key, &context, body + gap->at, (const uint8_t *)gap->run.at, gap->run.bytes);
+		at = gap->at + gap->run.bytes;
+	}
+	seal(key, &context, body + at, body + at, record->bytes - at);
+	end(key, &context, body + record->bytes, TAG_BYTES);
+}
+
 void tls_gcm_seal(struct tls_gcm *gcm, const struct tls_gcm_record *record)
 {
 	const struct gcm_key_data *key = expanded(gcm, record);
 	struct gcm_context_data context;
+	if (record->gaps && record->gaps->count) {
+		seal_gaps(gcm, key, record);
+		return;
+	}
 	aes_gcm_enc_dec_t seal = record->is_256 ? gcm->mgr->gcm256_enc : gcm->mgr->gcm128_enc;
 	seal(key, &context, record->body, record->body, record->bytes, record->nonce, record->head,
 	     HEAD_BYTES, record->body + record->bytes, TAG_BYTES);

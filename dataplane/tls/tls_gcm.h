@@ -4,6 +4,8 @@
 // table of fixed size, so that connections that take turns need not pay for it at each record.
 #pragma once
 
+#include "gaps.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,10 +16,11 @@ struct tls_gcm_record {
 	uint64_t serial;    // of the key, never 0; a serial names the same key for ever
 	const uint8_t *key; // 16 bytes, or 32 with is_256
 	bool is_256;
-	const uint8_t *nonce; // 12 bytes
-	const uint8_t *head;  // the additional data, 5 bytes
-	uint8_t *body;        // in place; the tag (16 bytes) lies behind it
-	uint32_t bytes;       // of body without tag
+	const uint8_t *nonce;    // 12 bytes
+	const uint8_t *head;     // the additional data, 5 bytes
+	uint8_t *body;           // in place; the tag (16 bytes) lies behind it
+	uint32_t bytes;          // of body without tag
+	const struct gaps *gaps; // of body, to seal; NULL: none
 };
 
 // tls_gcm_new takes the table (1 MiB). NULL when the library is not there, the processor has no
@@ -27,7 +30,7 @@ struct tls_gcm *tls_gcm_new(void);
 // tls_gcm_free wipes all keys. NULL is allowed.
 void tls_gcm_free(struct tls_gcm *gcm);
 
-// tls_gcm_seal encrypts and writes the tag.
+// tls_gcm_seal encrypts and writes the tag; what belongs into gaps is read where it lies.
 void tls_gcm_seal(struct tls_gcm *gcm, const struct tls_gcm_record *record);
 
 // tls_gcm_open decrypts; false when the tag is not right: what is in body then must not be used.

@@ -156,7 +156,8 @@ static bool is_by_gcm(const struct tls_crypto *crypto, const struct tls_key *key
 	return crypto->gcm && key->suite != TLS_SUITE_CHACHA20;
 }
 
-bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes)
+bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes,
+		  const struct gaps *gaps)
 {
 	uint8_t nonce[TLS_IV_BYTES];
 	uint32_t sealed_bytes = bytes + TLS_TAG_BYTES;
@@ -165,9 +166,12 @@ bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *recor
 	memcpy(record, head, sizeof(head));
 	nonce_of(key, nonce);
 	key->sequence++;
-	if (!is_by_gcm(crypto, key))
+	if (!is_by_gcm(crypto, key)) {
+		gaps_fill(gaps, record + TLS_RECORD_HEAD);
 		return seal_by_evp(crypto, key, nonce, record, bytes);
+	}
 	struct tls_gcm_record work = record_of(key, nonce, record, bytes);
+	work.gaps = gaps;
 	tls_gcm_seal(crypto->gcm, &work);
 	return true;
 }

@@ -255,8 +255,10 @@ bool tls_key_install(struct tls_crypto *crypto, struct tls_key *key, unsigned su
 bool tls_key_update(struct tls_crypto *crypto, struct tls_key *key);
 
 // tls_key_seal encrypts in place the record at record: head (written here), then bytes bytes of
-// inner plaintext; the tag follows. Returns false when OpenSSL refuses.
-bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes);
+// inner plaintext, which may have gaps (NULL: none); the tag follows. Returns false when OpenSSL
+// refuses.
+bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes,
+		  const struct gaps *gaps);
 
 // tls_key_open decrypts in place the record at record, whose body is bytes (>= TLS_TAG_BYTES) long
 // with its tag. False when it is not what the peer sealed.
@@ -351,10 +353,9 @@ enum counter tls_handshake_reason_of_alert(int alert);
 // tls_record_receive opens the records in count wire bytes; returns how many bytes it took.
 size_t tls_record_receive(struct tls_conn *conn, uint8_t *bytes, size_t count);
 
-// tls_record_seal makes the record of type from bytes plaintext at TLS_PLAIN_AT in buf; it begins
-// at TLS_NONCE_ROOM. Returns its length, 0 when OpenSSL refuses.
-uint32_t tls_record_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes,
-			 enum tls_content type);
+// tls_record_seal makes the record of type from text, at TLS_PLAIN_AT in its buf; it begins at
+// TLS_NONCE_ROOM. Returns its length, 0 when OpenSSL refuses.
+uint32_t tls_record_seal(struct tls_conn *conn, const struct tls_text *text, enum tls_content type);
 
 // tls_control.c: RFC 8446 4.6, 6
 

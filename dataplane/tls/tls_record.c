@@ -132,13 +132,13 @@ size_t tls_record_receive(struct tls_conn *conn, uint8_t *bytes, size_t count)
 	return taken;
 }
 
-uint32_t tls_record_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes,
-			 enum tls_content type)
+uint32_t tls_record_seal(struct tls_conn *conn, const struct tls_text *text, enum tls_content type)
 {
-	CHECK(buf->bytes >= TLS_PLAIN_AT + bytes + TLS_RECORD_TAIL);
-	uint8_t *record = buf->data + TLS_NONCE_ROOM;
+	uint32_t bytes = text->bytes;
+	CHECK(text->buf->bytes >= TLS_PLAIN_AT + bytes + TLS_RECORD_TAIL);
+	uint8_t *record = text->buf->data + TLS_NONCE_ROOM;
 	record[TLS_RECORD_HEAD + bytes] = (uint8_t)type;
-	if (!tls_key_seal(&conn->tls->crypto, &conn->write, record, bytes + 1))
+	if (!tls_key_seal(&conn->tls->crypto, &conn->write, record, bytes + 1, text->gaps))
 		return 0;
 	return TLS_RECORD_HEAD + bytes + 1 + TLS_TAG_BYTES;
 }

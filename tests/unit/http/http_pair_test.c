@@ -63,6 +63,7 @@ struct big_case {
 	bool is_end_silent;
 	size_t room, split;
 	uint64_t pull_max;
+	bool lends;
 };
 
 static void exchange_big(const struct big_case *big)
@@ -72,6 +73,7 @@ static void exchange_big(const struct big_case *big)
 	pair->split = big->split;
 	pair->server->on_end = answer_at_end;
 	pair->client->pull_max = pair->server->pull_max = big->pull_max;
+	pair->client->lends = pair->server->lends = big->lends;
 	struct call *call =
 		side_request(pair->client, HTTP_POST, "/", big->bytes, big->is_length_told);
 	memcpy(call->send_trailers, two_trailers, sizeof(two_trailers));
@@ -87,6 +89,8 @@ static void exchange_big(const struct big_case *big)
 	CU_ASSERT_STRING_EQUAL(served->trailers, has_trailers ? "t-1=a;t-2=b;" : "");
 	CU_ASSERT_STRING_EQUAL(call->trailers, has_trailers ? "t-1=a;t-2=b;" : "");
 	CU_ASSERT_EQUAL(pair->client->closed_count + pair->server->closed_count, 0);
+	bool has_gaps = big->lends && big->bytes >= GAP_BYTES_MIN && big->room > 2 * GAP_BYTES_MIN;
+	CU_ASSERT_EQUAL(pair->server->lent_bytes > 0, has_gaps);
 	pair_free(pair);
 }
 
@@ -103,6 +107,24 @@ static void bodies_of_any_size_arrive_whole_with_their_trailers(void)
 			.room = rooms[i / 8 / ARRAY_LEN(sizes)],
 			.split = i / 8 % 3 ? SIZE_MAX : 77,
 			.pull_max = i % 3 ? 0 : 1000,
+		};
+		exchange_big(&big);
+	}
+}
+
+static void what_is_lent_stands_in_its_gap(void)
+{
+	static const uint64_t sizes[] = {100, 2048, 4072, 16384, 65536, 1000000};
+	static const uint64_t pull_maxes[] = {0, 2048, 4072, 5000};
+	for (unsigned i = 0; i < ARRAY_LEN(sizes) * ARRAY_LEN(pull_maxes) * 4; i++) {
+		struct big_case big = {
+			.version = i % 2 ? HTTP_VERSION_2 : HTTP_VERSION_1,
+			.is_length_told = i / 2 % 2,
+			.bytes = sizes[i / 4 % ARRAY_LEN(sizes)],
+			.room = i % 3 ? 16384 : 9000,
+			.split = SIZE_MAX,
+			.pull_max = pull_maxes[i / 4 / ARRAY_LEN(sizes)],
+			.lends = true,
 		};
 		exchange_big(&big);
 	}
@@ -260,6 +282,7 @@ UNIT_MAIN("http_pair",
 	   requests_follow_each_other_on_one_connection},
 	  {"bodies of any size arrive whole with their trailers",
 	   bodies_of_any_size_arrive_whole_with_their_trailers},
+	  {"what is lent stands in its gap", what_is_lent_stands_in_its_gap},
 	  {"a reader that does not consume stops the sender",
 	   a_reader_that_does_not_consume_stops_the_sender},
 	  {"a stalled sender goes on when resumed", a_stalled_sender_goes_on_when_resumed},

@@ -113,15 +113,21 @@ static struct slice side_pull(void *user, uint32_t stream, void *, size_t max, b
 	size_t bytes = MIN(MIN(max, left), sizeof(run));
 	if (side->pull_max)
 		bytes = MIN(bytes, side->pull_max - call->sent_bytes % side->pull_max);
+	char *to = run;
+	if (side->lends && http_lend(side->conn, MIN(bytes, sizeof(side->lent[0])))) {
+		bytes = MIN(bytes, sizeof(side->lent[0]));
+		to = side->lent[side->lent_count++];
+		side->lent_bytes += bytes;
+	}
 	for (size_t i = 0; i < bytes; i++)
-		run[i] = (char)pattern_byte(call->sent_bytes + i);
+		to[i] = (char)pattern_byte(call->sent_bytes + i);
 	call->sent_bytes += bytes;
 	*is_end = bytes == left && (!call->is_end_silent || bytes == 0);
 	if (*is_end) {
 		*trailers = call->send_trailers;
 		*trailer_count = call->send_trailer_count;
 	}
-	return slice_of(run, bytes);
+	return slice_of(to, bytes);
 }
 
 static void side_on_sent(void *user, uint32_t stream, void *)
@@ -197,11 +203,25 @@ const char *side_drain(struct side *side, size_t room)
 	return text;
 }
 
+// produce gets a connection's bytes; gaps are filled when all is there, as who seals them does.
+static size_t produce(struct side *side, uint8_t *out, size_t room)
+{
+	if (!side->lends)
+		return http_produce(side->conn, out, room);
+	struct gaps gaps = {.count = 0};
+	side->lent_count = 0;
+	memset(out, 0xee, room);
+	size_t bytes = http_produce_gaps(side->conn, out, room, &gaps);
+	CHECK(gaps.count <= side->lent_count);
+	gaps_fill(&gaps, out);
+	return bytes;
+}
+
 size_t pipe_move(struct pipe *pipe, struct side *from, struct side *to, size_t room, size_t split)
 {
 	size_t moved = 0;
 	while (PIPE_BYTES - pipe->used >= room) {
-		size_t bytes = http_produce(from->conn, pipe->bytes + pipe->used, room);
+		size_t bytes = produce(from, pipe->bytes + pipe->used, room);
 		pipe->used += bytes;
 		moved += bytes;
 		if (bytes == 0)

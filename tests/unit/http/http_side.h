@@ -49,8 +49,12 @@ struct side {
 	void (*answer)(struct side *side, struct call *call);
 	// A client's or server's wish at the end of a message; may be NULL.
 	void (*on_end)(struct side *side, struct call *call);
-	uint64_t pull_max; // a pull ends at multiples of it; 0: gives as many as asked
-	void *peer;        // for tests' own use
+	uint64_t pull_max;   // a pull ends at multiples of it; 0: gives as many as asked
+	bool lends;          // bodies' runs, where they may be gaps
+	uint32_t lent_count; // in the call of http_produce_gaps that is made
+	uint64_t lent_bytes; // in all
+	char lent[GAPS_MAX][16384];
+	void *peer; // for tests' own use
 };
 
 // side_limits are the limits of an end that was given none.

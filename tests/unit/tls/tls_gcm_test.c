@@ -44,8 +44,8 @@ static bool is_alike(struct tls_key *a, struct tls_key *b, uint32_t bytes)
 	fill(one, bytes);
 	fill(other, bytes);
 	fill(text, bytes);
-	bool is_sealed = tls_key_seal(&fast, a, one, bytes) &&
-			 tls_key_seal(&slow, b, other, bytes) &&
+	bool is_sealed = tls_key_seal(&fast, a, one, bytes, NULL) &&
+			 tls_key_seal(&slow, b, other, bytes, NULL) &&
 			 memcmp(one, other, TLS_RECORD_HEAD + bytes + TLS_TAG_BYTES) == 0;
 	bool is_opened = tls_key_open(&slow, &b_open, one, bytes + TLS_TAG_BYTES) &&
 			 tls_key_open(&fast, &a_open, other, bytes + TLS_TAG_BYTES);
@@ -69,6 +69,43 @@ static void both_ways_make_the_same_record(void)
 	stop();
 }
 
+// seal_with_gaps seals bytes of the usual text with runs of step bytes, every other one, elsewhere.
+static bool seal_with_gaps(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record,
+			   uint32_t bytes, uint32_t step)
+{
+	static uint8_t elsewhere[RECORD_MAX];
+	struct gaps gaps = {.count = 0};
+	fill(record, bytes);
+	memcpy(elsewhere, record, RECORD_MAX);
+	for (uint32_t at = step / 3; at + step <= bytes && gaps.count < GAPS_MAX; at += 2 * step) {
+		gaps_add(&gaps, at, slice_of(elsewhere + TLS_RECORD_HEAD + at, step));
+		memset(record + TLS_RECORD_HEAD + at, 0xee, step);
+	}
+	return tls_key_seal(crypto, key, record, bytes, &gaps);
+}
+
+static void gaps_make_no_difference_to_the_record(void)
+{
+	static const uint32_t steps[] = {1, 15, 16, 17, 100, 2048, 4072, 16384};
+	static uint8_t plain[RECORD_MAX], one[RECORD_MAX], other[RECORD_MAX];
+	start();
+	for (unsigned suite = 0; suite < TLS_SUITE_COUNT; suite++) {
+		struct tls_key a = key_of(&fast, suite, 4), b = a, c = key_of(&slow, suite, 4);
+		for (uint32_t bytes = 1; bytes <= TLS_PLAINTEXT_MAX + 1; bytes += 1637) {
+			for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+				uint32_t all = TLS_RECORD_HEAD + bytes + TLS_TAG_BYTES;
+				fill(plain, bytes);
+				CU_ASSERT(tls_key_seal(&fast, &a, plain, bytes, NULL));
+				CU_ASSERT(seal_with_gaps(&fast, &b, one, bytes, steps[i]));
+				CU_ASSERT(seal_with_gaps(&slow, &c, other, bytes, steps[i]));
+				CU_ASSERT(memcmp(plain, one, all) == 0);
+				CU_ASSERT(memcmp(plain, other, all) == 0);
+			}
+		}
+	}
+	stop();
+}
+
 static void a_changed_bit_anywhere_is_seen(void)
 {
 	start();
@@ -78,7 +115,7 @@ static void a_changed_bit_anywhere_is_seen(void)
 		for (uint32_t bit = 0; bit < all * 8; bit++) {
 			uint8_t record[128];
 			fill(record, bytes);
-			CU_ASSERT(tls_key_seal(&fast, &write, record, bytes));
+			CU_ASSERT(tls_key_seal(&fast, &write, record, bytes, NULL));
 			record[bit / 8] ^= (uint8_t)(1u << bit % 8);
 			CU_ASSERT(!tls_key_open(&fast, &read, record, bytes + TLS_TAG_BYTES));
 		}
@@ -110,5 +147,6 @@ static void keys_may_take_turns(void)
 }
 
 UNIT_MAIN("tls_gcm", {"both ways make the same record", both_ways_make_the_same_record},
+	  {"gaps make no difference to the record", gaps_make_no_difference_to_the_record},
 	  {"a changed bit anywhere is seen", a_changed_bit_anywhere_is_seen},
 	  {"keys may take turns", keys_may_take_turns})
