@@ -65,6 +65,7 @@ def freshness():
             (['Cache-Control: foobar, max-age=3600'], 'max-age beside an unknown directive'),
             (['Cache-Control: MaX-aGe=3600'], 'max-age in any case'),
             (['Cache-Control: max-age=003600'], 'max-age with zeros before it'),
+            (['Cache-Control: max-age="3600"'], 'max-age in quotes'),
             (['Cache-Control: s-maxage=3600'], 's-maxage'),
             (['Cache-Control: max-age=1, s-maxage=3600'], 's-maxage over a shorter max-age'),
             (['Cache-Control: max-age=0, s-maxage=3600', 'Expires: @-10'],
@@ -75,6 +76,9 @@ def freshness():
             (['Cache-Control: max-age=0', 'Expires: @3600', NOW], 'max-age=0 beside Expires'),
             (['Cache-Control: max-age=-3600'], 'a negative max-age'),
             (["Cache-Control: max-age='3600'"], 'max-age in single quotes'),
+            (['Cache-Control: max-age=3600.0'], 'a fraction of nothing'),
+            (['Cache-Control: max-age=3600.5'], 'a fraction'), (['Cache-Control: max-age=a3600'], 'a letter before'),
+            (['Cache-Control: max-age=3600a'], 'a letter behind'), ([FRESH, 'Date: @-7200'], 'a Date beyond max-age'),
             (['Cache-Control: extension="max-age=3600", max-age=0'], 'max-age in quotes before the real one'),
             (['Cache-Control: max-age=0, extension="max-age=3600"'], 'max-age in quotes behind the real one'),
             (['Cache-Control: max-age=3600, s-maxage=0'], 's-maxage below max-age'),
@@ -83,6 +87,9 @@ def freshness():
             ([FRESH, NOW, 'Age: 7200'], 'an Age beyond max-age')):
         must('9111 4.2.1', f'not fresh by {sentence}', stored(*fields), FROM_ORIGIN)
     must('9111 4.2', 'max-age ends', stored(BRIEF, then=2.2), FROM_ORIGIN)
+    for fields in (['Cache-Control: max-age=1800, max-age=1'], ['Cache-Control: max-age=1, max-age=1800'],
+                   ['Cache-Control: max-age=1800', BRIEF], [BRIEF, 'Cache-Control: max-age=1800']):
+        must('9111 4.2.1', f'of two lifetimes the smaller: {fields}', stored(*fields, then=2.2), FROM_ORIGIN)
     must('9111 4.2.1', 's-maxage ends before max-age',
          stored('Cache-Control: max-age=3600, s-maxage=1', then=2.2), FROM_ORIGIN)
 
@@ -116,7 +123,8 @@ def expires():
 
 def age():
     for value, sentence in (('abc', 'no number'), ('-7200', 'negative'), ('7200.0', 'a fraction'),
-                            ('0, 7200', 'two, the first young'), ('0, 0', 'two, both young')):
+                            ('0, 7200', 'two, the first young'), ('0, 0', 'two, both young'),
+                            ('7200;a=b', 'followed by a parameter'), ('7200;a=1', 'followed by a number')):
         must('9111 5.1', f'an Age that is {sentence} is no age', stored(NOW, FRESH, f'Age: {value}'), FROM_CACHE)
     for value in ('2147483647', '2147483648', '2147483649', '7200, 0'):
         must('9111 5.1', f'an Age of {value} is old', stored(NOW, FRESH, f'Age: {value}'), FROM_ORIGIN)
@@ -134,6 +142,8 @@ def age():
            Step(comes='cache', seen={'age': '>1'}))
     must('9110 6.6.1', 'Date stays', stored('Date: %0', FRESH, then=1.2),
          Step(comes='cache', seen={'date': '%0'}))
+    must('9110 6.6.1', 'Date and Expires stay', stored('Date: %0', 'Expires: %3600', then=1.2),
+         Step(comes='cache', seen={'date': '%0', 'expires': '%3600'}))
 
 
 def heuristics():
@@ -146,6 +156,14 @@ def heuristics():
     better('9111 5.2.2.9', 'public lets any status be fresh by Last-Modified',
            stored('Last-Modified: @-86400', NOW, 'Cache-Control: public', status=599),
            Step(comes='cache', wanted=599))
+    for ago in (60, 600, 3600, 43200):
+        better('9111 4.2.2', f'changed {ago} s ago: fresh for now', stored(f'Last-Modified: @-{ago}', NOW), FROM_CACHE)
+    better('9111 5.4', 'Pragma of a response does not matter to a guess',
+           stored('Last-Modified: @-10000', NOW, 'Pragma: no-cache'), FROM_CACHE)
+    better('6266 4', 'an attachment is guessed about', stored(
+        'Last-Modified: @-100000', NOW, 'Content-Disposition: attachment; filename=a.txt'), FROM_CACHE)
+    better('6266 4', 'an attachment is reused', stored(FRESH, 'Content-Disposition: attachment; filename=a.txt'),
+           FROM_CACHE)
     must('9111 4.2.2', 'nothing said, nothing stored', stored(then=0.2), FROM_ORIGIN)
 
 
@@ -181,6 +199,11 @@ def directives():
              Step(comes='cache', seen={'a': None, 'b': None, 'c': '3'}))
     must('9111 4', 'the origin says no-store: what is stored stays',
          stored(FRESH, 'a: 1'), Step('Cache-Control: no-store', asked=['Cache-Control: no-cache']), FROM_CACHE)
+    must('9111 4', 'the same with max-age=0', stored(FRESH, 'a: 1'),
+         Step('Cache-Control: no-store, max-age=0', asked=['Cache-Control: no-cache']), FROM_CACHE)
+    better('9111 5.2.2.4', 'no-cache is validated whatever its lifetime',
+           stored('Cache-Control: max-age=10000, no-cache', 'Expires: @10000', NOW, 'ETag: "abcd"'),
+           Step('ETag: "abcd"', NOW, comes='etag'))
     for asked, sentence in (('max-age=0', 'max-age=0'), ('max-age=1', 'a smaller max-age'), ('no-cache', 'no-cache'),
                             ('no-store', 'no-store'), ('min-fresh=4000', 'min-fresh')):
         must('9111 5.2.1', f'the request asks with {sentence}', stored(FRESH, then=2.2),
@@ -222,8 +245,15 @@ def targeted():
             ([FRESH, cdn + 'no-store'], 'no-store'),
             ([cdn + 'max-age=10000, &&&&&', 'Cache-Control: no-store'], 'no structured field'),
             ([cdn + 'max-age=10000,', 'Cache-Control: no-store'], 'a comma at the end'),
-            ([cdn + 'max-age="10000"', 'Cache-Control: no-store'], 'a value of a wrong type')):
+            ([cdn + 'max-age="10000"', 'Cache-Control: no-store'], 'a value of a wrong type'),
+            ([cdn + 'max-age =100', 'Cache-Control: max-age=0'], 'a blank before the sign'),
+            ([cdn + 'max-age= 100', 'Cache-Control: max-age=0'], 'a blank behind the sign'),
+            ([cdn + 'MaX-aGe=3600'], 'a key in capitals')):
         must('9213 2', f'targeted: not reused by {sentence}', stored(*fields), FROM_ORIGIN)
+    beyond = [BRIEF, cdn + 'max-age=10000', 'Date: %0', 'Expires: %1']
+    better('9213 2', 'targeted: beyond Cache-Control, Age is told and Date and Expires stay', stored(*beyond, then=2.2),
+           Step(comes='cache', seen={'age': '>1', 'date': '%0', 'expires': '%1'}))
+    better('9213 3', 'targeted: passed on', stored(FRESH, cdn + 'foo', seen={'cdn-cache-control': 'foo'}))
 
 
 def vary():
@@ -248,6 +278,9 @@ def vary():
     for other, sentence in (('de, en', 'order'), ('eN, De', 'case'), ('en ,   de', 'blanks')):
         better('9111 4.1', f'languages: {sentence} does not matter',
                *pair([language + 'en, de'], [language + other], 'cache', 'Accept-Language'))
+    must('9110 12.5.5', 'languages: another wish is another variant, whatever Content-Language says',
+         stored(*of('Accept-Language'), 'Content-Language: de', asked=[language + 'en, de']),
+         Step(asked=[language + 'fr;q=0.5, de;q=1.0'], comes='origin'))
     better('9111 4.1', 'codings: order and case do not matter',
            *pair(['Accept-Encoding: gzip, br'], ['Accept-Encoding: BR,gzip'], 'cache', 'Accept-Encoding'))
     better('9111 4.1', 'two variants are kept', stored(*of('Foo'), asked=['Foo: 1'], body='one'),
@@ -290,6 +323,13 @@ def conditions():
     better('9111 4.3.2', 'a stale response is validated for who asks with a date',
            stored(BRIEF, 'Last-Modified: %-3000', NOW, then=2.2),
            Step(FRESH, 'Last-Modified: %-3000', NOW, asked=['If-Modified-Since: %-3000'], comes='date', wanted=304))
+    better('9111 4.3.2', 'If-Modified-Since in the form of RFC 850',
+           stored(FRESH, 'Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT', NOW),
+           Step(asked=['If-Modified-Since: Wednesday, 01-Jan-20 00:00:00 GMT'], comes='cache', wanted=304))
+    must('9111 4.3.2', 'without Last-Modified the Date decides', stored(FRESH, 'Date: @-10'),
+         Step(asked=['If-Modified-Since: @-3000'], comes='cache', wanted=200))
+    must('9111 4.3.2', 'a condition on what is not stored is the origin\'s',
+         Step(asked=['If-None-Match: "a"'], comes='origin', forwarded={'if-none-match': '"a"'}))
     must('9111 4.3.1', 'a validation has the fields that Vary names',
          stored('Expires: @1', 'ETag: "a"', NOW, 'Vary: Abc', asked=['Abc: 123'], then=2.2),
          Step('ETag: "a"', NOW, 'Vary: Abc', asked=['Abc: 123'], comes='etag', forwarded={'abc': '123'}))
@@ -310,7 +350,8 @@ def refreshes():
                            ('X-Content-Foo', 'A', 'B'), ('Cache-Control', 'max-age=1', 'max-age=3600'),
                            ('Expires', 'Fri, 01 Jan 2038 01:01:01 GMT', 'Mon, 11 Jan 2038 11:11:11 GMT'),
                            ('Content-Security-Policy', "default-src 'self'", "default-src 'self' b.example"),
-                           ('X-Frame-Options', 'deny', 'sameorigin')):
+                           ('X-Frame-Options', 'deny', 'sameorigin'), ('Content-Location', '/foo', '/bar'),
+                           ('Clear-Site-Data', '"cache"', '"cookies"'), ('Set-Cookie2', 'a=b', 'a=c')):
         brief = [] if name == 'Cache-Control' else ['Cache-Control: max-age=2']
         must('9111 3.2', f'a 304 updates {name}', stored(NOW, 'ETag: "a"', f'{name}: {old}', *brief, then=3.2),
              Step(NOW, 'ETag: "a"', f'{name}: {new}', *brief, comes='etag', seen={name.lower(): new}),
@@ -339,7 +380,13 @@ def fields():
                         ('X-Frame-Options', 'sameorigin'), ('X-XSS-Protection', '1; mode=block')):
         must('9111 3.1', f'{name} is stored', stored(NOW, f'{name}: {value}', FRESH),
              Step(comes='cache', seen={name.lower(): value}))
-    for name in ('Keep-Alive', 'Proxy-Authenticate', 'Proxy-Authentication-Info', 'Proxy-Authorization',
+    must('9111 3.1', 'Cache-Control is stored', stored(NOW, FRESH), Step(comes='cache', seen={'cache-control': FRESH[15:]}))
+    must('9112 6.3', 'what is longer than it said is cut, and nothing else',
+         stored(NOW, 'Content-Length: 5', FRESH, body='1234567890', gets='12345'),
+         Step(comes='cache', gets='12345', seen={'content-length': '5'}), Step(path='/x', comes='origin'))
+    must('9112 6.1', 'a response in an unknown coding is refused (our rule)',
+         Step('Transfer-Encoding: x', FRESH, wanted=502), Step(comes='origin'))
+    for name in ('Upgrade', 'Keep-Alive', 'Proxy-Authenticate', 'Proxy-Authentication-Info', 'Proxy-Authorization',
                  'Proxy-Connection', 'TE'):
         must('9111 3.1', f'{name} is not stored', stored(NOW, f'{name}: x', FRESH),
              Step(comes='cache', seen={name.lower(): None}))
@@ -360,6 +407,11 @@ def ranges():
     for asked in ('bytes=0-1,3-4', 'bytes=x-1', 'bytes=5-4', 'lines=0-1'):
         must('9110 14.2', f'a Range that is not answered gets the whole: {asked}', stored(FRESH, **whole),
              Step(asked=[f'Range: {asked}'], comes='cache', wanted=200, gets=whole['body']))
+    part = dict(status=206, body='01234', asked=['Range: bytes=-5'])
+    must('9110 15.3.7', 'a part that is shorter than it says is not stored',
+         stored(FRESH, 'Content-Range: bytes 4-9/10', **part), stored(FRESH, 'Content-Range: bytes 4-9/10', **part))
+    must('9111 3.4', 'a part without a validator is not put together with another',
+         stored(FRESH, 'Content-Range: bytes 0-4/10', **part), Step(comes='origin', forwarded={'range': None}))
     for value, status in (('"a"', 206), ('"b"', 200), ('W/"a"', 200)):
         must('9110 13.1.5', f'If-Range {value}', stored(FRESH, 'ETag: "a"', **whole),
              Step(asked=['Range: bytes=0-1', f'If-Range: {value}'], comes='cache', wanted=status))
@@ -375,6 +427,12 @@ def invalidation():
         must('9111 4.4', f'{method} invalidates', stored(FRESH, NOW), Step(method=method, sends='abc'), FROM_ORIGIN)
         better('9111 4.4', f'{method} that fails does not', stored(FRESH, NOW),
                Step(method=method, sends='abc', status=500), FROM_CACHE)
+    for method in ('PUT', 'DELETE', 'M-SEARCH'):
+        for name in ('Location', 'Content-Location'):
+            better('9111 4.4', f'{method} invalidates what {name} names', stored(FRESH, NOW, path='/other'),
+                   Step(name + ': /{key}/other', method=method, sends='a', path='/x'), Step(path='/other', comes='origin'))
+    must('9110 9.3.3', 'a POST with its own Content-Location is not stored (our rule)',
+         Step('Expires: @3600', NOW, 'Content-Location: /{key}', method='POST', sends='a'), FROM_ORIGIN)
     for name, value in (('Location', '/{key}/other'), ('Content-Location', '/{key}/other'),
                         ('Location', 'https://{host}/{key}/other'), ('Content-Location', 'other#x')):
         better('9111 4.4', f'POST invalidates what {name} names: {value}', stored(FRESH, NOW, path='/other'),
@@ -415,9 +473,10 @@ def others():
         better('9111 3.5', f'but is by {value}', stored(f'Cache-Control: {value}', NOW, asked=asked), FROM_CACHE)
     must('9111 2', 'another query is another key', stored(FRESH, path='?a=1'), Step(path='?a=2', comes='origin'))
     better('9111 2', 'the same query is the same key', stored(FRESH, path='?a=1'), Step(path='?a=1', comes='cache'))
-    for status, interim in ((102, []), (103, [['link', '</s.css>; rel=preload']])):
-        better('9110 15.2', f'{status} is passed on and the final response stored',
-               stored(FRESH, interim=[[status, interim]], interims=[status]), FROM_CACHE)
+    for interim in ([102, []], [103, [['link', '</s.css>; rel=preload'], ['x-hint', 'a']]]):
+        better('9110 15.2', f'{interim[0]} is passed on and the final response stored, without it or its fields',
+               stored(FRESH, interim=[interim], interims=[interim], seen={'x-hint': None}),
+               Step(comes='cache', interims=[], seen={'x-hint': None, 'link': None}))
     must('9211 2', 'Cache-Status tells a miss', stored(FRESH, seen={'cache-status': '~fwd=uri-miss; fwd-status=200'}))
     must('9211 2', 'Cache-Status tells a hit', stored(FRESH), Step(seen={'cache-status': '~; hit; ttl='}))
     must('9211 2', 'Cache-Status tells a validation', stored(BRIEF, 'ETag: "a"', then=2.2),

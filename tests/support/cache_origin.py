@@ -38,7 +38,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response_only(status, 'Said')
         for name, value in fields:
             self.send_header(name, value)
-        if body is not None and not any(name.lower() == 'content-length' for name, _ in fields):
+        framing = ('content-length', 'transfer-encoding')
+        if body is not None and not any(name.lower() in framing for name, _ in fields):
             self.send_header('Content-Length', str(len(body)))
         self.end_headers()
         if body and self.command != 'HEAD':

@@ -36,7 +36,7 @@ class Response:
             self.fields = [(n.lower(), v.strip()) for n, _, v in (f.partition(':') for f in lines[1:])]
             if self.status >= 200:
                 break
-            self.interims.append(self.status)
+            self.interims.append((self.status, dict(self.fields)))
         self.body = data
 
     def field(self, name):
@@ -128,8 +128,11 @@ class Player:
         body = step.wanted_body
         if body is not None:
             self.expect(response.body == body.encode(), where + f'body {response.body[:40]}, not {body}')
-        if step.wanted_interim:
-            self.expect(response.interims == step.wanted_interim, where + f'interim {response.interims}')
+        if step.wanted_interim is not None:
+            got = [[status, [[n, fields.get(n)] for n, _ in wanted]]
+                   for (status, fields), (_, wanted) in zip(response.interims, step.wanted_interim)]
+            is_right = got == step.wanted_interim and len(got) == len(response.interims)
+            self.expect(is_right, where + f'interim {response.interims}')
         for name, value in step.forwarded.items():
             got = [s['method'] if name == ':method' else dict(s['fields']).get(name) for s in seen]
             self.expect(got and got[0] == value, where + f'the origin got {name} {got}, not {value}')
