@@ -4,6 +4,7 @@
   client namespace, client core                        server namespace, server core
   h2load, origin   ker0 198.18.0.2 ----- veth ----- ker0 198.18.0.1   peers, on the kernel's stack
                    own0 198.18.1.2 ----- veth ----- own0 (198.18.1.1) ours, on net_af_xdp
+                   org0 198.18.3.2 ----- veth ----- org0 (198.18.3.1) origin of ours behind a memif
 
 What a link receives is worked on by the core of the side that receives, as a network card's
 interrupts would be: RPS for the kernel's stack, a threaded NAPI on the server core for AF_XDP.
@@ -55,6 +56,7 @@ class Net:
     """The two namespaces, their links, and the processes that run in them."""
 
     PEER, OWN, CLIENT_PEER, CLIENT_OWN = '198.18.0.1', '198.18.1.1', '198.18.0.2', '198.18.1.2'
+    CLIENT_ORIGIN = '198.18.3.2'
 
     def __init__(self, server_core, client_core):
         self.server_core, self.client_core = server_core, client_core
@@ -73,18 +75,21 @@ class Net:
                 'net.core.somaxconn=65535', 'net.ipv4.tcp_max_syn_backlog=65535',
                 'net.ipv6.conf.all.disable_ipv6=1')
         one_queue = ('numtxqueues', '1', 'numrxqueues', '1')
-        for name in ('ker0', 'own0'):
+        names = ('ker0', 'own0', 'org0')
+        for name in names:
             run('ip', 'link', 'add', name, *one_queue, 'netns', self.server,
                 'type', 'veth', 'peer', 'name', name, *one_queue, 'netns', self.client)
         for space, name, address in ((self.server, 'ker0', self.PEER),
                                      (self.client, 'ker0', self.CLIENT_PEER),
-                                     (self.client, 'own0', self.CLIENT_OWN)):
+                                     (self.client, 'own0', self.CLIENT_OWN),
+                                     (self.client, 'org0', self.CLIENT_ORIGIN)):
             run('ip', '-n', space, 'address', 'add', f'{address}/24', 'dev', name)
         # Nobody finishes a checksum or cuts a large packet between this kernel and a DPDK port.
-        run('ip', 'netns', 'exec', self.client, 'ethtool', '-K', 'own0', 'tx', 'off', 'tso', 'off',
-            'gso', 'off')
+        for name in names[1:]:
+            run('ip', 'netns', 'exec', self.client, 'ethtool', '-K', name, 'tx', 'off', 'tso', 'off',
+                'gso', 'off')
         for space, core in ((self.server, self.server_core), (self.client, self.client_core)):
-            for name in ('ker0', 'own0'):
+            for name in names:
                 run('ip', '-n', space, 'link', 'set', name, 'up')
                 self._set(space, f'/sys/class/net/{name}/queues/rx-0/rps_cpus', f'{1 << core:x}')
 

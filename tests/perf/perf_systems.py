@@ -48,6 +48,20 @@ class System:
     def cycles_ns(self, which):  # noqa: ARG002
         return None
 
+    def packets(self):
+        """Packets that it received and sent, by its own count; None for whom the kernel does it."""
+        return None
+
+    def command(self):
+        """The load generator's words for it, without those of a work."""
+        return ['h2load', '-t1', f'--connect-to={self.address}:{self.port}']
+
+    def answers(self):
+        """True when it shakes hands."""
+        command = (f'openssl s_client -connect {self.address}:{self.port} -servername {HOST} '
+                   '</dev/null 2>&1')
+        return 'subject' in self.net.from_client(['sh', '-c', command], 20)
+
     def version(self):
         return run('dpkg-query', '-W', '-f', '${Version}', self.package, check=False)
 
@@ -198,16 +212,22 @@ class Millrace(System):
         }
 
     def start(self):
+        before = perf_net.threads_named('napi/own0')
+        self.start_processes()
+        self.set_service(f'{self.net.CLIENT_OWN}:{ORIGIN_PORT}')
+        perf_net.wait_for('NAPI thread', lambda: self.net.pin_napi(before), 5)
+
+    def start_processes(self):
         for name in ('run', 'state'):
             os.makedirs(self.path(name), mode=0o700)
-        before = perf_net.threads_named('napi/own0')
         self.run(lab_conf.text_of(self.conf()), self.program('millrace-dataplane'),
                  '--conf', self.path('conf'))
         self.control = self.net.start([self.program('millrace-control'), '--conf',
                                        self.path('conf')], True, self.path('control.log'))
         perf_net.wait_for('control of millrace',
                           lambda: os.path.exists(self.path('run', 'control.sock')))
-        origin = f'{self.net.CLIENT_OWN}:{ORIGIN_PORT}'
+
+    def set_service(self, origin):
         words = ['service', 'set', 'origin', '--host', '*', '--to', origin, '--location', 'par']
         command = [self.program('millrace'), '--socket', self.path('run', 'control.sock')] + words
 
@@ -217,7 +237,6 @@ class Millrace(System):
             except RuntimeError:
                 return False
         perf_net.wait_for('service of millrace', is_set)
-        perf_net.wait_for('NAPI thread', lambda: self.net.pin_napi(before), 5)
 
     def cycles_ns(self, which):
         """The worker's own count by the TSC: busy turns found something to do, idle ones not."""

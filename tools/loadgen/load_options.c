@@ -5,6 +5,7 @@
 #include "check.h"
 
 #include <getopt.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,6 +254,17 @@ static void write_addresses(FILE *out, const struct load_options *options)
 	}
 }
 
+// first_core is one that we may run on: EAL wants its name.
+static unsigned first_core(void)
+{
+	cpu_set_t allowed;
+	unsigned core = 0;
+	CHECK(sched_getaffinity(0, sizeof(allowed), &allowed) == 0);
+	while (!CPU_ISSET(core, &allowed))
+		core++;
+	return core;
+}
+
 // write_conf tells our stack how large to be: what waits to be sent is small, what arrives is not.
 static void write_conf(FILE *out, const struct load_options *options)
 {
@@ -265,8 +277,8 @@ static void write_conf(FILE *out, const struct load_options *options)
 	fputs("listen = ( { port = 8443; protocol = \"mesh\"; } );\n", out);
 	fprintf(out, "dataplane = { memory = \"384MiB\"; mbufs = 32768; record_buffers = 2048; "
 		     "small_buffers = 16384; ");
-	fprintf(out, "hugepages = \"never\"; idle = \"%s\"; ",
-		options->is_polling ? "poll" : "sleep");
+	fprintf(out, "hugepages = \"never\"; idle = \"%s\"; cores = \"%u\"; ",
+		options->is_polling ? "poll" : "sleep", first_core());
 	const uint8_t *own = options->sources[0].bytes + 12; // the same station in the next run
 	fprintf(out, "ports = ( { name = \"load0\"; mac = \"02:6c:%02x:%02x:%02x:%02x\"; ", own[0],
 		own[1], own[2], own[3]);

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our edge with no kernel before it: net_memif towards tools/loadgen, which is our own stack as a client.
+
+  client core                                         server core
+  loadgen 198.18.2.2 ══════ memif ══════ own0 198.18.2.1   millrace-dataplane
+                                         org0 198.18.3.1 ── net_af_xdp ── nginx (fills the cache)
+"""
+import json
+import re
+import subprocess
+import threading
+
+import perf_net
+from perf_systems import HOST, ORIGIN_PORT, Millrace, telemetry
+
+ADDRESS, CLIENT, ORIGIN_OURS = '198.18.2.1', '198.18.2.2', '198.18.3.1'
+SMALL, LARGE = 'GET /cached/1k bytes=1024', f'GET /cached/10m bytes={10 << 20}'
+# Work -> loadgen's arguments.
+LOADS = {
+    'h1': ['--connections', '64', SMALL],
+    'h2': ['--http', '2', '--connections', '8', '--streams', '100', SMALL],
+    'handshake': ['--per-connection', '1', '--connections', '16', SMALL],
+    'resumed': ['--per-connection', '1', '--connections', '16', '--resume', SMALL],
+    'large': ['--connections', '8', LARGE],
+}
+# The best peer of the study: its us per unit there, and by how much the ratio shrinks on hardware, where
+# entering the kernel is cheaper than on a virtual machine.
+STUDY = {'h1': ('h2o', 18.7, 2.5), 'h2': ('h2o', 2.6, 2), 'handshake': ('nginx', 503, 1.3),
+         'resumed': ('ATS', 445, 1.3), 'large': ('h2o', 927, 3)}
+NIC_CYCLES = 150  # what a driver of a real card costs a packet more than memif's absence of one
+
+
+class Memif(Millrace):
+    """Our edge behind a memif; busy time and packets by its own counters."""
+
+    name, works = 'memif', set(LOADS)
+    address = ADDRESS
+
+    def missing(self):
+        if not self.program('loadgen'):
+            return 'loadgen is not built'
+        return super().missing()
+
+    def conf(self):
+        conf = super().conf()
+        conf['node']['id'] = 'edge-2'
+        conf['dataplane']['ports'] = [
+            {'name': 'own0', 'addresses': [f'{ADDRESS}/24'],
+             'device': f'net_memif0,role=server,id=0,socket-abstract=no,socket={self.path("memif")}'},
+            {'name': 'org0', 'addresses': [f'{ORIGIN_OURS}/24'], 'device': 'net_af_xdp0,iface=org0'}]
+        # All clients are one prefix, which is none of the peers' business either.
+        conf['tcp'] = {'syn_rate_per_prefix': 0}
+        if self.options.connections:
+            conf['tcp'].update(connections=self.options.connections + 2048, keepalive_idle='0s')
+            conf['http'] = {'connections': self.options.connections + 1024,
+                            'keepalive_timeout': '60m'}
+            conf['dataplane']['ports'][0]['addresses'] += [f'{ADDRESS[:-1]}{n}/24' for n in (100, 101)]
+        return conf
+
+    def start(self):
+        self.start_processes()
+        self.set_service(f'{self.net.CLIENT_ORIGIN}:{ORIGIN_PORT}')
+
+    def device(self):
+        return f'net_memif0,role=client,id=0,socket-abstract=no,socket={self.path("memif")}'
+
+    def command(self):
+        return ['taskset', '-c', str(self.net.client_core), self.program('loadgen'), '--poll',
+                '--port', self.device(), '--address', f'{CLIENT}/24', '--to', f'{ADDRESS}:443',
+                '--host', HOST]
+
+    def loadgen(self, words, seconds):
+        """One run of loadgen on the client core: its JSON."""
+        result = subprocess.run(self.command() + words, capture_output=True, text=True, check=False, timeout=seconds)
+        try:
+            return json.loads(result.stdout)
+        except ValueError as error:
+            raise RuntimeError('loadgen: ' + result.stderr.strip()[-300:]) from error
+
+    def answers(self):
+        return self.loadgen(['--count', '1', SMALL], 20)['errors'] == 0
+
+    def load(self, work, secs):
+        """The same as h2load's for peers: what was done, by how it was asked for in LOADS."""
+        found = self.loadgen(['--seconds', str(secs), *LOADS[work]], secs * 2 + 20)
+        done, errors = found['whole_run']['requests'], found['error']
+        bad = errors['status'] + errors['body']
+        return {'n': done, 'bad': bad, 'failed': found['errors'] - bad, 'secs': found['seconds'],
+                'mib': done * 10 if work == 'large' else done / 1024,
+                'wire_bytes': found['counters']['port_rx_bytes'],
+                'rate': found['connections_per_s'] if '--per-connection' in LOADS[work]
+                else found['mib_per_s'] if work == 'large' else found['requests_per_s'],
+                'tls': found['tls'].rsplit(' ', 1)[0]}
+
+    def held(self, count, seconds):
+        """The resident memory of the data plane, in bytes, while loadgen holds count idle connections."""
+        targets = [f'{ADDRESS[:-1]}{n}:443' for n in ('1', '100', '101')]
+        words = ['taskset', '-c', str(self.net.client_core), self.program('loadgen'), '--hold', '3',
+                 '--connections', str(count), '--host', HOST, '--port', self.device()]
+        for number in range(8):
+            words += ['--address', f'{CLIENT[:-1]}{10 + number}/24']
+        for target in targets:
+            words += ['--to', target]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            timer = threading.Timer(seconds, process.kill)
+            timer.start()
+            while (line := process.stderr.readline()) and 'measuring' not in line:
+                pass
+            rss = self.resident_bytes()
+            found = json.loads(process.stdout.read() or '{}')
+            timer.cancel()
+        if found.get('open_connections') != count:
+            raise RuntimeError(f'{count} connections were not held: {found}')
+        return rss
+
+    def resident_bytes(self):
+        status = perf_net.read(f'/proc/{self.pids()[-1]}/status')
+        return int(re.search(r'VmRSS:\s*(\d+)', status)[1]) * 1024
+
+    def packets(self):
+        """Packets that the edge received and sent."""
+        if not self.socket:
+            self.socket = telemetry.connect(self.path('run'))
+        return sum(telemetry.counter(*self.socket, f'port_{way}_packets') for way in ('rx', 'tx'))
+
+
+def measure_idle(system, count):
+    """What idle TLS 1.3 connections take of the edge's memory, and what the limits reserve for them."""
+    counts = [0, count // 10, count // 2, count]
+    rss = [system.resident_bytes()]
+    print('| idle connections | resident MiB | bytes each |\n|---|---|---|')
+    for held in counts[1:]:
+        rss.append(system.held(held, 60 + held // 500))
+        print(f'| {held} | {rss[-1] / 2**20:.0f} | {(rss[-1] - rss[0]) / held:.0f} |', flush=True)
+    slope = (rss[-1] - rss[1]) / (counts[-1] - counts[1])
+    print(f'# {rss[0] / 2**20:.0f} MiB without any; {slope:.0f} bytes for each beyond the first tenth')
+    return {'connections': counts, 'resident_bytes': rss, 'bytes_each': slope}
+
+
+def cost_us(spent):
+    """Own time of a worker that shares its core: what its threads ran, less the turns that found nothing.
+
+    Busy turns by the TSC include whatever interrupted them, and so do idle ones, in proportion.
+    """
+    return spent['tasks'] * spent['busy'] / (spent['busy'] + spent['idle'])
+
+
+def compare(table, tsc_khz):
+    """Adds what a real card costs more, and the ratio to the best peer here and as hardware would have it."""
+    for work in LOADS:
+        ours = table.get(work, {}).get('memif')
+        if not ours:
+            continue
+        peers = {n: c['cost_us'] for n, c in table[work].items() if n not in ('memif', 'millrace')}
+        name, peer_us, shrinks = STUDY[work]
+        name += ' (s)'
+        if peers:
+            name = min(peers, key=peers.get)
+            peer_us = peers[name]
+        card_us = ours['cost_us'] + ours['packets'] * NIC_CYCLES * 1000 / tsc_khz
+        ours.update(card_us=card_us, peer=name, peer_us=peer_us, ratio=peer_us / ours['cost_us'],
+                    hardware_ratio=peer_us / shrinks / card_us)
+
+
+def print_table(table):
+    """Path B, after compare."""
+    rows = [w for w in LOADS if 'memif' in table.get(w, {})]
+    if not rows:
+        return
+    print('\npath B: loadgen over memif, us of our worker per unit; peers as in this run, else (s) in the study\n')
+    print('| work | per second | us [range] | packets | with a card | best peer | ratio | on hardware |')
+    print('|---|---|---|---|---|---|---|---|')
+    for work in rows:
+        ours = table[work]['memif']
+        print(f'| {work} | {ours["rate"]:.0f} | {ours["cost_us"]:.2f} '
+              f'[{ours["low_us"]:.2f}-{ours["high_us"]:.2f}] | {ours["packets"]:.2f} '
+              f'| {ours["card_us"]:.2f} | {ours["peer"]} {ours["peer_us"]:.2f} '
+              f'| {ours["ratio"]:.1f} | {ours["hardware_ratio"]:.1f} |')
