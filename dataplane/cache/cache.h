@@ -9,6 +9,7 @@
 #include "buf.h"
 #include "counter.h"
 #include "http.h"
+#include "list.h"
 #include "pool.h"
 #include "siphash.h"
 
@@ -35,7 +36,7 @@ struct cache_limits {
 
 // What became of a request; the words of Cache-Status (RFC 9211).
 enum cache_verdict {
-	CACHE_HIT,           // object is lent; Age is in age_s
+	CACHE_HIT,           // object is lent, maybe while it grows; Age is in age_s
 	CACHE_NOT_MODIFIED,  // the client's condition holds: answer 304 from object
 	CACHE_PARTIAL,       // answer 206 with part_bytes at part_first of object
 	CACHE_UNSATISFIABLE, // the range is beyond object's end: answer 416
@@ -57,7 +58,7 @@ enum cache_forward { // RFC 9211 2.2 fwd=
 	CACHE_FORWARD_COUNT
 };
 
-struct cache_object; // immutable once complete
+struct cache_object; // what is there of it never changes
 struct cache_fill;   // a response being stored
 
 struct cache_answer {
@@ -117,15 +118,25 @@ void cache_cancel(struct cache *cache, struct pool_id asker);
 bool cache_fill_begin(struct cache_fill *fill, const struct http_message *request,
 		      const struct http_message *response, enum counter *why);
 
-// cache_fill_write adds body bytes (copied). False: too large or memory short; fill is gone.
+// cache_fill_write adds body bytes (copied), which those who read the object meanwhile get. False:
+// too large or memory short; fill is gone.
 bool cache_fill_write(struct cache_fill *fill, struct slice bytes);
+
+// cache_fill_lend lends the object to its own fetcher, who may read there what it has written, once
+// that is something; NULL: another worker has it. cache_fill_return takes that loan back from a
+// fetcher that goes on; else cache_release does when the fill is gone.
+struct cache_object *cache_fill_lend(struct cache_fill *fill);
+void cache_fill_return(struct cache_fill *fill, struct cache_object *object);
+
+// cache_fill_is_read tells whether others read what is being stored.
+bool cache_fill_is_read(const struct cache_fill *fill);
 
 // cache_fill_end: the response is complete; it is stored, waiters get it, fill is gone. A body
 // shorter than its content-length is not stored.
 void cache_fill_end(struct cache_fill *fill);
 
-// cache_fill_abandon: the fetch failed or was not begun; one waiter becomes the fetcher. fill is
-// gone.
+// cache_fill_abandon: the fetch failed or was not begun; one waiter becomes the fetcher, who reads
+// already finds the object broken. fill is gone.
 void cache_fill_abandon(struct cache_fill *fill);
 
 // cache_fill_fail: the origin failed; waiters that may get what is stale, others as abandoned. fill
@@ -160,10 +171,35 @@ uint64_t cache_object_received_s(const struct cache_object *object);
 // cache_object_can_confirm is true when a conditional request can validate it.
 bool cache_object_can_confirm(const struct cache_object *object);
 
-// cache_object_bytes is the body's size; cache_object_read borrows a run of it at offset, at most
-// max (shorter at the end of a chunk of memory; empty at the end of the body).
+// cache_object_bytes is the body's size, HTTP_LENGTH_NONE while it grows and nobody has said;
+// cache_object_read borrows a run of it at offset, at most max (shorter at the end of a chunk of
+// memory; empty at the end of what is there).
 uint64_t cache_object_bytes(const struct cache_object *object);
 struct slice cache_object_read(const struct cache_object *object, uint64_t offset, size_t max);
+
+enum cache_growth {
+	CACHE_GROWING, // more of the body arrives
+	CACHE_WHOLE,   // all of it is there
+	CACHE_BROKEN,  // its fetch failed: what is there is all, and not the whole
+};
+
+// cache_object_growth tells what may be expected of a lent object.
+enum cache_growth cache_object_growth(const struct cache_object *object);
+
+// Who has read all that is there of an object that grows.
+struct cache_reader {
+	struct list link;
+	void (*grown)(struct cache_reader *reader);
+};
+
+// cache_reader_init makes a reader that waits for nothing.
+void cache_reader_init(struct cache_reader *reader, void (*grown)(struct cache_reader *reader));
+
+// cache_object_await has reader->grown called once, when more of a lent object that grows is there,
+// or its growth has ended. cache_reader_leave: not any more. grown must not call into the cache.
+void cache_object_await(struct cache *cache, struct cache_object *object,
+			struct cache_reader *reader);
+void cache_reader_leave(struct cache_reader *reader);
 
 // cache_release gives a lent object back.
 void cache_release(struct cache *cache, struct cache_object *object);

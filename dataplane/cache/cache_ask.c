@@ -302,11 +302,12 @@ static void use(struct cache *cache, const struct cache_question *question, stru
 		struct cache_answer *answer)
 {
 	struct cache_object *object = stored->object;
-	answer->forward = CACHE_FORWARD_NONE;
+	answer->forward = question->is_collapsed ? CACHE_FORWARD_URI_MISS : CACHE_FORWARD_NONE;
 	answer->object = cache_ask_lend(cache, object);
 	choose_part(question->request, object, answer);
-	bool is_fetching =
-		cache_fill_find(cache, &question->key) != NULL || is_failing(cache, object, answer);
+	bool is_fetching = stored->use == CACHE_USE_MEANWHILE &&
+			   (cache_fill_find(cache, &question->key, question->request) != NULL ||
+			    is_failing(cache, object, answer));
 	if (stored->use == CACHE_USE_MEANWHILE && question->request->method == HTTP_GET &&
 	    !is_fetching)
 		answer->fill = cache_fill_new(cache, question);
@@ -356,6 +357,42 @@ static void wait(struct cache *cache, struct cache_question *question, struct ca
 		cache_store_unref(cache, answer->stale);
 }
 
+// is_there tells whether the part that is asked for can be read of an object that grows: where
+// a part begins is known and has come. What is far ahead is had sooner from the origin.
+static bool is_there(const struct cache_fill *fill, const struct cache_answer *answer)
+{
+	bool is_whole = answer->verdict == CACHE_HIT || answer->verdict == CACHE_NOT_MODIFIED;
+	return is_whole ||
+	       (fill->content_length != HTTP_LENGTH_NONE && answer->part_first < fill->body_bytes);
+}
+
+// join answers with what a running fetch has brought so far, and the rest as it arrives. False: it
+// would not do, or has brought nothing yet.
+static bool join(struct cache *cache, struct cache_question *question,
+		 const struct cache_fill *fill, enum cache_forward forward)
+{
+	struct cache_answer answer;
+	struct cache_object *object = fill->object;
+	bool is_local = question->from_worker == cache->limits.worker_index;
+	if (fill->body_bytes == 0 || !is_local || !cache_fill_is_for_all(fill))
+		return false;
+	answer = (struct cache_answer){.object = object};
+	set_times(cache, object, &question->policy, &answer);
+	if (cache_policy_use(&object->terms, &question->policy, answer.age_s, answer.ttl_s,
+			     &answer.forward) != CACHE_USE_AS_IS)
+		return false;
+	choose_part(question->request, object, &answer);
+	if (!is_there(fill, &answer))
+		return false;
+	answer.forward = forward;
+	object->references++;
+	object->is_used = true;
+	question->is_collapsed = true;
+	counter_inc(cache->counters, COUNTER_cache_streamed);
+	tell(cache, question, &answer);
+	return true;
+}
+
 // is_for_itself: the running fetch would not do for this one. It began before a reload asked, its
 // response may not be for one with Authorization, and what must always be validated is each one's
 // own affair.
@@ -368,12 +405,24 @@ static bool is_for_itself(const struct cache_question *question, const struct st
 	return question->policy.is_reload || question->policy.is_authorized || is_each_ones;
 }
 
+// is_promising tells whether waiting for a running fetch is of use: what it brings is not known, or
+// cannot be read yet.
+static bool is_promising(const struct cache *cache, const struct cache_question *question,
+			 const struct cache_fill *fill)
+{
+	bool is_local = question->from_worker == cache->limits.worker_index;
+	return !fill->is_begun ||
+	       (cache_fill_is_for_all(fill) && (fill->body_bytes == 0 || !is_local));
+}
+
 // go lets the asker go to the origin, alone or for others, or wait for who is there.
 static void go(struct cache *cache, struct cache_question *question, const struct stored *stored,
 	       struct cache_answer *answer)
 {
-	struct cache_fill *fill = cache_fill_find(cache, &question->key);
+	struct cache_fill *fill = cache_fill_find(cache, &question->key, question->request);
 	const struct cache_request_policy *policy = &question->policy;
+	if (fill && join(cache, question, fill, answer->forward))
+		return;
 	lend_to_validate(cache, stored, answer);
 	bool is_confirming = answer->stale && stored->object->terms.has_validator;
 	if (!policy->can_fill && !is_confirming)
@@ -382,7 +431,7 @@ static void go(struct cache *cache, struct cache_question *question, const struc
 		tell_alone(cache, question, answer, COUNTER_cache_pass_marked);
 	else if (!fill)
 		fetch(cache, question, answer);
-	else if (is_for_itself(question, stored))
+	else if (is_for_itself(question, stored) || !is_promising(cache, question, fill))
 		tell_alone(cache, question, answer, COUNTER_cache_pass_alone);
 	else
 		wait(cache, question, fill, answer);

@@ -386,10 +386,11 @@ static void take_filling(struct cache *cache, uint32_t from_worker,
 		.filler = message->filler,
 	};
 	cache_channel_send(cache, from_worker, &back);
-	if (!is_taken && !fill->is_doomed) {
-		counter_inc(cache->counters, why);
+	if (is_taken)
+		return;
+	counter_add(cache->counters, why, !fill->is_doomed);
+	if (fill->object)
 		cache_fill_refuse(cache, fill, CACHE_REFUSAL_ONCE);
-	}
 }
 
 // take_refusal ends a record that another worker let go of: now it may be freed as if it were

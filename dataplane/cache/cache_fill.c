@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One fetch for many waiters. A fetch has one fetcher (an asker here or on another worker) and one
-// record on the key's owner; the object grows in the owner's memory and becomes findable when it is
-// complete. A fetch that loses its right to be stored is doomed: its record stays, without an
-// object, until the fetcher lets go.
+// One fetch for many. A fetch has one fetcher (an asker here or on another worker) and one record
+// on the key's owner, in whose memory the object grows. Others wait until it is known what comes,
+// and read it while it arrives; the index gets it when it is complete. A fetch that loses its right
+// to be stored is doomed: its record stays, with the object for those who read it, until the
+// fetcher lets go.
 #include "cache_priv.h"
 
 #include "check.h"
@@ -53,16 +54,21 @@ struct cache_fill *cache_fill_new(struct cache *cache, const struct cache_questi
 	return fill;
 }
 
-// detach makes the record unfindable and moves its waiters to the list at waiters.
+// take_waiters moves the waiters to the end of a list.
+static void take_waiters(struct cache_fill *fill, struct list *waiters)
+{
+	while (!list_is_empty(&fill->waiters))
+		list_append(waiters, list_pop(&fill->waiters));
+}
+
+// detach makes the record unfindable and moves its waiters to the list.
 static void detach(struct cache *cache, struct cache_fill *fill, struct list *waiters)
 {
-	list_init(waiters);
 	if (fill->is_doomed)
 		return;
 	fill->is_doomed = true;
 	hash_index_remove(&cache->fill_by_key, pool_id_of(&cache->fills, fill).index);
-	while (!list_is_empty(&fill->waiters))
-		list_append(waiters, list_pop(&fill->waiters));
+	take_waiters(fill, waiters);
 }
 
 static void drop_stale(struct cache *cache, struct cache_fill *fill)
@@ -72,44 +78,62 @@ static void drop_stale(struct cache *cache, struct cache_fill *fill)
 	fill->stale = NULL;
 }
 
+// drop_object gives up what has arrived; who reads it learns of it.
 static void drop_object(struct cache *cache, struct cache_fill *fill)
 {
-	if (fill->object)
-		cache_store_unref(cache, fill->object);
+	struct cache_object *object = fill->object;
 	fill->object = NULL;
 	drop_stale(cache, fill);
+	if (!object)
+		return;
+	cache_store_end(object, CACHE_BROKEN);
+	cache_store_unref(cache, object);
 }
 
-void cache_fill_doom(struct cache *cache, struct cache_fill *fill)
+bool cache_fill_is_read(const struct cache_fill *fill)
 {
-	struct list waiters;
-	detach(cache, fill, &waiters);
-	drop_object(cache, fill);
+	return fill->object && fill->object->references > 1u + fill->is_lent;
+}
+
+void cache_fill_doom(struct cache *cache, struct cache_fill *fill, struct list *waiters)
+{
+	detach(cache, fill, waiters);
+	if (!cache_fill_is_read(fill))
+		drop_object(cache, fill);
 	counter_inc(cache->counters, COUNTER_cache_not_stored_purged);
-	cache_ask_again(cache, &waiters);
 }
 
-struct cache_fill *cache_fill_find(struct cache *cache, const struct cache_key *key)
+struct cache_fill *cache_fill_find(struct cache *cache, const struct cache_key *key,
+				   const struct http_message *request)
 {
+	struct cache_fill *not_begun = NULL;
 	uint32_t row = hash_index_first(&cache->fill_by_key, key->hash);
-	for (; row != HASH_INDEX_NONE; row = hash_index_next(&cache->fill_by_key, row)) {
+	while (row != HASH_INDEX_NONE) {
 		struct cache_fill *fill = pool_at(&cache->fills, row);
+		row = hash_index_next(&cache->fill_by_key, row);
 		if (!slice_equal(fill->object->key.text, key->text))
 			continue;
-		if (!cache_label_is_purged(cache, fill))
+		if (cache_label_is_purged(cache, fill)) {
+			struct list waiters;
+			list_init(&waiters);
+			cache_fill_doom(cache, fill, &waiters);
+			cache_ask_again(cache, &waiters); // they may begin another
+			not_begun = NULL;
+			row = hash_index_first(&cache->fill_by_key, key->hash);
+		} else if (!fill->is_begun) {
+			not_begun = fill;
+		} else if (cache_vary_matches(&fill->object->vary, request)) {
 			return fill;
-		// Its waiters may begin another.
-		cache_fill_doom(cache, fill);
-		row = hash_index_first(&cache->fill_by_key, key->hash);
-		return row == HASH_INDEX_NONE ? NULL : pool_at(&cache->fills, row);
+		}
 	}
-	return NULL;
+	return not_begun;
 }
 
-// hand_on makes the first waiter the fetcher of the same record; false when nobody waits.
+// hand_on makes the first waiter the fetcher of the same record; false when nobody waits, or others
+// have read of this response.
 static bool hand_on(struct cache *cache, struct cache_fill *fill)
 {
-	if (fill->is_doomed || list_is_empty(&fill->waiters))
+	if (fill->is_doomed || fill->body_bytes || list_is_empty(&fill->waiters))
 		return false;
 	struct cache_waiter *waiter = container_of(fill->waiters.next, struct cache_waiter, link);
 	struct cache_answer answer = {
@@ -130,6 +154,7 @@ static bool hand_on(struct cache *cache, struct cache_fill *fill)
 void cache_fill_refuse(struct cache *cache, struct cache_fill *fill, enum cache_refusal refusal)
 {
 	struct list waiters;
+	list_init(&waiters);
 	bool is_local = fill->worker == cache->limits.worker_index;
 	if (refusal == CACHE_REFUSAL_PERSONAL && hand_on(cache, fill))
 		return;
@@ -171,21 +196,36 @@ bool cache_fill_judge(const struct cache_fill *fill, const struct http_message *
 	return cache_vary_gather(request, response, arena, &judgement->head.vary, &judgement->why);
 }
 
-// is_for_all tells whether the object will answer those who wait for it as it is.
-static bool is_for_all(const struct cache *cache, const struct cache_object *object)
+bool cache_fill_is_for_all(const struct cache_fill *fill)
 {
+	const struct cache_object *object = fill->object;
 	return !object->terms.is_always_validated &&
-	       cache_ttl_s(&object->freshness, cache->wall_s) > 0;
+	       cache_ttl_s(&object->freshness, fill->cache->wall_s) > 0;
 }
 
-// let_go decides for all waiters now: what comes is of no use to them.
+// let_go: what comes is of no use to those who wait.
 static void let_go(struct cache *cache, struct cache_fill *fill)
 {
 	struct list waiters;
 	list_init(&waiters);
-	while (!list_is_empty(&fill->waiters))
-		list_append(&waiters, list_pop(&fill->waiters));
+	take_waiters(fill, &waiters);
 	cache_ask_pass(cache, &waiters);
+}
+
+// let_in decides for those who wait when there is something to read. Not at the head: a fetch that
+// fails right behind it begins anew for one of them.
+static void let_in(struct cache *cache, struct cache_fill *fill)
+{
+	struct list waiters, *node, *after;
+	list_init(&waiters);
+	list_for_each_safe (node, after, &fill->waiters) {
+		if (container_of(node, struct cache_waiter, link)->from_worker !=
+		    cache->limits.worker_index)
+			continue;
+		list_remove(node);
+		list_append(&waiters, node);
+	}
+	cache_ask_again(cache, &waiters);
 }
 
 bool cache_fill_take_head(struct cache_fill *fill, const struct cache_head *head,
@@ -197,15 +237,18 @@ bool cache_fill_take_head(struct cache_fill *fill, const struct cache_head *head
 	if (!cache_store_head(fill->cache, fill->object, head, fill->service, why))
 		return false;
 	if (!cache_label_settle(fill->cache, fill->object)) {
+		struct list waiters;
+		list_init(&waiters);
 		*why = COUNTER_cache_not_stored_purged;
-		cache_fill_doom(fill->cache, fill);
+		cache_fill_doom(fill->cache, fill, &waiters);
+		cache_ask_again(fill->cache, &waiters);
 		return false;
 	}
 	if (head->is_refresh && fill->stale)
 		cache_store_share_body(fill->object, fill->stale);
 	fill->is_begun = true;
 	fill->content_length = head->is_refresh ? 0 : content_length;
-	if (!head->is_refresh && !is_for_all(fill->cache, fill->object))
+	if (!head->is_refresh && !cache_fill_is_for_all(fill))
 		let_go(fill->cache, fill);
 	return true;
 }
@@ -213,7 +256,7 @@ bool cache_fill_take_head(struct cache_fill *fill, const struct cache_head *head
 bool cache_fill_take_body(struct cache_fill *fill, struct slice bytes, enum counter *why)
 {
 	*why = COUNTER_cache_not_stored_purged;
-	if (fill->is_doomed)
+	if (fill->is_doomed && !cache_fill_is_read(fill))
 		return false;
 	*why = COUNTER_cache_not_stored_body_large;
 	if (bytes.bytes > fill->cache->limits.object_bytes - fill->body_bytes)
@@ -221,8 +264,36 @@ bool cache_fill_take_body(struct cache_fill *fill, struct slice bytes, enum coun
 	*why = COUNTER_cache_not_stored_memory;
 	if (!cache_store_append(fill->cache, fill->object, bytes))
 		return false;
+	bool is_first = fill->body_bytes == 0 && bytes.bytes > 0;
 	fill->body_bytes += bytes.bytes;
+	if (is_first)
+		let_in(fill->cache, fill);
 	return true;
+}
+
+struct cache_object *cache_fill_lend(struct cache_fill *fill)
+{
+	if (fill->is_proxy || !fill->object || fill->body_bytes == 0)
+		return NULL;
+	CHECK(!fill->is_lent);
+	fill->is_lent = true;
+	fill->object->references++;
+	fill->cache->loans++;
+	return fill->object;
+}
+
+void cache_fill_return(struct cache_fill *fill, struct cache_object *object)
+{
+	CHECK(fill->object == object && fill->is_lent);
+	fill->is_lent = false;
+	cache_release(fill->cache, object);
+}
+
+// is_whole tells whether all of the response is there.
+static bool is_whole(const struct cache_fill *fill)
+{
+	return fill->is_begun && (fill->content_length == HTTP_LENGTH_NONE ||
+				  fill->content_length == fill->body_bytes);
 }
 
 // Stores a complete object, then decides for the waiters: they may want another variant of it.
@@ -230,23 +301,27 @@ void cache_fill_finish(struct cache_fill *fill)
 {
 	struct cache *cache = fill->cache;
 	struct list waiters;
-	bool is_doomed = fill->is_doomed;
-	bool is_short = fill->content_length != HTTP_LENGTH_NONE &&
-			fill->content_length != fill->body_bytes;
-	if (!is_doomed && (is_short || !fill->is_begun)) {
-		counter_inc(cache->counters, COUNTER_cache_not_stored_length);
+	struct cache_object *object = fill->object;
+	if (object && !is_whole(fill)) {
+		if (!fill->is_doomed)
+			counter_inc(cache->counters, COUNTER_cache_not_stored_length);
 		cache_fill_abandon(fill);
 		return;
 	}
-	if (!is_doomed && !cache_label_settle(cache, fill->object)) {
-		cache_fill_doom(cache, fill);
-		is_doomed = true;
-	}
+	list_init(&waiters);
+	if (!fill->is_doomed && !cache_label_settle(cache, object))
+		cache_fill_doom(cache, fill, &waiters);
+	bool is_stored = !fill->is_doomed;
+	object = fill->object;
 	detach(cache, fill, &waiters);
-	if (!is_doomed)
-		cache_store_insert(cache, fill->object);
 	drop_stale(cache, fill);
 	pool_free(&cache->fills, fill);
+	if (object)
+		cache_store_end(object, CACHE_WHOLE);
+	if (is_stored)
+		cache_store_insert(cache, object);
+	else if (object)
+		cache_store_unref(cache, object);
 	cache_ask_again(cache, &waiters);
 }
 
@@ -314,6 +389,7 @@ void cache_fill_lost(struct cache_fill *fill, bool is_failing)
 {
 	struct cache *cache = fill->cache;
 	struct list waiters;
+	list_init(&waiters);
 	if (is_failing && fill->stale)
 		fill->stale->failing_until_us = cache->now_us + CACHE_FAILING_US;
 	else if (hand_on(cache, fill))

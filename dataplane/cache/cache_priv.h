@@ -69,10 +69,12 @@ struct cache_object {
 	uint32_t owner;      // worker
 	uint32_t references; // the index or the fill, and loans; only the owner's worker touches it
 	bool is_indexed;
-	uint8_t segment;  // enum cache_segment_name
-	bool is_used;     // while it was in the window
-	bool is_purged;   // the owner's, like all about purges; as of seen
-	bool is_softened; // a soft purge made it stale
+	uint8_t growth;      // enum cache_growth
+	struct list readers; // cache_reader.link: wait for more
+	uint8_t segment;     // enum cache_segment_name
+	bool is_used;        // while it was in the window
+	bool is_purged;      // the owner's, like all about purges; as of seen
+	bool is_softened;    // a soft purge made it stale
 	uint32_t label_count;
 	const uint64_t *labels;       // in its chunks
 	uint64_t born, seen;          // purge_number when its fetch began, when it was last judged
@@ -126,14 +128,15 @@ struct cache_fill {
 	struct cache *cache; // whose pool it is of
 	bool is_proxy;
 	bool is_begun;
-	bool is_doomed;          // lost its right to be stored
+	bool is_doomed;          // lost its right to be stored: not found, goes on for readers only
+	bool is_lent;            // its object, to the fetcher itself
 	uint32_t worker;         // who fetches; of a proxy: the owner
 	uint64_t asked_s;        // Unix time
 	uint64_t content_length; // HTTP_LENGTH_NONE when not given
 	uint64_t body_bytes;
 	// the owner's
 	uint64_t key_hash;
-	struct cache_object *object; // NULL when doomed
+	struct cache_object *object; // NULL when doomed and not read
 	struct cache_object *stale;  // what the fetcher validates, referenced
 	struct list waiters;
 	uint64_t service; // its label
@@ -242,8 +245,11 @@ bool cache_store_head(struct cache *cache, struct cache_object *object,
 // cache_store_share_body makes the body of from, or of whom from has it, that of object.
 void cache_store_share_body(struct cache_object *object, struct cache_object *from);
 
-// cache_store_append copies body bytes in; false when there is no memory.
+// cache_store_append copies body bytes in and tells readers; false when there is no memory.
 bool cache_store_append(struct cache *cache, struct cache_object *object, struct slice bytes);
+
+// cache_store_end ends the object's growth and tells readers.
+void cache_store_end(struct cache_object *object, enum cache_growth growth);
 
 // cache_store_insert makes a complete object findable, in place of the same variant; the index
 // takes over the reference.
@@ -327,12 +333,18 @@ struct cache_waiter *cache_waiter_find(const struct cache *cache, uint32_t from_
 // cache_fill_new starts a fetch for a question; NULL when there is no memory.
 struct cache_fill *cache_fill_new(struct cache *cache, const struct cache_question *question);
 
-// cache_fill_find returns the running fetch of a key, or NULL. One whose response is purged already
+// cache_fill_find returns the running fetch of a key whose response is of the variant that request
+// selects, else one whose variant is not known yet, or NULL. One whose response is purged already
 // is doomed.
-struct cache_fill *cache_fill_find(struct cache *cache, const struct cache_key *key);
+struct cache_fill *cache_fill_find(struct cache *cache, const struct cache_key *key,
+				   const struct http_message *request);
 
-// cache_fill_doom takes a running fetch's right to be stored; its waiters are decided anew.
-void cache_fill_doom(struct cache *cache, struct cache_fill *fill);
+// cache_fill_doom takes a running fetch's right to be stored. Its waiters are put at the end of the
+// list, for cache_ask_again; who reads goes on.
+void cache_fill_doom(struct cache *cache, struct cache_fill *fill, struct list *waiters);
+
+// cache_fill_is_for_all tells whether what a begun fetch brings answers others as it is.
+bool cache_fill_is_for_all(const struct cache_fill *fill);
 
 // How a fetch ends without being stored.
 enum cache_refusal {

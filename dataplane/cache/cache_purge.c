@@ -18,10 +18,12 @@ uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash)
 	}
 	counter_add(cache->counters, COUNTER_cache_purged, count);
 	cache_pass_clear(cache, key_hash);
-	// At most one runs for a key; its waiters may start another, which is newer than the purge.
-	row = hash_index_first(&cache->fill_by_key, key_hash);
-	if (row != HASH_INDEX_NONE)
-		cache_fill_doom(cache, pool_at(&cache->fills, row));
+	// Their waiters may start another, which is newer than the purge.
+	struct list waiters;
+	list_init(&waiters);
+	while ((row = hash_index_first(&cache->fill_by_key, key_hash)) != HASH_INDEX_NONE)
+		cache_fill_doom(cache, pool_at(&cache->fills, row), &waiters);
+	cache_ask_again(cache, &waiters);
 	return count;
 }
 
@@ -40,12 +42,15 @@ void cache_purge_all(struct cache *cache)
 {
 	cache_label_purge_all(cache, false);
 	uint64_t number = cache->purge_number;
+	struct list waiters;
+	list_init(&waiters);
 	memset(cache->passes, 0, CACHE_PASS_MARKS * sizeof(cache->passes[0]));
 	for (uint32_t i = 0; i < cache->fills.capacity; i++) {
 		struct cache_fill *fill = pool_at(&cache->fills, i);
 		if (is_outdated(fill, number))
-			cache_fill_doom(cache, fill);
+			cache_fill_doom(cache, fill, &waiters);
 	}
+	cache_ask_again(cache, &waiters);
 }
 
 static bool purge_url(struct cache *cache, struct slice url, bool is_soft)

@@ -159,6 +159,7 @@ struct cache_object *cache_store_new(struct cache *cache, const struct cache_key
 	if (!object)
 		return NULL;
 	list_init(&object->link);
+	list_init(&object->readers);
 	object->base = cache->chunks;
 	object->owner = cache->limits.worker_index;
 	object->references = 1;
@@ -301,7 +302,7 @@ bool cache_store_head(struct cache *cache, struct cache_object *object,
 	object->head = (struct http_message){
 		.status = head->message.status,
 		.version = 11,
-		.content_length = HTTP_LENGTH_NONE,
+		.content_length = head->message.content_length,
 		.fields = head->message.fields,
 		.field_count = head->message.field_count,
 	};
@@ -314,6 +315,28 @@ bool cache_store_head(struct cache *cache, struct cache_object *object,
 		return false;
 	object->body_start = object->used_bytes;
 	return true;
+}
+
+// tell_readers tells those who wait for more; they may wait again at once.
+static void tell_readers(struct cache_object *object)
+{
+	struct list told, *node;
+	list_init(&told);
+	while ((node = list_pop(&object->readers)))
+		list_append(&told, node);
+	while ((node = list_pop(&told))) {
+		struct cache_reader *reader = container_of(node, struct cache_reader, link);
+		reader->grown(reader);
+	}
+}
+
+void cache_store_end(struct cache_object *object, enum cache_growth growth)
+{
+	const struct cache_object *body = object->body_of ? object->body_of : object;
+	object->growth = (uint8_t)growth;
+	if (growth == CACHE_WHOLE)
+		object->head.content_length = body->body_bytes;
+	tell_readers(object);
 }
 
 bool cache_store_append(struct cache *cache, struct cache_object *object, struct slice bytes)
@@ -333,6 +356,7 @@ bool cache_store_append(struct cache *cache, struct cache_object *object, struct
 		object->body_bytes += run.bytes;
 		bytes = slice_skip(bytes, run.bytes);
 	}
+	tell_readers(object);
 	return true;
 }
 
@@ -382,7 +406,6 @@ static void make_way(struct cache *cache, const struct cache_object *object)
 void cache_store_insert(struct cache *cache, struct cache_object *object)
 {
 	make_way(cache, object);
-	object->head.content_length = cache_object_bytes(object);
 	object->is_indexed = true;
 	hash_index_add(&cache->by_key, pool_id_of(&cache->objects, object).index, object->key.hash);
 	cache_evict_link(cache, object);
@@ -457,7 +480,32 @@ bool cache_object_can_confirm(const struct cache_object *object)
 
 uint64_t cache_object_bytes(const struct cache_object *object)
 {
-	return object->body_of ? object->body_of->body_bytes : object->body_bytes;
+	return object->head.content_length;
+}
+
+enum cache_growth cache_object_growth(const struct cache_object *object)
+{
+	return object->growth;
+}
+
+void cache_reader_init(struct cache_reader *reader, void (*grown)(struct cache_reader *reader))
+{
+	list_init(&reader->link);
+	reader->grown = grown;
+}
+
+void cache_object_await(struct cache *cache, struct cache_object *object,
+			struct cache_reader *reader)
+{
+	(void)cache;
+	CHECK(object->growth == CACHE_GROWING);
+	list_remove(&reader->link);
+	list_append(&object->readers, &reader->link);
+}
+
+void cache_reader_leave(struct cache_reader *reader)
+{
+	list_remove(&reader->link);
 }
 
 struct slice cache_object_read(const struct cache_object *object, uint64_t offset, size_t max)

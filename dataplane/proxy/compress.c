@@ -65,10 +65,12 @@ void compress_run(struct proxy *proxy)
 		list_append(&ready, node);
 	while ((node = list_pop(&ready))) {
 		struct compress *compress = container_of(node, struct compress, later);
-		if (compress->has_failed)
+		if (compress->has_failed) {
 			exchange_break(compress->exchange, COUNTER_compress_failed);
-		else
-			relay_wake_client(compress->exchange);
+			continue;
+		}
+		compress_pump(compress->exchange);
+		relay_wake_client(compress->exchange);
 	}
 }
 
@@ -81,6 +83,7 @@ static void on_pause(struct wheel_timer *timer, uint64_t)
 {
 	struct compress *compress = container_of(timer, struct compress, pause);
 	compress->is_flushing = compress->is_holding;
+	compress_pump(compress->exchange);
 	relay_wake_client(compress->exchange);
 }
 
@@ -177,14 +180,14 @@ static void drop_run(struct exchange *exchange, size_t bytes)
 }
 
 // store gives the cache what the coder has written; with the last of it the fill ends.
-static void store(struct exchange *exchange, const struct compress *compress)
+static void store(struct exchange *exchange, struct compress *compress)
 {
 	struct cache_answer *answer = &exchange->answer;
 	struct slice run = slice_of(compress->out, compress->end);
 	if (exchange->state == EXCHANGE_REPLY || !answer->fill)
 		return;
-	if (run.bytes && !cache_fill_write(answer->fill, run))
-		answer->fill = NULL;
+	if (run.bytes && relay_keep(exchange, run))
+		compress->end = 0; // the client has it from there
 	if (!answer->fill || !compress->is_done)
 		return;
 	cache_fill_end(answer->fill);
@@ -229,14 +232,43 @@ static bool code_once(struct exchange *exchange, struct compress *compress)
 	return true;
 }
 
+// work fills out, or stores what comes out, as far as it may now.
+static void work(struct exchange *exchange, struct compress *compress)
+{
+	while (compress->end == 0 && !compress->is_done && !compress->has_failed)
+		if (!code_once(exchange, compress))
+			return;
+}
+
+void compress_pump(struct exchange *exchange)
+{
+	struct compress *compress = exchange->compress;
+	if (compress && exchange->down && exchange->answer.fill)
+		work(exchange, compress);
+}
+
+bool compress_leave(struct exchange *exchange)
+{
+	struct compress *compress = exchange->compress;
+	struct slice run;
+	list_remove(&compress->later);
+	wheel_disarm(exchange->proxy->wheel, &compress->pause);
+	compress->is_flushing = false;
+	compress->start = compress->end = 0; // stored already
+	while ((run = fifo_peek(&exchange->response_body, BUF_BYTES)).bytes) {
+		if (!compress_store(exchange, run, false))
+			return false;
+		relay_drop_response(exchange, run.bytes);
+	}
+	return !exchange->is_response_ended || compress_store(exchange, SLICE(""), true);
+}
+
 struct slice compress_pull(struct exchange *exchange, size_t max, bool *is_end)
 {
 	struct compress *compress = exchange->compress;
 	if (compress->start == compress->end)
 		compress->start = compress->end = 0;
-	while (compress->end == 0 && !compress->is_done && !compress->has_failed)
-		if (!code_once(exchange, compress))
-			break;
+	work(exchange, compress);
 	size_t bytes = MIN(max, compress->end - compress->start);
 	exchange->response_lent = bytes;
 	*is_end = compress->is_done && compress->start + bytes == compress->end;

@@ -92,7 +92,8 @@ const struct http_message *compress_response(struct exchange *exchange,
 					     const struct http_message *response, bool has_body,
 					     struct compress_head *head);
 
-// compress_object does the same with the head of a stored response that is to be sent.
+// compress_object does the same with the head of a stored response that is to be sent; what still
+// arrives goes as it is.
 const struct http_message *compress_object(struct exchange *exchange,
 					   const struct http_message *stored,
 					   struct compress_head *head);
@@ -108,6 +109,13 @@ void compress_end(struct exchange *exchange);
 // of it.
 struct slice compress_pull(struct exchange *exchange, size_t max, bool *is_end);
 void compress_taken(struct exchange *exchange, size_t bytes);
+
+// compress_pump goes on with a response that is stored, whether its client reads or not; harmless
+// without one.
+void compress_pump(struct exchange *exchange);
+
+// compress_leave: the client is gone. What waits for the coder is stored; false when that fails.
+bool compress_leave(struct exchange *exchange);
 
 // compress_store takes body bytes that only the cache wants; is_end: the last. False when it does
 // not want them any more.

@@ -210,7 +210,9 @@ const struct http_message *compress_object(struct exchange *exchange,
 	}
 	if (answer->verdict != CACHE_HIT)
 		return stored;
-	return compress_response(exchange, stored, cache_object_bytes(answer->object) > 0, head);
+	bool has_body = cache_object_growth(answer->object) == CACHE_WHOLE &&
+			cache_object_bytes(answer->object) > 0;
+	return compress_response(exchange, stored, has_body, head);
 }
 
 const struct http_message *compress_response(struct exchange *exchange,

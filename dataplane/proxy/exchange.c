@@ -51,6 +51,22 @@ static void find_no_place(struct exchange *exchange)
 	exchange_reply(exchange, COUNTER_exchange_overloaded);
 }
 
+// stand_still ends a body that has stood still, or cannot be completed.
+static void stand_still(struct exchange *exchange)
+{
+	const struct cache_object *object = exchange->answer.object;
+	if (exchange->slicing.has_failed)
+		exchange_break(exchange, COUNTER_cache_slicing_failed);
+	else if (object && cache_object_growth(object) == CACHE_BROKEN)
+		exchange_break(exchange, COUNTER_cache_streams_broken);
+	else if (exchange->is_tunnel)
+		exchange_break(exchange, COUNTER_exchange_tunnel_idle);
+	else if (exchange->own_offset < exchange->own_bytes)
+		exchange_drop_client(exchange, COUNTER_exchange_body_stalled);
+	else
+		exchange_break(exchange, COUNTER_exchange_body_stalled);
+}
+
 static void on_deadline(struct wheel_timer *timer, uint64_t)
 {
 	struct exchange *exchange = container_of(timer, struct exchange, timer);
@@ -63,11 +79,7 @@ static void on_deadline(struct wheel_timer *timer, uint64_t)
 			find_no_place(exchange);
 		break;
 	case EXCHANGE_RESPONSE: exchange_response_late(exchange); break;
-	default:
-		exchange_break(exchange, exchange->slicing.has_failed ? COUNTER_cache_slicing_failed
-					 : exchange->is_tunnel        ? COUNTER_exchange_tunnel_idle
-							       : COUNTER_exchange_body_stalled);
-		break;
+	default: stand_still(exchange); break;
 	}
 }
 
@@ -175,6 +187,7 @@ static void leave_cache(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
 	slicing_leave(exchange);
+	cache_reader_leave(&exchange->reader);
 	if (exchange->is_cache_asked && !exchange->is_cache_answered)
 		cache_cancel(proxy->cache, exchange->id);
 	if (exchange->answer.object)
@@ -183,26 +196,57 @@ static void leave_cache(struct exchange *exchange)
 		cache_release(proxy->cache, exchange->answer.stale);
 	if (exchange->answer.fill)
 		cache_fill_abandon(exchange->answer.fill);
-	exchange->answer.object = exchange->answer.stale = NULL;
+	if (exchange->own)
+		lending_release(proxy, exchange->own);
+	exchange->answer.object = exchange->answer.stale = exchange->own = NULL;
 	exchange->answer.fill = NULL;
+}
+
+// leave_client ends the tie to the client's stream.
+static void leave_client(struct exchange *exchange)
+{
+	struct downstream *down = exchange->down;
+	if (!down)
+		return;
+	exchange->down = NULL;
+	http_set_stream_user(down->transport.http, exchange->down_stream, NULL);
+	list_remove(&exchange->down_link);
+	downstream_exchange_done(down);
 }
 
 // exchange_free ends the exchange; both streams are gone or end here.
 static void exchange_free(struct exchange *exchange)
 {
-	struct downstream *down = exchange->down;
 	exchange_stop_waiting(exchange);
 	wheel_disarm(exchange->proxy->wheel, &exchange->timer);
 	exchange_finish_try(exchange, false);
 	upstream_detach(exchange);
 	compress_end(exchange);
 	leave_cache(exchange);
-	if (down) {
-		http_set_stream_user(down->transport.http, exchange->down_stream, NULL);
-		list_remove(&exchange->down_link);
-		downstream_exchange_done(down);
-	}
+	leave_client(exchange);
 	release_memory(exchange);
+}
+
+// lose_client ends the exchange, or lets its fetch go on for others who read what it brings.
+static void lose_client(struct exchange *exchange)
+{
+	struct cache_fill *fill = exchange->answer.fill;
+	if (exchange->state != EXCHANGE_RELAY || !fill || exchange->proxy->is_closing ||
+	    !cache_fill_is_read(fill)) {
+		exchange_free(exchange);
+		return;
+	}
+	leave_client(exchange);
+	exchange->is_left = true;
+	if (exchange->own)
+		cache_fill_return(fill, exchange->own);
+	exchange->own = NULL;
+	exchange->own_offset = exchange->own_bytes = 0;
+	exchange_set_idle_deadline(exchange);
+	if (!relay_leave(exchange))
+		exchange_break(exchange, COUNTER_compress_failed);
+	else if (exchange->is_response_ended)
+		exchange_finish(exchange);
 }
 
 static void count_status(struct exchange *exchange)
@@ -248,7 +292,8 @@ static enum http_error relayed(const struct exchange *exchange)
 	}
 }
 
-void exchange_break(struct exchange *exchange, enum counter reason)
+// give_up_client counts why and resets the client's stream.
+static void give_up_client(struct exchange *exchange, enum counter reason)
 {
 	enum http_error error = relayed(exchange);
 	counter_inc(exchange->proxy->counters, reason);
@@ -256,12 +301,26 @@ void exchange_break(struct exchange *exchange, enum counter reason)
 	journal_add(exchange->proxy->journal, exchange->proxy->now_us, "exchange broken",
 		    (uint64_t)reason, exchange->state);
 	access_note(exchange, reason);
-	if (exchange->down) {
-		exchange->down->has_broken = true;
-		http_reset_as(exchange->down->transport.http, exchange->down_stream, error);
-		transport_touch(&exchange->down->transport);
-	}
+	if (!exchange->down)
+		return;
+	exchange->down->has_broken = true;
+	http_reset_as(exchange->down->transport.http, exchange->down_stream, error);
+	transport_touch(&exchange->down->transport);
+}
+
+void exchange_break(struct exchange *exchange, enum counter reason)
+{
+	give_up_client(exchange, reason);
 	exchange_free(exchange);
+}
+
+void exchange_drop_client(struct exchange *exchange, enum counter reason)
+{
+	give_up_client(exchange, reason);
+	if (exchange->down)
+		lose_client(exchange);
+	else
+		exchange_free(exchange);
 }
 
 void exchange_finish(struct exchange *exchange)
@@ -275,7 +334,7 @@ void exchange_client_gone(struct exchange *exchange, enum counter reason)
 {
 	counter_inc(exchange->proxy->counters, reason);
 	access_note(exchange, reason);
-	exchange_free(exchange);
+	lose_client(exchange);
 }
 
 // host_of drops the port of an authority; the brackets of an IPv6 literal stay.

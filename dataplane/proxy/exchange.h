@@ -87,9 +87,13 @@ struct exchange {
 	bool is_cache_asked, is_cache_answered;
 	bool is_stored, is_collapsed;
 	bool is_validating; // the request that was sent is conditional on answer.stale
+	bool is_left;       // its client is gone, others read what it fetches
 	bool is_survived;   // a stale object answers because the upstream failed
 	uint64_t object_offset, object_end;
-	uint16_t forward_status; // of the upstream's response, 0 before
+	struct cache_object *own; // the response as it is stored, lent: its client reads it there
+	uint64_t own_offset, own_bytes; // read, written
+	struct cache_reader reader;     // of what another fetches, while it waits for more
+	uint16_t forward_status;        // of the upstream's response, 0 before
 
 	struct coding_accept accepts; // codings, on a node that compresses
 	struct compress *compress;    // the response's body goes through it; NULL: as it is
@@ -209,10 +213,15 @@ void exchange_request_sent(struct exchange *exchange);
 // upstream's own error where it said one (reset_error), and the exchange freed.
 void exchange_break(struct exchange *exchange, enum counter reason);
 
+// exchange_drop_client: the client does not take the response. As exchange_break, but a fetch that
+// others read goes on.
+void exchange_drop_client(struct exchange *exchange, enum counter reason);
+
 // exchange_finish frees an exchange without a client that has done its work.
 void exchange_finish(struct exchange *exchange);
 
-// exchange_client_gone: the client's stream is over before its response was; the exchange is freed.
+// exchange_client_gone: the client's stream is over before its response was; the exchange is freed,
+// or goes on without it.
 void exchange_client_gone(struct exchange *exchange, enum counter reason);
 
 // exchange_sent: the whole response went to the client; the exchange is freed.

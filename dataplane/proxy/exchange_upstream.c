@@ -358,8 +358,10 @@ void exchange_response_end(struct exchange *exchange)
 		exchange->answer.fill = NULL;
 	}
 	upstream_detach(exchange);
-	if (exchange->down)
-		relay_wake_client(exchange);
-	else
+	if (!exchange->down) {
 		exchange_finish(exchange);
+		return;
+	}
+	compress_pump(exchange);
+	relay_wake_client(exchange);
 }

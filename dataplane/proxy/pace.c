@@ -63,8 +63,10 @@ static uint64_t waiting_bytes(const struct exchange *exchange)
 	if (exchange->slicing.step ==
 	    SLICING_SENDING) // the next slice may be the workload's to give
 		return 0;
-	return exchange->state == EXCHANGE_REPLY ? UINT64_MAX
-						 : exchange->response_body.queued_bytes;
+	if (exchange->state != EXCHANGE_REPLY)
+		return exchange->response_body.queued_bytes + exchange->own_bytes -
+		       exchange->own_offset;
+	return list_is_empty(&exchange->reader.link) ? UINT64_MAX : 0;
 }
 
 // judge looks at an exchange, and notes it for the next time.
@@ -84,7 +86,7 @@ static void judge(struct exchange *exchange)
 		exchange_reply(exchange, COUNTER_exchange_body_slow);
 	} else if (is_judged && exchange->paced_waiting > 0 && went < MIN(waited, least)) {
 		exchange->down->is_slow = true;
-		exchange_break(exchange, COUNTER_exchange_body_stalled);
+		exchange_drop_client(exchange, COUNTER_exchange_body_stalled);
 	}
 }
 

@@ -34,7 +34,7 @@ static bool is_standing(const struct exchange *exchange)
 static void give_up(struct exchange *exchange)
 {
 	struct downstream *down = exchange->down;
-	exchange_break(exchange, COUNTER_exchange_shed);
+	exchange_drop_client(exchange, COUNTER_exchange_shed);
 	if (down && down->listener->protocol != PROXY_LISTEN_MESH && is_stuck(down))
 		transport_doom(&down->transport, COUNTER_exchange_shed);
 }
@@ -102,7 +102,7 @@ void proxy_shed_places(struct proxy *proxy)
 		    !is_dawdling(exchange))
 			continue;
 		downstream_note_slow(exchange->down);
-		exchange_break(exchange, COUNTER_exchange_place_shed);
+		exchange_drop_client(exchange, COUNTER_exchange_place_shed);
 		shed_count++;
 	}
 }

@@ -2,12 +2,18 @@
 // Body bytes in both directions; see relay.h.
 #include "relay.h"
 
+#include "compress.h"
 #include "proxy_priv.h"
 
 #include "check.h"
 
 // RFC 9113 6.9.2: what a peer may send of a stream before it has seen our SETTINGS.
 #define H2_FIRST_WINDOW_BYTES 65535u
+
+static void on_grown(struct cache_reader *reader)
+{
+	relay_wake_client(container_of(reader, struct exchange, reader));
+}
 
 void relay_init(struct exchange *exchange)
 {
@@ -17,6 +23,7 @@ void relay_init(struct exchange *exchange)
 	uint32_t bytes = MAX(proxy->limits.http.stream_window_max_bytes, H2_FIRST_WINDOW_BYTES);
 	fifo_init(&exchange->request_body, proxy->bufs, bytes);
 	fifo_init(&exchange->response_body, proxy->bufs, bytes);
+	cache_reader_init(&exchange->reader, on_grown);
 }
 
 void relay_clear(struct exchange *exchange)
@@ -51,21 +58,65 @@ bool relay_request(struct exchange *exchange, struct slice bytes)
 	return true;
 }
 
-bool relay_response(struct exchange *exchange, struct slice bytes)
+bool relay_keep(struct exchange *exchange, struct slice bytes)
 {
 	struct cache_answer *answer = &exchange->answer;
-	// What is compressed is stored as it comes out of the coder.
-	if (answer->fill && !exchange->compress && !cache_fill_write(answer->fill, bytes))
+	if (!cache_fill_write(answer->fill, bytes)) {
 		answer->fill = NULL;
-	if (!exchange->down) { // only the cache wants it
-		http_consume(exchange->up->transport.http, exchange->up_stream, bytes.bytes);
-		exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
-		return exchange->compress ? compress_store(exchange, bytes, false)
-					  : answer->fill != NULL;
-	}
-	if (fifo_write(&exchange->response_body, bytes) < bytes.bytes)
 		return false;
+	}
+	if (exchange->down && !exchange->own)
+		exchange->own = cache_fill_lend(answer->fill);
+	if (exchange->own)
+		exchange->own_bytes += bytes.bytes;
+	return exchange->own != NULL;
+}
+
+// let_upstream_go_on lets it send as many bytes as were taken.
+static void let_upstream_go_on(struct exchange *exchange, size_t bytes)
+{
+	if (!exchange->up || !exchange->up_stream)
+		return;
+	http_consume(exchange->up->transport.http, exchange->up_stream, bytes);
+	transport_touch(&exchange->up->transport);
+}
+
+// store_only takes body bytes that no client of this exchange wants; false when nobody does.
+static bool store_only(struct exchange *exchange, struct slice bytes)
+{
+	struct cache_fill *fill = exchange->answer.fill;
+	let_upstream_go_on(exchange, bytes.bytes);
+	exchange_set_deadline(exchange, exchange->proxy->limits.body_idle_timeout_ms);
+	if (!fill || (exchange->is_left && !cache_fill_is_read(fill)))
+		return false;
+	if (exchange->compress)
+		return compress_store(exchange, bytes, false);
+	relay_keep(exchange, bytes);
+	return exchange->answer.fill != NULL;
+}
+
+bool relay_response(struct exchange *exchange, struct slice bytes)
+{
+	if (!exchange->down)
+		return store_only(exchange, bytes);
+	// What is compressed is stored as it comes out of the coder.
+	bool is_kept = exchange->answer.fill && !exchange->compress && relay_keep(exchange, bytes);
+	if (is_kept)
+		let_upstream_go_on(exchange, bytes.bytes);
+	else if (fifo_write(&exchange->response_body, bytes) < bytes.bytes)
+		return false;
+	compress_pump(exchange);
 	relay_wake_client(exchange);
+	return true;
+}
+
+bool relay_leave(struct exchange *exchange)
+{
+	struct fifo *queue = &exchange->response_body;
+	exchange->response_lent = 0;
+	if (exchange->compress)
+		return compress_leave(exchange);
+	relay_drop_response(exchange, queue->queued_bytes); // stored already
 	return true;
 }
 
@@ -121,10 +172,7 @@ void relay_replay_request(struct exchange *exchange)
 void relay_drop_response(struct exchange *exchange, size_t bytes)
 {
 	fifo_drop(&exchange->response_body, bytes);
-	if (exchange->up && exchange->up_stream) {
-		http_consume(exchange->up->transport.http, exchange->up_stream, bytes);
-		transport_touch(&exchange->up->transport);
-	}
+	let_upstream_go_on(exchange, bytes);
 }
 
 // return_response_credit drops what the client took last time and lets the upstream send as much.
@@ -137,7 +185,10 @@ static void return_response_credit(struct exchange *exchange)
 	counter_add(exchange->proxy->counters, COUNTER_exchange_response_bytes, bytes);
 	exchange->response_bytes += bytes;
 	exchange_set_idle_deadline(exchange);
-	if (exchange->compress)
+	// Nothing else is lent while something of that is left.
+	if (exchange->own_offset < exchange->own_bytes)
+		exchange->own_offset += bytes;
+	else if (exchange->compress)
 		compress_taken(exchange, bytes);
 	else if (exchange->state != EXCHANGE_REPLY)
 		relay_drop_response(exchange, bytes);
@@ -161,6 +212,20 @@ struct slice relay_pull_request(struct exchange *exchange, size_t max, bool *is_
 	return run;
 }
 
+// wait_for_more: all that is there of a stored response has been sent, and it is not the end that
+// was announced.
+static void wait_for_more(struct exchange *exchange, bool *is_end)
+{
+	struct cache_object *object = exchange->answer.object;
+	switch (cache_object_growth(object)) {
+	case CACHE_GROWING:
+		cache_object_await(exchange->proxy->cache, object, &exchange->reader);
+		break;
+	case CACHE_WHOLE: *is_end = exchange->object_offset == cache_object_bytes(object); break;
+	default: exchange_set_deadline(exchange, 0); // in a moment: this is its connection's call
+	}
+}
+
 static struct slice pull_reply(struct exchange *exchange, size_t max, bool *is_end)
 {
 	struct cache_object *object = exchange->answer.object;
@@ -173,26 +238,51 @@ static struct slice pull_reply(struct exchange *exchange, size_t max, bool *is_e
 	exchange->object_offset += run.bytes;
 	exchange->response_lent = run.bytes;
 	*is_end = exchange->object_offset == total;
+	if (run.bytes == 0 && object && !*is_end)
+		wait_for_more(exchange, is_end);
 	return run;
 }
 
-struct slice relay_pull_response(struct exchange *exchange, size_t max, bool *is_end,
-				 const struct http_field **trailers, uint32_t *trailer_count)
+// pull_own reads what this exchange has stored; the rest, if any, is elsewhere.
+static struct slice pull_own(struct exchange *exchange, size_t max, bool *is_end)
 {
-	struct slice run;
-	return_response_credit(exchange);
-	if (exchange->slicing.step == SLICING_SENDING) {
-		return slicing_pull(exchange, max, is_end);
-	} else if (exchange->compress) {
-		run = compress_pull(exchange, max, is_end);
-	} else if (exchange->state == EXCHANGE_REPLY) {
-		return pull_reply(exchange, max, is_end);
-	} else {
+	const struct compress *compress = exchange->compress;
+	uint64_t left = exchange->own_bytes - exchange->own_offset;
+	struct slice run = cache_object_read(exchange->own, exchange->own_offset, MIN(max, left));
+	lending_lend(exchange, exchange->own, run);
+	exchange->response_lent = run.bytes;
+	bool is_all =
+		compress ? compress->is_done && compress->start == compress->end
+			 : exchange->is_response_ended && exchange->response_body.queued_bytes == 0;
+	*is_end = is_all && run.bytes == left;
+	return run;
+}
+
+static struct slice pull_relayed(struct exchange *exchange, size_t max, bool *is_end)
+{
+	struct slice run = {0};
+	bool has_own = exchange->own_offset < exchange->own_bytes;
+	if (!has_own && exchange->compress) {
+		run = compress_pull(exchange, max, is_end); // it may store what it makes
+		has_own = exchange->own_offset < exchange->own_bytes;
+	} else if (!has_own) {
 		run = fifo_peek(&exchange->response_body, max);
 		exchange->response_lent = run.bytes;
 		*is_end = exchange->is_response_ended &&
 			  run.bytes == exchange->response_body.queued_bytes;
 	}
+	return has_own ? pull_own(exchange, max, is_end) : run;
+}
+
+struct slice relay_pull_response(struct exchange *exchange, size_t max, bool *is_end,
+				 const struct http_field **trailers, uint32_t *trailer_count)
+{
+	return_response_credit(exchange);
+	if (exchange->slicing.step == SLICING_SENDING)
+		return slicing_pull(exchange, max, is_end);
+	if (exchange->state == EXCHANGE_REPLY && !exchange->compress)
+		return pull_reply(exchange, max, is_end);
+	struct slice run = pull_relayed(exchange, max, is_end);
 	if (*is_end) {
 		*trailers = exchange->response_trailers;
 		*trailer_count = exchange->response_trailer_count;

@@ -4,6 +4,9 @@
 //
 //   client -> request_body  -> upstream      fifo full = window closed = the sender waits
 //   client <- response_body <- upstream
+//
+// What is being stored by this worker waits in the cache's memory instead, at the upstream's pace:
+// others read it there, and the slowest of them holds nobody up.
 #pragma once
 
 #include "exchange.h"
@@ -20,6 +23,13 @@ bool relay_request(struct exchange *exchange, struct slice bytes);
 // relay_response takes body bytes of the upstream; false when buffers are at their bound, or
 // without a client when they are not stored any more.
 bool relay_response(struct exchange *exchange, struct slice bytes);
+
+// relay_keep stores a run of the response. True: the client reads it from there; false: it is not
+// stored, or by another worker.
+bool relay_keep(struct exchange *exchange, struct slice bytes);
+
+// relay_leave: the client is gone, what waited for it is of the cache only; false when that fails.
+bool relay_leave(struct exchange *exchange);
 
 // relay_pull_request is http_events.pull of the upstream side.
 struct slice relay_pull_request(struct exchange *exchange, size_t max, bool *is_end,

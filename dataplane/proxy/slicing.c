@@ -304,6 +304,22 @@ void slicing_answered(struct exchange *exchange, const struct cache_answer *answ
 		take_piece(exchange, answer->object);
 }
 
+// wait_for_more: the slice arrives yet. One that broke is asked for again: its bytes would be the
+// same.
+static void wait_for_more(struct exchange *exchange)
+{
+	struct slicing *slicing = &exchange->slicing;
+	enum cache_growth growth = cache_object_growth(slicing->piece);
+	if (growth == CACHE_GROWING) {
+		cache_object_await(exchange->proxy->cache, slicing->piece, &exchange->reader);
+	} else if (growth == CACHE_BROKEN && slicing->breaks++ < SLICING_TRIES_MAX) {
+		slicing_leave(exchange);
+		slicing_ask(exchange);
+	} else if (growth == CACHE_BROKEN) {
+		give_up(exchange);
+	}
+}
+
 struct slice slicing_pull(struct exchange *exchange, size_t max, bool *is_end)
 {
 	struct slicing *slicing = &exchange->slicing;
@@ -326,11 +342,14 @@ struct slice slicing_pull(struct exchange *exchange, size_t max, bool *is_end)
 	slicing->offset += run.bytes;
 	exchange->response_lent = run.bytes;
 	*is_end = slicing->offset == slicing->end;
+	if (run.bytes == 0 && !*is_end)
+		wait_for_more(exchange);
 	return run;
 }
 
 void slicing_leave(struct exchange *exchange)
 {
+	cache_reader_leave(&exchange->reader);
 	if (exchange->slicing.piece)
 		lending_release(exchange->proxy, exchange->slicing.piece);
 	exchange->slicing.piece = NULL;

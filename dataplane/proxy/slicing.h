@@ -42,11 +42,11 @@ struct slicing {
 	struct cache_object *piece; // lent: the slice being sent
 	struct slice etag;          // in the exchange's arena
 	uint64_t generation;
-	uint64_t total;       // bytes of the whole; 0: not in slices
-	uint64_t offset, end; // what is sent next, and where that ends
-	uint64_t index;       // of the slice asked for, held, or fetched
-	uint32_t tries;
-	bool is_asked; // its answer is to come
+	uint64_t total;         // bytes of the whole; 0: not in slices
+	uint64_t offset, end;   // what is sent next, and where that ends
+	uint64_t index;         // of the slice asked for, held, or fetched
+	uint32_t tries, breaks; // of its fetch
+	bool is_asked;          // its answer is to come
 	bool has_failed;
 };
 

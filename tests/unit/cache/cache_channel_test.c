@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several shards of one node in one process. Messages travel late, in order, and through rings that
-// are often full; askers go away at every point. Whatever happens: each asker gets exactly one
-// answer or cancelled, bodies are right, purged responses do not come back, and at the end nothing
-// is out.
+// are often full; askers go away at every point, and read what others still fetch. Whatever
+// happens: each asker gets exactly one answer or cancelled, bodies are right, whole or said to be
+// broken, purged responses do not come back, and at the end nothing is out.
 #include "cache_channel.h"
 #include "cache_fixture.h"
+#include "check.h"
 #include "random.h"
 
 enum { WORKERS_MAX = 4, ASKERS = 24, RING = 512, URLS = 6, CHUNK = 16384 };
@@ -18,6 +19,10 @@ struct asker {
 	struct cache_answer answer;
 	uint64_t version; // of the response it fills
 	uint64_t left_bytes;
+	struct cache_object *own; // what it fills, lent to itself
+	uint64_t offset;          // read so far
+	struct cache_reader reader;
+	bool is_waiting; // for more of what another fetches
 };
 
 struct ring {
@@ -42,7 +47,7 @@ struct world {
 	uint64_t purged_version[URLS]; // responses up to this one are forgotten
 	uint64_t asked_version[WORKERS_MAX][ASKERS];
 	bool is_draining;
-	uint64_t hits, foreign_fills, stored, confirmed;
+	uint64_t hits, stored, confirmed, grown, broken, left;
 	struct ring rings[WORKERS_MAX][WORKERS_MAX];
 	struct node nodes[WORKERS_MAX];
 };
@@ -89,21 +94,42 @@ static uint64_t version_of(const struct http_message *head)
 	return strtoull(number, NULL, 10);
 }
 
+// read_on checks what is there of an object from *offset on, up to end.
+static void read_on(const struct cache_object *object, uint64_t *offset, uint64_t end)
+{
+	uint64_t version = version_of(cache_object_head(object));
+	struct slice run;
+	bool is_right = true;
+	while (*offset < end && (run = cache_object_read(object, *offset, 3000)).bytes) {
+		for (size_t i = 0; i < run.bytes; i += 97)
+			is_right &= run.at[i] == body_byte(version, *offset + i);
+		*offset += run.bytes;
+	}
+	CU_ASSERT(is_right && *offset <= body_bytes(version));
+}
+
+static void on_grown(struct cache_reader *reader)
+{
+	container_of(reader, struct asker, reader)->is_waiting = false;
+}
+
+static void start_reading(struct asker *asker)
+{
+	asker->state = READING;
+	asker->offset = 0;
+	asker->is_waiting = false;
+	cache_reader_init(&asker->reader, on_grown);
+}
+
 static void check_object(struct node *node, struct asker *asker)
 {
 	const struct cache_object *object = asker->answer.object;
 	struct world *world = node->world;
-	uint64_t version = version_of(cache_object_head(object));
-	uint64_t offset = 0;
-	bool is_right = cache_object_bytes(object) == body_bytes(version);
-	while (is_right && offset < body_bytes(version)) {
-		struct slice run = cache_object_read(object, offset, 3000);
-		for (size_t i = 0; i < run.bytes; i += 97)
-			is_right &= run.at[i] == body_byte(version, offset + i);
-		is_right &= run.bytes > 0;
-		offset += run.bytes;
-	}
-	CU_ASSERT(is_right);
+	uint64_t version = version_of(cache_object_head(object)),
+		 bytes = cache_object_bytes(object);
+	start_reading(asker);
+	CU_ASSERT(bytes == body_bytes(version) ||
+		  (bytes == HTTP_LENGTH_NONE && cache_object_growth(object) == CACHE_GROWING));
 	CU_ASSERT(version > world->asked_version[node->index][asker - node->askers]);
 	world->hits++;
 }
@@ -122,7 +148,7 @@ static void answered(void *owner, struct pool_id id, const struct cache_answer *
 		if (answer->stale)
 			cache_release(node->cache, answer->stale);
 		break;
-	default: asker->state = READING; check_object(node, asker);
+	default: check_object(node, asker);
 	}
 	if (asker->state == READING && answer->fill) { // stale: it is fetched meanwhile
 		cache_release(node->cache, answer->object);
@@ -167,7 +193,7 @@ static bool try_stale(struct node *node, struct asker *asker)
 	uint64_t version = version_of(cache_object_head(answer->stale));
 	snprintf(etag, sizeof(etag), "etag: \"%llu\"\nx-new: 1", (unsigned long long)version);
 	response_of(&update, 304, etag);
-	asker->state = READING;
+	start_reading(asker);
 	if (choice < 2 &&
 	    cache_validated(node->cache, &request.message, &update.message, answer, &refreshed)) {
 		world->confirmed += refreshed.is_stored;
@@ -206,22 +232,47 @@ static void begin_filling(struct node *node, struct asker *asker)
 	}
 }
 
+// return_own gives the loan of what it fills back.
+static void return_own(struct node *node, struct asker *asker)
+{
+	if (asker->own)
+		cache_release(node->cache, asker->own);
+	asker->own = NULL;
+}
+
 static void go_on_filling(struct node *node, struct asker *asker)
 {
 	char piece[8000];
 	uint64_t done = body_bytes(asker->version) - asker->left_bytes;
 	size_t length = 1 + random_below(&node->world->random, sizeof(piece));
+	if (asker->own) {
+		asker->offset = 0;
+		read_on(asker->own, &asker->offset, done);
+		CU_ASSERT_EQUAL(asker->offset, done);
+	}
 	if (asker->left_bytes == 0) {
 		asker->state = IDLE;
 		cache_fill_end(asker->answer.fill);
+		return_own(node, asker);
 		return;
 	}
 	length = length < asker->left_bytes ? length : asker->left_bytes;
 	for (size_t i = 0; i < length; i++)
 		piece[i] = body_byte(asker->version, done + i);
 	asker->left_bytes -= length;
-	if (!cache_fill_write(asker->answer.fill, slice_of(piece, length)))
+	if (!cache_fill_write(asker->answer.fill, slice_of(piece, length))) {
 		asker->state = IDLE;
+		return_own(node, asker);
+		return;
+	}
+	if (!asker->own && random_below(&node->world->random, 2))
+		asker->own = cache_fill_lend(asker->answer.fill);
+	if (asker->own && random_below(&node->world->random, 8) == 0 &&
+	    cache_fill_is_read(asker->answer.fill)) { // its client leaves, the fetch goes on
+		cache_fill_return(asker->answer.fill, asker->own);
+		asker->own = NULL;
+		node->world->left++;
+	}
 }
 
 static void leave(struct node *node, struct asker *asker)
@@ -235,8 +286,31 @@ static void leave(struct node *node, struct asker *asker)
 		cache_release(node->cache, asker->answer.stale);
 	if (state == FETCHING || state == FILLING)
 		cache_fill_abandon(asker->answer.fill);
-	if (state == READING)
-		cache_release(node->cache, asker->answer.object);
+	return_own(node, asker);
+	if (state != READING)
+		return;
+	cache_reader_leave(&asker->reader);
+	cache_release(node->cache, asker->answer.object);
+}
+
+static void go_on_reading(struct node *node, struct asker *asker)
+{
+	struct cache_object *object = asker->answer.object;
+	uint64_t version = version_of(cache_object_head(object));
+	if (asker->is_waiting)
+		return;
+	enum cache_growth growth = cache_object_growth(object);
+	read_on(object, &asker->offset, UINT64_MAX);
+	if (growth == CACHE_GROWING) {
+		node->world->grown++;
+		asker->is_waiting = true;
+		cache_object_await(node->cache, object, &asker->reader);
+		return;
+	}
+	CU_ASSERT(growth == CACHE_BROKEN || (asker->offset == body_bytes(version) &&
+					     cache_object_bytes(object) == asker->offset));
+	node->world->broken += growth == CACHE_BROKEN;
+	leave(node, asker);
 }
 
 static void step_asker(struct node *node, struct asker *asker)
@@ -254,7 +328,7 @@ static void step_asker(struct node *node, struct asker *asker)
 	case ASKED: break;
 	case FETCHING: begin_filling(node, asker); break;
 	case FILLING: go_on_filling(node, asker); break;
-	case READING: leave(node, asker);
+	case READING: go_on_reading(node, asker);
 	}
 }
 
@@ -369,6 +443,7 @@ static void thousands_of_seeds_answer_once_and_leak_nothing(void)
 	const char *one = getenv("SEED");
 	uint64_t first = one ? strtoull(one, NULL, 10) : 0;
 	uint64_t hits = 0, stored = 0, confirmed = 0, channel_full = 0, passed = 0;
+	uint64_t grown = 0, broken = 0, left = 0;
 	for (uint64_t seed = first; seed < (one ? first + 1 : 2000); seed++) {
 		unsigned before = CU_get_number_of_failure_records();
 		world_start(&world, seed);
@@ -378,6 +453,9 @@ static void thousands_of_seeds_answer_once_and_leak_nothing(void)
 		hits += world.hits;
 		stored += world.stored;
 		confirmed += world.confirmed;
+		grown += world.grown;
+		broken += world.broken;
+		left += world.left;
 		for (uint32_t i = 0; i < world.worker_count; i++) {
 			const uint64_t *value = world.nodes[i].counters.value;
 			channel_full += value[COUNTER_cache_channel_full];
@@ -391,6 +469,10 @@ static void thousands_of_seeds_answer_once_and_leak_nothing(void)
 	printf("# %llu hits, %llu stored, %llu confirmed, %llu messages had to wait\n",
 	       (unsigned long long)hits, (unsigned long long)stored, (unsigned long long)confirmed,
 	       (unsigned long long)channel_full);
+	printf("# %llu waited for more, %llu found it broken, %llu fetchers left\n",
+	       (unsigned long long)grown, (unsigned long long)broken, (unsigned long long)left);
+	if (!one)
+		CU_ASSERT(grown > 1000 && broken > 100 && left > 10);
 	if (!one)
 		CU_ASSERT(hits > 10000 && stored > 5000 && confirmed > 1000 &&
 			  channel_full > 1000 && passed > 1000);

@@ -117,28 +117,6 @@ static void waiters_get_what_one_fetched(void)
 	fixture_free(f);
 }
 
-static void an_abandoned_fetch_passes_to_one_waiter(void)
-{
-	struct fixture *f = start();
-	struct head request, response;
-	enum counter why;
-	struct cache_fill *fill = ask(f, 1, "/", "")->fill;
-	ask(f, 2, "/", "");
-	ask(f, 3, "/", "");
-	request_of(&request, "/", "");
-	response_of(&response, 200, "cache-control: max-age=9");
-	cache_fill_begin(fill, &request.message, &response.message, &why);
-	cache_fill_write(fill, SLICE("half of the first"));
-	cache_fill_abandon(fill);
-	CU_ASSERT_EQUAL_FATAL(f->answers[2].verdict, CACHE_FETCH);
-	CU_ASSERT_EQUAL(f->answer_counts[3], 0);
-	respond(f->answers[2].fill, "/", "", "cache-control: max-age=9", "second");
-	CU_ASSERT_EQUAL_FATAL(f->answers[3].verdict, CACHE_HIT);
-	CU_ASSERT(slice_equal(cache_object_read(f->answers[3].object, 0, 99), SLICE("second")));
-	cache_release(f->cache, f->answers[3].object);
-	fixture_free(f);
-}
-
 static void a_body_shorter_than_announced_is_not_stored(void)
 {
 	struct fixture *f = start();
@@ -424,7 +402,6 @@ UNIT_MAIN("cache_flow",
 	  {"keys are scheme, authority and target byte for byte",
 	   keys_are_scheme_authority_and_target_byte_for_byte},
 	  {"waiters get what one fetched", waiters_get_what_one_fetched},
-	  {"an abandoned fetch passes to one waiter", an_abandoned_fetch_passes_to_one_waiter},
 	  {"a body shorter than announced is not stored",
 	   a_body_shorter_than_announced_is_not_stored},
 	  {"what is not storable releases all and is remembered for a while",

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# Many ask for one thing at once: one fetch, which all of them read while it arrives; it fails for all or for none;
+# what cannot be shared is asked for by each, at once.
+. "$(dirname "$0")/lib.sh"
+
+lab_up single --set upstream.per_endpoint=256
+background on origin /usr/bin/python3 "$ROOT/tests/support/drip_origin.py" 8080
+works "the origin serves" eventually 10 test_status 200 /count/none
+tap on client /usr/bin/python3 "$ROOT/tests/support/waiters_client.py" "$LAB_VIP" "$LAB_HOST" "$LAB_CA"
+at_least "readers of what arrives are counted" "$(counter edge cache_streamed)" 70
+at_least "and those whose fetch failed" "$(counter edge cache_streams_broken)" 40
+at_least "those let go, too" "$(counter edge cache_pass_released)" 100
+at_least "and those that need not wait" "$(counter edge cache_pass_marked)" 100
+works "no request is left" eventually 5 counter_is edge exchange_active 0
+works "nobody waits" eventually 5 counter_is edge cache_waiting 0
+finish

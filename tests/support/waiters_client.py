@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many who ask an edge for one thing while drip_origin.py takes its time, over HTTP/1.1 and HTTP/2: they read it
+as it arrives, all of them whole or none; what cannot be shared does not queue them. TAP.
+
+  waiters_client.py ADDRESS HOST CA
+"""
+import asyncio
+import gzip
+import json
+import ssl
+import sys
+import time
+import zlib
+
+import hpack
+from drip_origin import body_of
+from h2_wire import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE, \
+    frame, settings, word
+from tap_cases import case, tell_cases
+
+ADDRESS, HOST, CA = sys.argv[1:4]
+LARGE = 1 << 20
+
+
+class Answer:
+    """One response: when its first body byte came, and whether it ended as it should."""
+
+    def __init__(self):
+        self.status, self.fields, self.body, self.is_whole = 0, {}, b'', False
+        self.begun_s = time.monotonic()
+        self.first_s = self.end_s = 0.0
+
+    def take(self, data):
+        if data and not self.first_s:
+            self.first_s = time.monotonic() - self.begun_s
+        self.body += data
+
+    def end(self, is_whole):
+        self.is_whole = is_whole
+        self.end_s = time.monotonic() - self.begun_s
+        return self
+
+
+async def connect(protocol):
+    context = ssl.create_default_context(cafile=CA)
+    context.set_alpn_protocols([protocol])
+    return await asyncio.open_connection(ADDRESS, 443, ssl=context, server_hostname=HOST, limit=1 << 22)
+
+
+async def read_h1(reader, answer):
+    line, *lines = (await reader.readuntil(b'\r\n\r\n')).decode().split('\r\n')
+    answer.status = int(line.split()[1])
+    answer.fields = {name.lower(): value.strip() for name, value in (each.split(':', 1) for each in lines if each)}
+    if 'chunked' in answer.fields.get('transfer-encoding', ''):
+        while size := int(await reader.readuntil(b'\r\n'), 16):
+            left = size
+            while left:
+                data = await reader.read(left)
+                if not data:
+                    return False
+                left -= len(data)
+                answer.take(data)
+            await reader.readexactly(2)
+        return True
+    left = int(answer.fields.get('content-length', 0))
+    while left and (data := await reader.read(left)):
+        left -= len(data)
+        answer.take(data)
+    return left == 0
+
+
+async def get_h1(path, *fields):
+    answer = Answer()
+    reader, writer = await connect('http/1.1')
+    try:
+        writer.write('\r\n'.join([f'GET {path} HTTP/1.1', f'Host: {HOST}', *fields, '', '']).encode())
+        return answer.end(await read_h1(reader, answer))
+    except (asyncio.IncompleteReadError, OSError):
+        return answer.end(False)
+    finally:
+        writer.close()
+
+
+async def get_h2(path, count=1):
+    """count streams of one connection that ask for the same."""
+    answers = {1 + 2 * i: Answer() for i in range(count)}
+    reader, writer = await connect('h2')
+    encoder, decoder = hpack.Encoder(), hpack.Decoder()
+    writer.write(PREFACE + frame(SETTINGS, payload=settings((4, 1 << 24))) +
+                 frame(WINDOW_UPDATE, payload=word((1 << 30) - 65535)))
+    for stream in answers:
+        block = encoder.encode([(':method', 'GET'), (':scheme', 'https'), (':authority', HOST), (':path', path)])
+        writer.write(frame(HEADERS, END_HEADERS | END_STREAM, stream, block))
+    left = len(answers)
+    while left:
+        head = await reader.readexactly(9)
+        payload = await reader.readexactly(int.from_bytes(head[:3], 'big'))
+        kind, flags, answer = head[3], head[4], answers.get(int.from_bytes(head[5:], 'big'))
+        if kind == HEADERS and answer:
+            answer.fields = dict(decoder.decode(payload))
+            answer.status = int(answer.fields[':status'])
+        elif kind == DATA:
+            answer.take(payload)
+        elif kind == SETTINGS and not flags & 1:
+            writer.write(frame(SETTINGS, 1))
+        is_end = kind in (HEADERS, DATA) and flags & END_STREAM
+        if answer and (is_end or kind == RST_STREAM):
+            answer.end(kind != RST_STREAM)
+            left -= 1
+    writer.close()
+    return list(answers.values())
+
+
+async def count(name):
+    return json.loads((await get_h1(f'/count/{name}')).body)
+
+
+async def crowd(path, h1, h2, later_s=0.3):
+    """One who fetches; then h1 connections and h2 streams that come in twos while it arrives."""
+    first = asyncio.create_task(get_h1(path))
+    await asyncio.sleep(later_s)
+    some = [get_h1(path) for _ in range(h1 // 2)] + [get_h2(path, h2 // 2)]
+    tasks = [asyncio.create_task(each) for each in some]
+    await asyncio.sleep(later_s)
+    tasks += [asyncio.create_task(get_h1(path)) for _ in range(h1 - h1 // 2)]
+    tasks.append(asyncio.create_task(get_h2(path, h2 - h2 // 2)))
+    answers = []
+    for task in tasks:
+        got = await task
+        answers += got if isinstance(got, list) else [got]
+    return await first, answers
+
+
+def check_whole(answer, body):
+    assert answer.status == 200 and answer.is_whole and answer.body == body, \
+        (answer.status, answer.is_whole, len(answer.body), len(body))
+
+
+@case('fifty read what one fetches while it arrives, over h1 and h2')
+async def _():
+    first, answers = await crowd(f'/drip/shared/{LARGE}?ms=2500', 20, 30)
+    for answer in [first, *answers]:
+        check_whole(answer, body_of(LARGE))
+    for answer in answers:
+        assert answer.end_s - answer.first_s > 0.7, (answer.first_s, answer.end_s)
+        assert 'collapsed' in answer.fields['cache-status'], answer.fields['cache-status']
+    assert await count('shared') == {'asked': 1, 'at_once': 1}, await count('shared')
+
+
+@case('also one of unknown length, and what is compressed on the way')
+async def _():
+    path = f'/drip/unknown/{LARGE}?ms=1500&chunked'
+    zipped = f'/drip/zipped/{LARGE}?ms=1500&text'
+    (first, answers), *packed = await asyncio.gather(
+        crowd(path, 6, 6), *(get_h1(zipped, 'Accept-Encoding: gzip') for _ in range(8)))
+    for answer in [first, *answers]:
+        check_whole(answer, body_of(LARGE))
+    assert all(answer.end_s - answer.first_s > 0.3 for answer in answers)
+    for answer in packed:
+        assert answer.is_whole and answer.fields['content-encoding'] == 'gzip', answer.fields
+        assert gzip.decompress(answer.body) == body_of(LARGE)
+    assert (await count('unknown'))['asked'] == 1 and (await count('zipped'))['asked'] == 1
+
+
+@case('a fetch that fails cuts all of them, none looks complete')
+async def _():
+    for framing in ('', '&chunked'):
+        path = f'/drip/cut{len(framing)}/{LARGE}?ms=1600&cut{framing}'
+        first, answers = await crowd(path, 10, 10, 0.2)
+        for answer in [first, *answers]:
+            assert answer.status == 200 and not answer.is_whole, (answer.status, answer.is_whole)
+            assert body_of(LARGE).startswith(answer.body) and answer.body
+        assert (await count(f'cut{len(framing)}'))['asked'] == 1
+
+
+@case('it goes on when the one who fetches leaves, or does not read')
+async def _():
+    path = f'/drip/left/{LARGE}?ms=1500'
+    reader, writer = await connect('http/1.1')
+    writer.write(f'GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n'.encode())
+    await reader.readexactly(1000)
+    tasks = [asyncio.create_task(get_h1(path)) for _ in range(5)]
+    await asyncio.sleep(0.3)
+    writer.transport.abort()
+    for task in tasks:
+        check_whole(await task, body_of(LARGE))
+    large = 4 * LARGE
+    path = f'/drip/lazy/{large}?ms=1000'
+    reader, writer = await connect('http/1.1')
+    writer.write(f'GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n'.encode())
+    await asyncio.sleep(0.3)
+    writer.transport.pause_reading()
+    answer = await get_h1(path)
+    check_whole(answer, body_of(large))
+    assert answer.end_s < 8, answer.end_s  # else when http.min_rate ends the other
+    writer.transport.abort()
+    assert (await count('left'))['asked'] == (await count('lazy'))['asked'] == 1
+
+
+@case('two hundred are not queued for what turns out not to be cacheable')
+async def _():
+    for cache in ('no-store', 'private'):
+        path = f'/late/{cache}?ms=1000&cache={cache}'
+        begun_s = time.monotonic()
+        got = await asyncio.gather(*(get_h2(path, 50) for _ in range(4)))
+        took_s = time.monotonic() - begun_s
+        answers = [answer for each in got for answer in each]
+        assert all(answer.status == 200 and answer.body == b'late' for answer in answers)
+        # The first answer tells; then all the others go at once. One by one would be minutes.
+        assert took_s < 8, took_s
+        counted = await count(cache)
+        assert counted['asked'] == 200 and counted['at_once'] >= 20, counted
+        await asyncio.gather(*(get_h2(path, 50) for _ in range(2)))  # known now: nobody waits for a first
+
+
+tell_cases((AssertionError, OSError, EOFError, zlib.error), lambda function: asyncio.run(function()))
