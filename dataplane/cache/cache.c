@@ -75,7 +75,8 @@ void cache_run(struct cache *cache)
 uint32_t cache_in_flight(const struct cache *cache)
 {
 	uint32_t count = cache->errands.in_use + cache->waiters.in_use + cache->fills.in_use +
-			 cache->parcels.in_use + cache->loans;
+			 cache->parcels.in_use + cache->loans + cache->mirrors.in_use +
+			 cache->watches.in_use;
 	for (uint32_t i = 0; cache->outboxes && i < cache->limits.worker_count; i++)
 		count += cache->outboxes[i].count;
 	return count;

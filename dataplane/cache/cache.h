@@ -60,6 +60,7 @@ enum cache_forward { // RFC 9211 2.2 fwd=
 
 struct cache_object; // what is there of it never changes
 struct cache_fill;   // a response being stored
+struct cache_reader; // below
 
 struct cache_answer {
 	enum cache_verdict verdict;
@@ -123,13 +124,17 @@ bool cache_fill_begin(struct cache_fill *fill, const struct http_message *reques
 bool cache_fill_write(struct cache_fill *fill, struct slice bytes);
 
 // cache_fill_lend lends the object to its own fetcher, who may read there what it has written, once
-// that is something; NULL: another worker has it. cache_fill_return takes that loan back from a
-// fetcher that goes on; else cache_release does when the fill is gone.
+// that is something; NULL: another worker has it, and nobody else reads. cache_fill_return takes
+// that loan back from a fetcher that goes on; else cache_release does when the fill is gone.
 struct cache_object *cache_fill_lend(struct cache_fill *fill);
 void cache_fill_return(struct cache_fill *fill, struct cache_object *object);
 
-// cache_fill_is_read tells whether others read what is being stored.
+// cache_fill_is_read tells whether others read what is being stored, or have begun to on another
+// worker. cache_fill_await has reader->grown called when they begin to there: then cache_fill_lend
+// lends. cache_fill_bytes is how much was written.
 bool cache_fill_is_read(const struct cache_fill *fill);
+void cache_fill_await(struct cache_fill *fill, struct cache_reader *reader);
+uint64_t cache_fill_bytes(const struct cache_fill *fill);
 
 // cache_fill_end: the response is complete; it is stored, waiters get it, fill is gone. A body
 // shorter than its content-length is not stored.
@@ -196,7 +201,8 @@ struct cache_reader {
 void cache_reader_init(struct cache_reader *reader, void (*grown)(struct cache_reader *reader));
 
 // cache_object_await has reader->grown called once, when more of a lent object that grows is there,
-// or its growth has ended. cache_reader_leave: not any more. grown must not call into the cache.
+// or its growth has ended. cache_reader_leave: not any more. Of the cache grown may only call what
+// lends to a fetcher, or reads.
 void cache_object_await(struct cache *cache, struct cache_object *object,
 			struct cache_reader *reader);
 void cache_reader_leave(struct cache_reader *reader);

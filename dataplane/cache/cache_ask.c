@@ -162,6 +162,9 @@ void cache_ask_tell_errand(struct cache *cache, uint32_t from_worker, void *erra
 	if (from_worker != cache->limits.worker_index) {
 		struct cache_message message = {
 			.kind = CACHE_MESSAGE_ANSWER, .errand = errand, .answer = *answer};
+		message.growth = CACHE_WHOLE;
+		if (answer->object)
+			cache_mirror_tell(answer->object, &message);
 		cache_channel_send(cache, from_worker, &message);
 		return;
 	}
@@ -368,13 +371,12 @@ static bool is_there(const struct cache_fill *fill, const struct cache_answer *a
 
 // join answers with what a running fetch has brought so far, and the rest as it arrives. False: it
 // would not do, or has brought nothing yet.
-static bool join(struct cache *cache, struct cache_question *question,
-		 const struct cache_fill *fill, enum cache_forward forward)
+static bool join(struct cache *cache, struct cache_question *question, struct cache_fill *fill,
+		 enum cache_forward forward)
 {
 	struct cache_answer answer;
 	struct cache_object *object = fill->object;
-	bool is_local = question->from_worker == cache->limits.worker_index;
-	if (fill->body_bytes == 0 || !is_local || !cache_fill_is_for_all(fill))
+	if (fill->body_bytes == 0 || !cache_fill_is_for_all(fill))
 		return false;
 	answer = (struct cache_answer){.object = object};
 	set_times(cache, object, &question->policy, &answer);
@@ -389,6 +391,7 @@ static bool join(struct cache *cache, struct cache_question *question,
 	object->is_used = true;
 	question->is_collapsed = true;
 	counter_inc(cache->counters, COUNTER_cache_streamed);
+	cache_fill_tell_joined(fill);
 	tell(cache, question, &answer);
 	return true;
 }
@@ -407,12 +410,9 @@ static bool is_for_itself(const struct cache_question *question, const struct st
 
 // is_promising tells whether waiting for a running fetch is of use: what it brings is not known, or
 // cannot be read yet.
-static bool is_promising(const struct cache *cache, const struct cache_question *question,
-			 const struct cache_fill *fill)
+static bool is_promising(const struct cache_fill *fill)
 {
-	bool is_local = question->from_worker == cache->limits.worker_index;
-	return !fill->is_begun ||
-	       (cache_fill_is_for_all(fill) && (fill->body_bytes == 0 || !is_local));
+	return !fill->is_begun || (cache_fill_is_for_all(fill) && fill->body_bytes == 0);
 }
 
 // go lets the asker go to the origin, alone or for others, or wait for who is there.
@@ -431,7 +431,7 @@ static void go(struct cache *cache, struct cache_question *question, const struc
 		tell_alone(cache, question, answer, COUNTER_cache_pass_marked);
 	else if (!fill)
 		fetch(cache, question, answer);
-	else if (is_for_itself(question, stored) || !is_promising(cache, question, fill))
+	else if (is_for_itself(question, stored) || !is_promising(fill))
 		tell_alone(cache, question, answer, COUNTER_cache_pass_alone);
 	else
 		wait(cache, question, fill, answer);

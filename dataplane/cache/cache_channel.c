@@ -3,8 +3,8 @@
 //
 // Nothing is lost and nothing grows: an ASK is not sent while messages to that worker wait for room
 // (the asker is passed on), so what can wait is bounded by what was out before: answers by the
-// other's errands, releases by loans, fills by proxies and parcels. The outboxes have room for all
-// of it.
+// other's errands, releases by loans, fills by proxies and parcels, news of objects that grow by
+// mirrors and fills. The outboxes have room for all of it.
 #include "cache_priv.h"
 
 #include "check.h"
@@ -15,12 +15,12 @@
 int cache_channel_init(struct cache *cache)
 {
 	uint32_t workers = cache->limits.worker_count;
-	uint32_t capacity = 2 * cache->errands.capacity + cache->fills.capacity +
-			    2 * CACHE_PARCELS + CACHE_LOANS;
+	uint32_t capacity = 2 * cache->errands.capacity + 2 * cache->fills.capacity +
+			    2 * CACHE_PARCELS + CACHE_LOANS + 3 * CACHE_MIRRORS;
 	if (workers == 1)
 		return 0;
 	cache->outboxes = calloc(workers, sizeof(struct cache_outbox));
-	if (!cache->outboxes ||
+	if (!cache->outboxes || cache_mirror_init(cache) ||
 	    pool_init(&cache->parcels, CACHE_PARCELS, sizeof(struct cache_parcel)))
 		return ENOMEM;
 	for (uint32_t i = 0; i < workers; i++) {
@@ -39,6 +39,7 @@ void cache_channel_fini(struct cache *cache)
 		free(cache->outboxes[i].messages);
 	free(cache->outboxes);
 	pool_fini(&cache->parcels);
+	cache_mirror_fini(cache);
 }
 
 static bool carry(struct cache *cache, uint32_t to_worker, const struct cache_message *message)
@@ -126,6 +127,10 @@ void cache_release(struct cache *cache, struct cache_object *object)
 		cache_store_unref(cache, object);
 		return;
 	}
+	if (object->mirror_of) {
+		cache_mirror_unref(cache, object);
+		return;
+	}
 	cache->foreign_loans--;
 	struct cache_message message = {.kind = CACHE_MESSAGE_RELEASE, .object = object};
 	cache_channel_send(cache, object->owner, &message);
@@ -144,16 +149,11 @@ static void proxy_free(struct cache_fill *proxy)
 {
 	if (proxy->parcel)
 		pool_free(&proxy->cache->parcels, proxy->parcel);
+	if (proxy->object)
+		cache_mirror_unref(proxy->cache, proxy->object);
+	while (!list_is_empty(&proxy->joined))
+		list_pop(&proxy->joined);
 	pool_free(&proxy->cache->fills, proxy);
-}
-
-static void proxy_refuse(struct cache_fill *proxy, enum cache_refusal refusal)
-{
-	if (refusal == CACHE_REFUSAL_PERSONAL) // one waiter fetches
-		send_fill(proxy, CACHE_MESSAGE_ABANDON, false);
-	else
-		send_fill(proxy, CACHE_MESSAGE_REFUSE, refusal == CACHE_REFUSAL_KEY);
-	proxy_free(proxy);
 }
 
 static void send_parcel(struct cache_fill *proxy, enum cache_message_kind kind,
@@ -166,7 +166,28 @@ static void send_parcel(struct cache_fill *proxy, enum cache_message_kind kind,
 		.fill = proxy->remote,
 		.filler = pool_id_of(&proxy->cache->fills, proxy),
 	};
+	proxy->parcels_out++;
 	cache_channel_send(proxy->cache, proxy->worker, &message);
+}
+
+static void flush(struct cache_fill *proxy)
+{
+	if (!proxy->parcel)
+		return;
+	send_parcel(proxy, CACHE_MESSAGE_DATA, proxy->parcel, proxy->parcel_bytes);
+	proxy->parcel = NULL;
+	proxy->parcel_bytes = 0;
+}
+
+static void proxy_refuse(struct cache_fill *proxy, enum cache_refusal refusal)
+{
+	if (proxy->object)
+		flush(proxy);                  // its fetcher reads there what was written
+	if (refusal == CACHE_REFUSAL_PERSONAL) // one waiter fetches
+		send_fill(proxy, CACHE_MESSAGE_ABANDON, false);
+	else
+		send_fill(proxy, CACHE_MESSAGE_REFUSE, refusal == CACHE_REFUSAL_KEY);
+	proxy_free(proxy);
 }
 
 // pack copies a judged head into the parcel, whose arena already holds the variant.
@@ -226,15 +247,6 @@ bool cache_proxy_refresh(struct cache_fill *proxy, const struct http_message *re
 	return true;
 }
 
-static void flush(struct cache_fill *proxy)
-{
-	if (!proxy->parcel)
-		return;
-	send_parcel(proxy, CACHE_MESSAGE_DATA, proxy->parcel, proxy->parcel_bytes);
-	proxy->parcel = NULL;
-	proxy->parcel_bytes = 0;
-}
-
 // fill_parcel copies a run of body into the parcel and returns how much; 0 without a parcel.
 static size_t fill_parcel(struct cache_fill *proxy, struct slice bytes)
 {
@@ -272,6 +284,8 @@ bool cache_proxy_write(struct cache_fill *proxy, struct slice bytes)
 		proxy->body_bytes += taken;
 		bytes = slice_skip(bytes, taken);
 	}
+	if (proxy->parcels_out == 0) // else it goes when that is back, or full
+		flush(proxy);
 	return true;
 }
 
@@ -300,6 +314,7 @@ static struct cache_fill *proxy_new(struct cache *cache, uint32_t owner, void *r
 	proxy->worker = owner;
 	proxy->remote = remote;
 	proxy->asked_s = cache->wall_s;
+	list_init(&proxy->joined);
 	return proxy;
 }
 
@@ -336,16 +351,46 @@ static void take_answer(struct cache *cache, uint32_t owner, const struct cache_
 			return;
 		}
 	}
+	if (answer.object && message->growth == CACHE_GROWING) {
+		answer.object = cache_mirror_take(cache, owner, message, answer.object);
+		if (!answer.object) {
+			give_back(cache, owner, &answer);
+			pass(cache, asker, false, COUNTER_cache_pass_memory);
+			return;
+		}
+		cache->foreign_loans--; // the mirror's
+	}
 	cache->foreign_loans += cache_answer_loans(&answer);
 	cache_ask_tell(cache, asker, &answer);
+}
+
+static void take_joined(struct cache *cache, uint32_t owner, const struct cache_message *message)
+{
+	struct cache_fill *proxy = pool_get(&cache->fills, message->filler);
+	struct cache_object *mirror = cache_mirror_take(cache, owner, message, message->object);
+	if (!proxy) {
+		if (mirror)
+			cache_mirror_unref(cache, mirror);
+		return;
+	}
+	struct list *node;
+	proxy->is_joined = true;
+	proxy->object = mirror;
+	while ((node = list_pop(&proxy->joined))) {
+		struct cache_reader *reader = container_of(node, struct cache_reader, link);
+		reader->grown(reader);
+	}
 }
 
 static void take_parcel_back(struct cache *cache, const struct cache_message *message)
 {
 	struct cache_fill *proxy = pool_get(&cache->fills, message->filler);
 	pool_free(&cache->parcels, message->parcel);
-	if (proxy && message->is_marked)
-		proxy->is_doomed = true;
+	if (!proxy)
+		return;
+	proxy->is_doomed |= message->is_marked;
+	if (--proxy->parcels_out == 0 && !proxy->is_doomed)
+		flush(proxy);
 }
 
 // The owner's side.
@@ -375,6 +420,7 @@ static void take_filling(struct cache *cache, uint32_t from_worker,
 	struct cache_fill *fill = message->fill;
 	struct cache_parcel *parcel = message->parcel;
 	enum counter why;
+	fill->filler = message->filler;
 	bool is_taken =
 		message->kind == CACHE_MESSAGE_BEGIN
 			? cache_fill_take_head(fill, &parcel->head, parcel->content_length, &why)
@@ -416,6 +462,9 @@ void cache_message_received(struct cache *cache, uint32_t from_worker,
 	case CACHE_MESSAGE_END: cache_fill_finish(message->fill); break;
 	case CACHE_MESSAGE_REFUSE: take_refusal(cache, message); break;
 	case CACHE_MESSAGE_ABANDON: cache_fill_lost(message->fill, message->is_marked); break;
+	case CACHE_MESSAGE_MORE: cache_mirror_more(cache, from_worker, message); break;
+	case CACHE_MESSAGE_GROWN: cache_mirror_grown(cache, message); break;
+	case CACHE_MESSAGE_JOINED: take_joined(cache, from_worker, message); break;
 	case CACHE_MESSAGE_INVALIDATE: cache_purge_hash(cache, message->key_hash); break;
 	case CACHE_MESSAGE_INVALIDATE_ALL: cache_purge_all(cache); break;
 	default: CHECK(message->kind < CACHE_MESSAGE_KIND_COUNT);

@@ -92,6 +92,8 @@ static void drop_object(struct cache *cache, struct cache_fill *fill)
 
 bool cache_fill_is_read(const struct cache_fill *fill)
 {
+	if (fill->is_proxy)
+		return fill->is_joined;
 	return fill->object && fill->object->references > 1u + fill->is_lent;
 }
 
@@ -216,15 +218,9 @@ static void let_go(struct cache *cache, struct cache_fill *fill)
 // fails right behind it begins anew for one of them.
 static void let_in(struct cache *cache, struct cache_fill *fill)
 {
-	struct list waiters, *node, *after;
+	struct list waiters;
 	list_init(&waiters);
-	list_for_each_safe (node, after, &fill->waiters) {
-		if (container_of(node, struct cache_waiter, link)->from_worker !=
-		    cache->limits.worker_index)
-			continue;
-		list_remove(node);
-		list_append(&waiters, node);
-	}
+	take_waiters(fill, &waiters);
 	cache_ask_again(cache, &waiters);
 }
 
@@ -273,13 +269,37 @@ bool cache_fill_take_body(struct cache_fill *fill, struct slice bytes, enum coun
 
 struct cache_object *cache_fill_lend(struct cache_fill *fill)
 {
-	if (fill->is_proxy || !fill->object || fill->body_bytes == 0)
+	if (!fill->object || fill->body_bytes == 0)
 		return NULL;
 	CHECK(!fill->is_lent);
 	fill->is_lent = true;
 	fill->object->references++;
 	fill->cache->loans++;
 	return fill->object;
+}
+
+uint64_t cache_fill_bytes(const struct cache_fill *fill)
+{
+	return fill->body_bytes;
+}
+
+void cache_fill_await(struct cache_fill *fill, struct cache_reader *reader)
+{
+	if (fill->is_proxy)
+		list_append(&fill->joined, &reader->link);
+}
+
+void cache_fill_tell_joined(struct cache_fill *fill)
+{
+	struct cache *cache = fill->cache;
+	if (fill->worker == cache->limits.worker_index || fill->is_joined)
+		return;
+	struct cache_message message = {
+		.kind = CACHE_MESSAGE_JOINED, .filler = fill->filler, .object = fill->object};
+	fill->is_joined = true;
+	fill->object->references++;
+	cache_mirror_tell(fill->object, &message);
+	cache_channel_send(cache, fill->worker, &message);
 }
 
 void cache_fill_return(struct cache_fill *fill, struct cache_object *object)

@@ -22,6 +22,7 @@
 #define CACHE_PARCEL_BYTES 16384u // a head, or a run of body, on its way to the owner
 #define CACHE_PARCELS      128u
 #define CACHE_LOANS        16384u   // of other shards' objects
+#define CACHE_MIRRORS      256u     // of other shards' objects that grow
 #define CACHE_PASS_MARKS   1024u    // a power of two
 #define CACHE_PASS_US      2000000u // how long a key stays marked
 #define CACHE_FAILING_US   1000000u // for which an origin that failed is not asked about an object
@@ -76,9 +77,12 @@ struct cache_object {
 	bool is_purged;      // the owner's, like all about purges; as of seen
 	bool is_softened;    // a soft purge made it stale
 	uint32_t label_count;
-	const uint64_t *labels;       // in its chunks
-	uint64_t born, seen;          // purge_number when its fetch began, when it was last judged
-	uint64_t failing_until_us;    // the owner's: the origin failed when asked about it
+	const uint64_t *labels;    // in its chunks
+	uint64_t born, seen;       // purge_number when its fetch began, when it was last judged
+	uint64_t failing_until_us; // the owner's: the origin failed when asked about it
+	struct cache_object
+		*mirror_of;           // of a mirror: what grows on another worker (cache_mirror.c)
+	bool is_asking;               // a mirror: the owner is to tell when there is more
 	struct cache_object *body_of; // a refreshed object: the one that holds the body, referenced
 	struct cache_key key;
 	struct cache_vary vary;
@@ -130,20 +134,34 @@ struct cache_fill {
 	bool is_begun;
 	bool is_doomed;          // lost its right to be stored: not found, goes on for readers only
 	bool is_lent;            // its object, to the fetcher itself
+	bool is_joined;          // of another worker's fetch: others read, which was told
 	uint32_t worker;         // who fetches; of a proxy: the owner
 	uint64_t asked_s;        // Unix time
 	uint64_t content_length; // HTTP_LENGTH_NONE when not given
 	uint64_t body_bytes;
 	// the owner's
 	uint64_t key_hash;
-	struct cache_object *object; // NULL when doomed and not read
-	struct cache_object *stale;  // what the fetcher validates, referenced
+	struct cache_object
+		*object; // NULL when doomed and not read; a proxy's: its mirror, when joined
+	struct cache_object *stale; // what the fetcher validates, referenced
 	struct list waiters;
-	uint64_t service; // its label
+	uint64_t service;      // its label
+	struct pool_id filler; // the fetcher's name of it, when that is on another worker
 	// a proxy's
 	void *remote;                // the owner's fill
 	struct cache_parcel *parcel; // being filled with body
 	uint32_t parcel_bytes;
+	uint32_t parcels_out;
+	struct list joined; // cache_reader.link: its fetcher, to be told
+};
+
+// A mirror of another worker that waits for an object of ours to grow.
+struct cache_watch {
+	struct cache_reader reader;
+	struct cache *cache;
+	struct cache_object *object;
+	struct cache_object *mirror; // the other worker's
+	uint32_t worker;
 };
 
 struct cache_parcel {
@@ -209,8 +227,12 @@ struct cache {
 	// cache_channel.c
 	struct pool parcels;
 	struct cache_outbox *outboxes; // owned: one a worker
-	uint32_t loans;                // objects lent to askers here
-	uint32_t foreign_loans;        // of these, other shards'
+	// cache_mirror.c
+	struct pool mirrors;
+	struct hash_index mirror_by_object;
+	struct pool watches;
+	uint32_t loans;         // objects lent to askers here
+	uint32_t foreign_loans; // of these, other shards'
 	char key_text[CACHE_CHUNK_BYTES];
 	_Alignas(8) uint8_t scratch[CACHE_CHUNK_BYTES];
 };
@@ -248,8 +270,9 @@ void cache_store_share_body(struct cache_object *object, struct cache_object *fr
 // cache_store_append copies body bytes in and tells readers; false when there is no memory.
 bool cache_store_append(struct cache *cache, struct cache_object *object, struct slice bytes);
 
-// cache_store_end ends the object's growth and tells readers.
+// cache_store_end ends the object's growth and tells readers; cache_store_tell tells them.
 void cache_store_end(struct cache_object *object, enum cache_growth growth);
+void cache_store_tell(struct cache_object *object);
 
 // cache_store_insert makes a complete object findable, in place of the same variant; the index
 // takes over the reference.
@@ -342,6 +365,9 @@ struct cache_fill *cache_fill_find(struct cache *cache, const struct cache_key *
 // cache_fill_doom takes a running fetch's right to be stored. Its waiters are put at the end of the
 // list, for cache_ask_again; who reads goes on.
 void cache_fill_doom(struct cache *cache, struct cache_fill *fill, struct list *waiters);
+
+// cache_fill_tell_joined tells a fetcher on another worker that others read what it brings.
+void cache_fill_tell_joined(struct cache_fill *fill);
 
 // cache_fill_is_for_all tells whether what a begun fetch brings answers others as it is.
 bool cache_fill_is_for_all(const struct cache_fill *fill);
@@ -453,3 +479,28 @@ bool cache_proxy_refresh(struct cache_fill *fill, const struct http_message *req
 			 const struct http_message *head);
 bool cache_fill_refresh(struct cache_fill *fill, const struct http_message *request,
 			const struct http_message *head);
+
+// cache_mirror_init takes memory for mirrors and those that watch here; 0 or ENOMEM.
+// cache_mirror_fini gives it back.
+int cache_mirror_init(struct cache *cache);
+void cache_mirror_fini(struct cache *cache);
+
+// cache_mirror_tell writes into a message how far an object has grown.
+void cache_mirror_tell(const struct cache_object *object, struct cache_message *message);
+
+// cache_mirror_take returns a reference of the mirror of object, which owner has lent to this
+// worker by message; that loan is the mirror's. NULL: too many, the loan was given back.
+struct cache_object *cache_mirror_take(struct cache *cache, uint32_t owner,
+				       const struct cache_message *message,
+				       struct cache_object *object);
+
+// cache_mirror_unref gives one reference back; with the last the owner has its loan back.
+void cache_mirror_unref(struct cache *cache, struct cache_object *mirror);
+
+// cache_mirror_ask has the mirror's readers told when there is more.
+void cache_mirror_ask(struct cache *cache, struct cache_object *mirror);
+
+// cache_mirror_more and cache_mirror_grown take these messages.
+void cache_mirror_more(struct cache *cache, uint32_t from_worker,
+		       const struct cache_message *message);
+void cache_mirror_grown(struct cache *cache, const struct cache_message *message);

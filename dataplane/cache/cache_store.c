@@ -317,8 +317,7 @@ bool cache_store_head(struct cache *cache, struct cache_object *object,
 	return true;
 }
 
-// tell_readers tells those who wait for more; they may wait again at once.
-static void tell_readers(struct cache_object *object)
+void cache_store_tell(struct cache_object *object)
 {
 	struct list told, *node;
 	list_init(&told);
@@ -336,7 +335,7 @@ void cache_store_end(struct cache_object *object, enum cache_growth growth)
 	object->growth = (uint8_t)growth;
 	if (growth == CACHE_WHOLE)
 		object->head.content_length = body->body_bytes;
-	tell_readers(object);
+	cache_store_tell(object);
 }
 
 bool cache_store_append(struct cache *cache, struct cache_object *object, struct slice bytes)
@@ -356,7 +355,7 @@ bool cache_store_append(struct cache *cache, struct cache_object *object, struct
 		object->body_bytes += run.bytes;
 		bytes = slice_skip(bytes, run.bytes);
 	}
-	tell_readers(object);
+	cache_store_tell(object);
 	return true;
 }
 
@@ -497,10 +496,11 @@ void cache_reader_init(struct cache_reader *reader, void (*grown)(struct cache_r
 void cache_object_await(struct cache *cache, struct cache_object *object,
 			struct cache_reader *reader)
 {
-	(void)cache;
 	CHECK(object->growth == CACHE_GROWING);
 	list_remove(&reader->link);
 	list_append(&object->readers, &reader->link);
+	if (object->mirror_of)
+		cache_mirror_ask(cache, object);
 }
 
 void cache_reader_leave(struct cache_reader *reader)
@@ -517,5 +517,6 @@ struct slice cache_object_read(const struct cache_object *object, uint64_t offse
 	uint64_t at = object->body_start + offset;
 	uint64_t run = CACHE_CHUNK_BYTES - at % CACHE_CHUNK_BYTES;
 	run = MIN(run, object->body_bytes - offset);
-	return slice_of(byte_at(object, at), MIN(run, max));
+	const struct cache_object *holder = object->mirror_of ? object->mirror_of : object;
+	return slice_of(byte_at(holder, at), MIN(run, max));
 }

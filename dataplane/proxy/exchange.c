@@ -51,13 +51,22 @@ static void find_no_place(struct exchange *exchange)
 	exchange_reply(exchange, COUNTER_exchange_overloaded);
 }
 
+// is_broken: what the client reads next will not come.
+static bool is_broken(const struct exchange *exchange)
+{
+	const struct cache_object *own = exchange->own, *object = exchange->answer.object;
+	if (own && exchange->own_offset < exchange->own_bytes)
+		return cache_object_growth(own) == CACHE_BROKEN &&
+		       cache_object_read(own, exchange->own_offset, 1).bytes == 0;
+	return object && cache_object_growth(object) == CACHE_BROKEN;
+}
+
 // stand_still ends a body that has stood still, or cannot be completed.
 static void stand_still(struct exchange *exchange)
 {
-	const struct cache_object *object = exchange->answer.object;
 	if (exchange->slicing.has_failed)
 		exchange_break(exchange, COUNTER_cache_slicing_failed);
-	else if (object && cache_object_growth(object) == CACHE_BROKEN)
+	else if (is_broken(exchange))
 		exchange_break(exchange, COUNTER_cache_streams_broken);
 	else if (exchange->is_tunnel)
 		exchange_break(exchange, COUNTER_exchange_tunnel_idle);

@@ -248,8 +248,10 @@ static void begin_fill(struct exchange *exchange, const struct http_message *res
 	struct http_message seen = exchange_policy_lifetime(exchange, response, fields, text);
 	exchange->is_stored =
 		cache_fill_begin(exchange->answer.fill, &exchange->request, &seen, &why);
-	if (exchange->is_stored)
+	if (exchange->is_stored) {
+		cache_fill_await(exchange->answer.fill, &exchange->reader);
 		return;
+	}
 	exchange->answer.fill = NULL;
 	if (why != COUNTER_COUNT)
 		counter_inc(exchange->proxy->counters, why);

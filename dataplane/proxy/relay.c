@@ -10,9 +10,36 @@
 // RFC 9113 6.9.2: what a peer may send of a stream before it has seen our SETTINGS.
 #define H2_FIRST_WINDOW_BYTES 65535u
 
+static void return_response_credit(struct exchange *exchange);
+
+// share moves a client to what others read, too: its fetch for another worker's key has been
+// joined. What waits for it here is there, and holds nobody up.
+static void share(struct exchange *exchange)
+{
+	struct compress *compress = exchange->compress;
+	struct fifo *queue = &exchange->response_body;
+	return_response_credit(exchange);
+	exchange->own = cache_fill_lend(exchange->answer.fill);
+	if (!exchange->own)
+		return;
+	uint64_t waiting = compress ? compress->end - compress->start : queue->queued_bytes;
+	exchange->own_bytes = cache_fill_bytes(exchange->answer.fill);
+	exchange->own_offset = exchange->own_bytes - waiting;
+	if (!compress) {
+		relay_drop_response(exchange, queue->queued_bytes);
+		return;
+	}
+	compress->start = compress->end = 0;
+	compress_pump(exchange);
+}
+
 static void on_grown(struct cache_reader *reader)
 {
-	relay_wake_client(container_of(reader, struct exchange, reader));
+	struct exchange *exchange = container_of(reader, struct exchange, reader);
+	bool is_fetching = exchange->state == EXCHANGE_RELAY && exchange->answer.fill;
+	if (is_fetching && exchange->down && !exchange->own)
+		share(exchange);
+	relay_wake_client(exchange);
 }
 
 void relay_init(struct exchange *exchange)
@@ -65,7 +92,8 @@ bool relay_keep(struct exchange *exchange, struct slice bytes)
 		answer->fill = NULL;
 		return false;
 	}
-	if (exchange->down && !exchange->own)
+	// From the first bytes on, or when others read (share).
+	if (exchange->down && cache_fill_bytes(answer->fill) == bytes.bytes)
 		exchange->own = cache_fill_lend(answer->fill);
 	if (exchange->own)
 		exchange->own_bytes += bytes.bytes;
@@ -212,11 +240,10 @@ struct slice relay_pull_request(struct exchange *exchange, size_t max, bool *is_
 	return run;
 }
 
-// wait_for_more: all that is there of a stored response has been sent, and it is not the end that
-// was announced.
-static void wait_for_more(struct exchange *exchange, bool *is_end)
+// wait_for_more: all that is there of an object has been sent, and it is not the end that was
+// announced.
+static void wait_for_more(struct exchange *exchange, struct cache_object *object, bool *is_end)
 {
-	struct cache_object *object = exchange->answer.object;
 	switch (cache_object_growth(object)) {
 	case CACHE_GROWING:
 		cache_object_await(exchange->proxy->cache, object, &exchange->reader);
@@ -239,8 +266,17 @@ static struct slice pull_reply(struct exchange *exchange, size_t max, bool *is_e
 	exchange->response_lent = run.bytes;
 	*is_end = exchange->object_offset == total;
 	if (run.bytes == 0 && object && !*is_end)
-		wait_for_more(exchange, is_end);
+		wait_for_more(exchange, object, is_end);
 	return run;
+}
+
+// wait_for_own: it must come, or the response cannot go on.
+static void wait_for_own(struct exchange *exchange)
+{
+	if (cache_object_growth(exchange->own) == CACHE_GROWING)
+		cache_object_await(exchange->proxy->cache, exchange->own, &exchange->reader);
+	else
+		exchange_set_deadline(exchange, 0);
 }
 
 // pull_own reads what this exchange has stored; the rest, if any, is elsewhere.
@@ -255,6 +291,8 @@ static struct slice pull_own(struct exchange *exchange, size_t max, bool *is_end
 		compress ? compress->is_done && compress->start == compress->end
 			 : exchange->is_response_ended && exchange->response_body.queued_bytes == 0;
 	*is_end = is_all && run.bytes == left;
+	if (run.bytes == 0) // written, but not yet on the worker that keeps it
+		wait_for_own(exchange);
 	return run;
 }
 

@@ -3,7 +3,8 @@
 # what cannot be shared is asked for by each, at once.
 . "$(dirname "$0")/lib.sh"
 
-lab_up single --set upstream.per_endpoint=256
+# Two workers: some of those who ask are the key's worker's own, some are not, and so is who fetches.
+lab_up single --workers 2 --set upstream.per_endpoint=256
 background on origin /usr/bin/python3 "$ROOT/tests/support/drip_origin.py" 8080
 works "the origin serves" eventually 10 test_status 200 /count/none
 tap on client /usr/bin/python3 "$ROOT/tests/support/waiters_client.py" "$LAB_VIP" "$LAB_HOST" "$LAB_CA"

@@ -23,6 +23,7 @@ struct asker {
 	uint64_t offset;          // read so far
 	struct cache_reader reader;
 	bool is_waiting; // for more of what another fetches
+	bool is_far;     // it fetches for another worker
 };
 
 struct ring {
@@ -47,7 +48,7 @@ struct world {
 	uint64_t purged_version[URLS]; // responses up to this one are forgotten
 	uint64_t asked_version[WORKERS_MAX][ASKERS];
 	bool is_draining;
-	uint64_t hits, stored, confirmed, grown, broken, left;
+	uint64_t hits, stored, confirmed, grown, broken, left, far_joined;
 	struct ring rings[WORKERS_MAX][WORKERS_MAX];
 	struct node nodes[WORKERS_MAX];
 };
@@ -221,6 +222,7 @@ static void begin_filling(struct node *node, struct asker *asker)
 		 fields_of(world), (unsigned long long)asker->version,
 		 (unsigned long long)asker->version, asker->url);
 	asker->left_bytes = body_bytes(asker->version);
+	asker->is_far = false;
 	request_for(world, &request, asker->url);
 	response_of(&response, 200, fields);
 	if (random_below(&world->random, 2))
@@ -248,7 +250,8 @@ static void go_on_filling(struct node *node, struct asker *asker)
 	if (asker->own) {
 		asker->offset = 0;
 		read_on(asker->own, &asker->offset, done);
-		CU_ASSERT_EQUAL(asker->offset, done);
+		// On another worker it may be on its way yet, or memory was short there.
+		CU_ASSERT(asker->is_far || asker->offset == done);
 	}
 	if (asker->left_bytes == 0) {
 		asker->state = IDLE;
@@ -265,8 +268,11 @@ static void go_on_filling(struct node *node, struct asker *asker)
 		return_own(node, asker);
 		return;
 	}
-	if (!asker->own && random_below(&node->world->random, 2))
+	if (!asker->own) {
 		asker->own = cache_fill_lend(asker->answer.fill);
+		asker->is_far |= !asker->own;
+		node->world->far_joined += asker->own && asker->is_far;
+	}
 	if (asker->own && random_below(&node->world->random, 8) == 0 &&
 	    cache_fill_is_read(asker->answer.fill)) { // its client leaves, the fetch goes on
 		cache_fill_return(asker->answer.fill, asker->own);
@@ -443,7 +449,7 @@ static void thousands_of_seeds_answer_once_and_leak_nothing(void)
 	const char *one = getenv("SEED");
 	uint64_t first = one ? strtoull(one, NULL, 10) : 0;
 	uint64_t hits = 0, stored = 0, confirmed = 0, channel_full = 0, passed = 0;
-	uint64_t grown = 0, broken = 0, left = 0;
+	uint64_t grown = 0, broken = 0, left = 0, far_joined = 0;
 	for (uint64_t seed = first; seed < (one ? first + 1 : 2000); seed++) {
 		unsigned before = CU_get_number_of_failure_records();
 		world_start(&world, seed);
@@ -456,6 +462,7 @@ static void thousands_of_seeds_answer_once_and_leak_nothing(void)
 		grown += world.grown;
 		broken += world.broken;
 		left += world.left;
+		far_joined += world.far_joined;
 		for (uint32_t i = 0; i < world.worker_count; i++) {
 			const uint64_t *value = world.nodes[i].counters.value;
 			channel_full += value[COUNTER_cache_channel_full];
@@ -469,10 +476,12 @@ static void thousands_of_seeds_answer_once_and_leak_nothing(void)
 	printf("# %llu hits, %llu stored, %llu confirmed, %llu messages had to wait\n",
 	       (unsigned long long)hits, (unsigned long long)stored, (unsigned long long)confirmed,
 	       (unsigned long long)channel_full);
-	printf("# %llu waited for more, %llu found it broken, %llu fetchers left\n",
-	       (unsigned long long)grown, (unsigned long long)broken, (unsigned long long)left);
+	printf("# %llu waited for more, %llu found it broken, %llu fetchers left, %llu for another"
+	       " worker were joined\n",
+	       (unsigned long long)grown, (unsigned long long)broken, (unsigned long long)left,
+	       (unsigned long long)far_joined);
 	if (!one)
-		CU_ASSERT(grown > 1000 && broken > 100 && left > 10);
+		CU_ASSERT(grown > 1000 && broken > 100 && left > 10 && far_joined > 100);
 	if (!one)
 		CU_ASSERT(hits > 10000 && stored > 5000 && confirmed > 1000 &&
 			  channel_full > 1000 && passed > 1000);
