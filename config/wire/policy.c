@@ -277,6 +277,34 @@ static bool read_cache(struct parser *parser, struct value value, unsigned)
 	       fail(parser, "on or off is wanted");
 }
 
+enum choice { CHOICE_SORT, CHOICE_DEVICE };
+
+static bool read_choice(struct parser *parser, struct value value, unsigned which)
+{
+	struct policy *policy = parser->policy;
+	bool *const to[] = {&policy->is_query_sorted, &policy->is_device_keyed};
+	*to[which] = is_value(value, "on");
+	return is_value(value, "on") || is_value(value, "off") ||
+	       fail(parser, "on or off is wanted");
+}
+
+static bool read_cookies(struct parser *parser, struct value value, unsigned)
+{
+	parser->policy->is_cookie_ignored = is_value(value, "ignore");
+	return is_value(value, "ignore") || is_value(value, "pass") ||
+	       fail(parser, "ignore or pass is wanted");
+}
+
+// read_fields reads names of fields, one rule each.
+static bool read_fields(struct parser *parser, struct value value, unsigned kind)
+{
+	struct value name;
+	while (split(&value, ',', &name))
+		if (!read_field(parser, trim(name), kind))
+			return false;
+	return read_field(parser, trim(value), kind);
+}
+
 static bool read_error_page(struct parser *parser, struct value value, unsigned)
 {
 	struct policy_rule *rule = new_rule(parser, POLICY_ERROR_PAGE);
@@ -313,6 +341,11 @@ static const struct {
 	{"cors", read_cors, 0},
 	{"query-drop", read_parameters, POLICY_QUERY_DROP},
 	{"query-keep", read_parameters, POLICY_QUERY_KEEP},
+	{"query-sort", read_choice, CHOICE_SORT},
+	{"cookies", read_cookies, 0},
+	{"key-cookie", read_parameters, POLICY_KEY_COOKIE},
+	{"key-field", read_fields, POLICY_KEY_FIELD},
+	{"key-device", read_choice, CHOICE_DEVICE},
 	{"cache", read_cache, 0},
 	{"cache-ttl", read_count, NUMBER_TTL},
 	{"cache-error-ttl", read_count, NUMBER_ERROR_TTL},

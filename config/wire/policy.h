@@ -21,6 +21,12 @@
 //   "*"
 //                             at the end stands for the rest of a name
 //   query-keep=page,lang      with any: only these are seen
+//   query-sort=on             parameters are put in the order of their names: one key for all
+//   orders cookies=ignore            GET and HEAD reach cache and service without cookies
+//   key-cookie=region,ab*     GET and HEAD reach both with these only, and they are part of the key
+//   key-field=Accept-Language fields of requests that are part of the key, as if responses had Vary
+//   key-device=on             X-Device (mobile, tablet or desktop by User-Agent) is added, and part
+//                             of the key
 //   cache=off                 nothing of the service is stored or served from the cache
 //   cache-ttl=60              responses below 400 are fresh for so many seconds whatever they say,
 //                             but for private, no-store, Set-Cookie, and requests with
@@ -65,6 +71,8 @@ enum policy_rule_kind {
 	POLICY_ERROR_PAGE, // value: the body
 	POLICY_QUERY_DROP, // name: of a parameter; value: "*" when others begin so
 	POLICY_QUERY_KEEP,
+	POLICY_KEY_COOKIE, // as QUERY_DROP
+	POLICY_KEY_FIELD,
 	POLICY_RULE_KIND_COUNT
 };
 
@@ -83,6 +91,7 @@ struct policy {
 	uint32_t hsts_s;
 	uint32_t cache_ttl_s, cache_error_ttl_s; // 0: as the response says
 	bool is_cache_off;
+	bool is_query_sorted, is_cookie_ignored, is_device_keyed;
 	uint64_t body_bytes; // POLICY_BODY_NONE: no bound
 	bool is_in_maintenance;
 	bool is_uncompressed;

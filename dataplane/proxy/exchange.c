@@ -6,6 +6,7 @@
 
 #include "access.h"
 #include "compress.h"
+#include "exchange_key.h"
 #include "exchange_policy.h"
 #include "forward.h"
 #include "http_field.h"
@@ -173,7 +174,7 @@ struct exchange *exchange_new(struct downstream *down, uint32_t stream,
 	if (!exchange)
 		return refuse(down, stream, why);
 	exchange->down = down;
-	exchange->client = down->tuple.remote;
+	exchange->client = forward_client(down, request);
 	exchange->down_stream = stream;
 	exchange->has_request_body = !is_end;
 	exchange->is_request_ended = is_end;
@@ -472,7 +473,7 @@ void exchange_route(struct exchange *exchange)
 	}
 	if (!exchange_police(exchange))
 		return;
-	exchange_police_query(exchange);
+	exchange_key_apply(exchange);
 	compress_request(exchange);
 	bool is_cached = exchange_is_cached(exchange);
 	bool is_whole = is_cached && !http_field_find(&exchange->request, SLICE("range")).at;

@@ -3,6 +3,7 @@
 #include "exchange_policy.h"
 
 #include "cache_policy.h"
+#include "exchange_key.h"
 #include "proxy_priv.h"
 #include "rate.h"
 
@@ -48,7 +49,7 @@ static bool is_method_allowed(const struct policy *policy, struct slice method)
 static enum counter judge_rate(const struct exchange *exchange, const struct policy *policy)
 {
 	struct proxy *proxy = exchange->proxy;
-	const struct addr *client = &exchange->down->tuple.remote;
+	const struct addr *client = &exchange->client;
 	if (!proxy->rates)
 		return COUNTER_COUNT;
 	if (policy->client_rate && !rate_take_client(proxy->rates, exchange->service_id, client,
@@ -97,7 +98,7 @@ static bool is_too_large(const struct exchange *exchange, const struct policy *p
 static enum counter judge(const struct exchange *exchange, const struct policy_entry *entry)
 {
 	const struct policy *policy = &entry->policy;
-	if (!is_allowed(policy, &exchange->down->tuple.remote))
+	if (!is_allowed(policy, &exchange->client))
 		return COUNTER_exchange_denied;
 	enum counter reason = judge_rate(exchange, policy);
 	if (reason != COUNTER_COUNT)
@@ -125,59 +126,6 @@ bool exchange_police(struct exchange *exchange)
 	return false;
 }
 
-// names is true when a rule of this kind names the parameter.
-static bool names(const struct policy_entry *entry, enum policy_rule_kind kind, struct slice name)
-{
-	for (uint32_t i = 0; i < entry->policy.rule_count; i++) {
-		const struct policy_rule *rule = &entry->policy.rules[i];
-		struct slice wanted = policy_text(entry, rule->name);
-		if (rule->kind == kind &&
-		    (rule->value.bytes ? slice_starts(name, wanted) : slice_equal(name, wanted)))
-			return true;
-	}
-	return false;
-}
-
-static bool has_rule(const struct policy_entry *entry, enum policy_rule_kind kind)
-{
-	for (uint32_t i = 0; i < entry->policy.rule_count; i++)
-		if (entry->policy.rules[i].kind == kind)
-			return true;
-	return false;
-}
-
-static bool is_seen(const struct policy_entry *entry, bool has_kept, struct slice parameter)
-{
-	struct slice name = slice_head(parameter, slice_find(parameter, '='));
-	return !names(entry, POLICY_QUERY_DROP, name) &&
-	       (!has_kept || names(entry, POLICY_QUERY_KEEP, name));
-}
-
-void exchange_police_query(struct exchange *exchange)
-{
-	const struct policy_entry *entry = exchange_policy(exchange);
-	struct slice target = exchange->request.target;
-	size_t path = slice_find(target, '?');
-	bool has_kept = entry && has_rule(entry, POLICY_QUERY_KEEP);
-	if (path == target.bytes || (!has_kept && !(entry && has_rule(entry, POLICY_QUERY_DROP))))
-		return;
-	char *at = arena_alloc(&exchange->arena, target.bytes);
-	if (!at)
-		return; // seen as it is, by both
-	memcpy(at, target.at, path);
-	size_t bytes = path;
-	for (struct slice rest = slice_skip(target, path + 1); rest.bytes;) {
-		struct slice parameter = slice_head(rest, slice_find(rest, '&'));
-		rest = slice_skip(rest, MIN(parameter.bytes + 1, rest.bytes));
-		if (!parameter.bytes || !is_seen(entry, has_kept, parameter))
-			continue;
-		at[bytes] = bytes == path ? '?' : '&';
-		memcpy(at + bytes + 1, parameter.at, parameter.bytes);
-		bytes += parameter.bytes + 1;
-	}
-	exchange->request.target = slice_of(at, bytes);
-}
-
 bool exchange_is_cached(const struct exchange *exchange)
 {
 	const struct policy_entry *entry = exchange_policy(exchange);
@@ -185,31 +133,35 @@ bool exchange_is_cached(const struct exchange *exchange)
 	       !(entry && entry->policy.is_cache_off);
 }
 
-struct http_message exchange_policy_lifetime(const struct exchange *exchange,
-					     const struct http_message *response,
-					     struct http_field *fields, char *text)
+struct http_message exchange_policy_stored(const struct exchange *exchange,
+					   const struct http_message *response,
+					   struct exchange_stored_text *room)
 {
 	const struct policy_entry *entry = exchange_policy(exchange);
 	struct cache_directives directives;
 	struct http_message seen = *response;
+	struct slice vary = exchange_key_vary(exchange, room->vary);
 	uint32_t ttl_s = !entry                   ? 0
 			 : response->status < 400 ? entry->policy.cache_ttl_s
 						  : entry->policy.cache_error_ttl_s;
 	cache_directives_of_response(response, &directives);
-	bool is_one_users =
-		directives.is_private || directives.no_store || directives.private_fields.bytes;
-	if (ttl_s == 0 || is_one_users ||
-	    http_field_find(&exchange->request, SLICE("authorization")).at ||
-	    response->field_count > HTTP_FIELDS_MAX)
+	if (directives.is_private || directives.no_store || directives.private_fields.bytes ||
+	    http_field_find(&exchange->request, SLICE("authorization")).at)
+		ttl_s = 0; // one user's
+	if (ttl_s == 0 && vary.bytes == 0)
 		return seen;
-	seen.fields = fields;
+	CHECK(response->field_count <= HTTP_FIELDS_MAX);
+	seen.fields = room->fields;
 	seen.field_count = 0;
 	for (uint32_t i = 0; i < response->field_count; i++)
-		if (!slice_equal(response->fields[i].name, SLICE("cdn-cache-control")))
-			fields[seen.field_count++] = response->fields[i];
-	int bytes = snprintf(text, 32, "max-age=%u", ttl_s);
-	fields[seen.field_count++] =
-		(struct http_field){SLICE("cdn-cache-control"), slice_of(text, (size_t)bytes)};
+		if (!ttl_s || !slice_equal(response->fields[i].name, SLICE("cdn-cache-control")))
+			seen.fields[seen.field_count++] = response->fields[i];
+	int bytes = snprintf(room->lifetime, sizeof(room->lifetime), "max-age=%u", ttl_s);
+	if (ttl_s)
+		seen.fields[seen.field_count++] = (struct http_field){
+			SLICE("cdn-cache-control"), slice_of(room->lifetime, (size_t)bytes)};
+	if (vary.bytes)
+		seen.fields[seen.field_count++] = (struct http_field){SLICE("vary"), vary};
 	return seen;
 }
 

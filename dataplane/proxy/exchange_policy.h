@@ -5,6 +5,7 @@
 #include "policy_table.h"
 
 #include "exchange.h"
+#include "exchange_key.h"
 
 // exchange_policy borrows the policy of the exchange's service; NULL: none, or not the first node.
 const struct policy_entry *exchange_policy(const struct exchange *exchange);
@@ -12,18 +13,21 @@ const struct policy_entry *exchange_policy(const struct exchange *exchange);
 // exchange_police judges a request whose service is known. False: it was answered.
 bool exchange_police(struct exchange *exchange);
 
-// exchange_police_query takes the parameters out of the target that the policy drops, so that the
-// cache's key and what the service sees stay the same thing.
-void exchange_police_query(struct exchange *exchange);
-
 // exchange_is_cached is false when the policy keeps the cache out of it.
 bool exchange_is_cached(const struct exchange *exchange);
 
-// exchange_policy_lifetime makes the response as the cache is to see it: with the lifetime that the
-// policy gives it, in fields (HTTP_FIELDS_MAX + 1) and text (32 bytes), or as it is.
-struct http_message exchange_policy_lifetime(const struct exchange *exchange,
-					     const struct http_message *response,
-					     struct http_field *fields, char *text);
+// What exchange_policy_stored writes.
+struct exchange_stored_text {
+	struct http_field fields[HTTP_FIELDS_MAX + 2];
+	char lifetime[32];
+	char vary[EXCHANGE_KEY_VARY_BYTES];
+};
+
+// exchange_policy_stored makes the response as the cache is to see it: with the lifetime that the
+// policy gives it, and with Vary for the fields that it puts into the key; in room, or as it is.
+struct http_message exchange_policy_stored(const struct exchange *exchange,
+					   const struct http_message *response,
+					   struct exchange_stored_text *room);
 
 // exchange_police_body judges the request's body so far. False: it is too large, and the client has
 // been answered or its stream reset; the exchange may be gone.

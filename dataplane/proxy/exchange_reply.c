@@ -174,7 +174,9 @@ bool exchange_confirmed(struct exchange *exchange, const struct http_message *re
 	bool is_head = exchange->request.method == HTTP_HEAD && response->status == 200;
 	if (!exchange->is_validating || (response->status != 304 && !is_head))
 		return false;
-	if (cache_validated(proxy->cache, &exchange->request, response, answer, &refreshed)) {
+	struct exchange_stored_text room;
+	struct http_message seen = exchange_policy_stored(exchange, response, &room);
+	if (cache_validated(proxy->cache, &exchange->request, &seen, answer, &refreshed)) {
 		exchange->is_stored = refreshed.is_stored;
 		exchange_leave_upstream(exchange);
 		if (exchange->down)

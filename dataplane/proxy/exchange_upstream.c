@@ -241,11 +241,10 @@ void exchange_try_failed(struct exchange *exchange, enum counter reason, bool is
 static void begin_fill(struct exchange *exchange, const struct http_message *response)
 {
 	enum counter why = COUNTER_COUNT;
-	struct http_field fields[HTTP_FIELDS_MAX + 1];
-	char text[32];
+	struct exchange_stored_text room;
 	if (!exchange->answer.fill)
 		return;
-	struct http_message seen = exchange_policy_lifetime(exchange, response, fields, text);
+	struct http_message seen = exchange_policy_stored(exchange, response, &room);
 	exchange->is_stored =
 		cache_fill_begin(exchange->answer.fill, &exchange->request, &seen, &why);
 	if (exchange->is_stored) {

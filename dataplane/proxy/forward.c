@@ -113,12 +113,59 @@ static int add_via(struct exchange *exchange, const struct http_message *from,
 		   join_all(arena, from, SLICE("via"), glue(arena, own, ARRAY_LEN(own))));
 }
 
-// add_forwarded tells who the client is: the edge knows it from the connection itself.
+static bool is_trusted(const struct proxy *proxy, const struct addr *addr)
+{
+	for (uint32_t i = 0; i < proxy->limits.trusted_count; i++)
+		if (prefix_contains(&proxy->limits.trusted[i], addr))
+			return true;
+	return false;
+}
+
+// take_last takes the last address off a list of them; false when it is none.
+static bool take_last(struct slice *list, struct addr *addr)
+{
+	char text[ADDR_TEXT_BYTES] = "";
+	size_t at = list->bytes;
+	while (at > 0 && list->at[at - 1] != ',')
+		at--;
+	struct slice last = slice_skip(*list, at);
+	while (slice_starts(last, SLICE(" ")))
+		last = slice_skip(last, 1);
+	*list = slice_head(*list, at ? at - 1 : 0);
+	if (last.bytes >= sizeof(text))
+		return false;
+	memcpy(text, last.at, last.bytes);
+	return addr_parse(text, addr) == 0;
+}
+
+struct addr forward_client(const struct downstream *down, const struct http_message *request)
+{
+	const struct proxy *proxy = down->transport.proxy;
+	struct addr client = down->tuple.remote, before;
+	for (uint32_t i = request->field_count; i > 0 && is_trusted(proxy, &client); i--) {
+		struct slice list = request->fields[i - 1].value;
+		if (!slice_equal(request->fields[i - 1].name, SLICE("x-forwarded-for")))
+			continue;
+		while (list.bytes && is_trusted(proxy, &client)) {
+			if (!take_last(&list, &before))
+				return client;
+			client = before;
+		}
+	}
+	return client;
+}
+
+// add_forwarded tells who the client is: the edge knows it from the connection itself. What the
+// client says of those before it is believed of a trusted proxy only: a service would take it for
+// the truth, and the cache has no key for it.
 static int add_forwarded(struct exchange *exchange, struct http_message *out)
 {
 	struct arena *arena = &exchange->proxy->scratch;
 	const struct http_message *request = &exchange->request;
-	const struct addr *client = &exchange->client;
+	const struct addr *client =
+		exchange->down ? &exchange->down->tuple.remote : &exchange->client;
+	const struct http_message nobody = {0};
+	const struct http_message *before = is_trusted(exchange->proxy, client) ? request : &nobody;
 	char text[ADDR_TEXT_BYTES];
 	addr_text(client, text);
 	struct slice address = arena_copy(arena, slice_str(text));
@@ -131,10 +178,9 @@ static int add_forwarded(struct exchange *exchange, struct http_message *out)
 				      request->scheme};
 	struct slice element = glue(arena, parts, ARRAY_LEN(parts));
 	int error = add(out, SLICE("x-forwarded-for"),
-			join_all(arena, request, SLICE("x-forwarded-for"), address));
+			join_all(arena, before, SLICE("x-forwarded-for"), address));
 	error |= add(out, SLICE("x-forwarded-proto"), request->scheme);
-	error |=
-		add(out, SLICE("forwarded"), join_all(arena, request, SLICE("forwarded"), element));
+	error |= add(out, SLICE("forwarded"), join_all(arena, before, SLICE("forwarded"), element));
 	return error ? ENOMEM : 0;
 }
 

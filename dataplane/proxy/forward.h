@@ -7,6 +7,10 @@
 #include "cache_status.h"
 #include "exchange.h"
 
+// forward_client tells whose request it is: the other end of the connection, or, as far as trusted
+// proxies have told of it in X-Forwarded-For, the last one before them.
+struct addr forward_client(const struct downstream *down, const struct http_message *request);
+
 // forward_request builds the request for the next node. Returns 0, or ENOMEM when it does not fit.
 int forward_request(struct exchange *exchange, struct http_message *out);
 

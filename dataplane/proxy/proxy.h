@@ -63,11 +63,13 @@ struct proxy_limits {
 	uint32_t min_rate_time_ms;      // over which it is measured
 	uint32_t tunnel_idle_ms;        // no byte through a tunnel
 	uint32_t linger_ms;             // after our FIN, for the peer's
-	uint32_t policy_count;          // services with a policy (edge)
-	uint32_t access_sample;         // one in so many good exchanges is logged
-	bool access_query;              // the log keeps what follows '?'
-	bool has_server_timing;         // responses tell how long this node took
-	struct http_limits http;        // downstream and upstream connections
+	const struct prefix *trusted;   // proxies whose X-Forwarded-For is believed; borrowed
+	uint32_t trusted_count;
+	uint32_t policy_count;   // services with a policy (edge)
+	uint32_t access_sample;  // one in so many good exchanges is logged
+	bool access_query;       // the log keeps what follows '?'
+	bool has_server_timing;  // responses tell how long this node took
+	struct http_limits http; // downstream and upstream connections
 	struct compress_limits compress;
 	uint64_t slice_bytes;  // of large objects; 0: none are cut
 	uint64_t object_bytes; // the largest that is kept whole

@@ -4,6 +4,7 @@
 #include "slicing.h"
 
 #include "cache_policy.h"
+#include "exchange_key.h"
 #include "http_field.h"
 #include "proxy_priv.h"
 #include "relay.h"
@@ -111,7 +112,7 @@ bool slicing_begin(struct exchange *exchange)
 				  : is_marked(exchange, true);
 	if (!is_wanted || slice_bytes(exchange) == 0 || request->method != HTTP_GET ||
 	    !exchange->down || exchange->slicing.tries > 0 ||
-	    request->field_count >= HTTP_FIELDS_MAX ||
+	    request->field_count >= HTTP_FIELDS_MAX || exchange_key_has_fields(exchange) ||
 	    request->authority.bytes > SLICING_NAME_BYTES - 64)
 		return false;
 	exchange->state = EXCHANGE_CACHE;

@@ -156,6 +156,8 @@ struct proxy_limits worker_limits_proxy(const struct conf *conf)
 		.body_idle_timeout_ms = (uint32_t)conf->http.body_idle_timeout_ms,
 		.tunnel_idle_ms = (uint32_t)conf->http.tunnel_idle_timeout_ms,
 		.linger_ms = (uint32_t)conf->http.linger_ms,
+		.trusted = conf->http.trusted_proxies.at,
+		.trusted_count = conf->http.trusted_proxies.count,
 		.policy_count = conf->route.policies,
 		.access_sample = conf->access_log.sample,
 		.access_query = conf->access_log.is_query,

@@ -45,6 +45,30 @@ is "only these are seen" "$(target '/echo?a=b&id=1&lang=de&ID=2&id2')" '/echo?id
 works "the query is ignored" rules 'query-drop=*'
 is "all of it" "$(target '/echo?a=b&c')" /echo
 
+works "parameters are put in order" rules query-sort=on
+is "by their names, those of one name in theirs" "$(target '/echo?b=2&a=1&c&b=1&&aa=')" '/echo?a=1&aa=&b=2&b=1&c'
+is "one key for all orders" "$(fetch '/counted/order?x=1&y=2'; fetch '/counted/order?y=2&x=1')" '{"answer": 1}{"answer": 1}'
+
+cookies=(-b 'track=9; region=eu; session=s; ab1=x')
+works "cookies are part of the key" rules 'key-cookie=region,ab*'
+is "only these reach the service" "$(seen /echo "${cookies[@]}" | grep ^cookie)" 'cookie: region=eu; ab1=x'
+is "but of a POST all" "$(seen /echo -X POST "${cookies[@]}" | grep ^cookie)" 'cookie: track=9; region=eu; session=s; ab1=x'
+is "another value is another response" "$(for c in 'region=eu' 'region=us' 'track=1; region=eu' 'region=us; t=2' 't=1' ''; do
+	fetch /counted/region?cache=max-age=60 -b "$c"
+done)" '{"answer": 1}{"answer": 2}{"answer": 1}{"answer": 2}{"answer": 3}{"answer": 3}'
+matches "which it says" "$(head_of /counted/region?cache=max-age=60)" '^vary: .*cookie'
+works "cookies are ignored" rules cookies=ignore
+lacks "none reaches the service" "$(seen /echo "${cookies[@]}")" '^cookie'
+matches "but of a POST" "$(seen /echo -X POST "${cookies[@]}")" '^cookie: track'
+works "fields and the device are part of the key" rules 'key-field=X-Tenant' key-device=on
+phone='Mozilla/5.0 (Linux; Android 14) Mobile Safari/537.36'
+is "as the service sees it" "$(seen /echo -A "$phone" -H 'X-Device: toaster' | grep ^x-device)" 'x-device: mobile'
+is "each combination is a response" "$(for a in "a;$phone" "a;Mozilla" "b;$phone" "a;$phone" "a;curl"; do
+	fetch /counted/tenant?cache=max-age=60 -H "X-Tenant: ${a%%;*}" -A "${a#*;}"
+done)" '{"answer": 1}{"answer": 2}{"answer": 3}{"answer": 1}{"answer": 2}'
+out=$(seen /echo -H 'X-Forwarded-For: 203.0.113.9' -H 'Forwarded: for=203.0.113.9')
+lacks "a stranger's X-Forwarded-For does not reach the service" "$out" '203\.0\.113\.9'
+
 works "the cache is kept out" rules cache=off
 is "of every request" "$(fetch /counted/off; fetch /counted/off)" '{"answer": 1}{"answer": 2}'
 

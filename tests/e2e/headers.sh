@@ -24,7 +24,7 @@ matches "and bracketed in Forwarded" "$(asked)" '^forwarded: .*for="\[2001:db8:1
 FETCH_IP=4
 out=$(asked -H 'X-Forwarded-For: 203.0.113.99' -H 'X-Forwarded-Proto: gopher')
 lacks "what a client claims about itself is not believed" "$out" '^x-forwarded-proto: gopher$'
-matches "the client's true address ends the list" "$out" '^x-forwarded-for: .*198\.51\.100\.10$'
+matches "the client's true address stands alone" "$out" '^x-forwarded-for: 198\.51\.100\.10$'
 
 out=$(asked --http1.1 -H 'Connection: close, x-private' -H 'X-Private: 1' -H 'Keep-Alive: 5' \
 	-H 'TE: trailers' -H 'Proxy-Authorization: x' -H 'Upgrade: h2c' -H 'X-Public: 2')

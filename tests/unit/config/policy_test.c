@@ -67,6 +67,21 @@ static void repeated_rules_keep_their_order(void)
 		  is_text(policy.rules[6].value, "<h1>soon</h1>"));
 }
 
+static void rules_of_the_key_are_read(void)
+{
+	CU_ASSERT_FATAL(parse("query-sort=on\ncookies=ignore\nkey-device=on\n"
+			      "key-cookie=region, ab*\nkey-field=Accept-Language,X-B"));
+	CU_ASSERT(policy.is_query_sorted && policy.is_cookie_ignored && policy.is_device_keyed);
+	CU_ASSERT_EQUAL(policy.rule_count, 4);
+	CU_ASSERT(policy.rules[1].kind == POLICY_KEY_COOKIE &&
+		  is_text(policy.rules[1].name, "ab") && is_text(policy.rules[1].value, "*"));
+	CU_ASSERT(policy.rules[2].kind == POLICY_KEY_FIELD &&
+		  is_text(policy.rules[2].name, "accept-language"));
+	CU_ASSERT(is_text(policy.rules[3].name, "x-b"));
+	CU_ASSERT_FATAL(parse("query-sort=off\ncookies=pass\nkey-device=off"));
+	CU_ASSERT(!policy.is_query_sorted && !policy.is_cookie_ignored && !policy.is_device_keyed);
+}
+
 static void rules_of_the_cache_are_read(void)
 {
 	CU_ASSERT_FATAL(parse("query-drop=utm_*, fbclid\nquery-keep=*\ncache=off\ncache-ttl=60\n"
@@ -121,6 +136,10 @@ static void what_is_no_rule_is_told_with_its_cure(void)
 		{"query-drop=a,,b", "rule 1: a parameter is wanted; utm_* is one"},
 		{"query-keep=a*b", "rule 1: 'a*b' is no name of a parameter; utm_* is one"},
 		{"query-keep=a=b", "rule 1: 'a=b' is no name of a parameter; utm_* is one"},
+		{"query-sort=1", "rule 1: on or off is wanted"},
+		{"cookies=no", "rule 1: ignore or pass is wanted"},
+		{"key-field=Host", "rule 1: 'host' is no field that a policy may change"},
+		{"key-field=a,,b", "rule 1: '' is no field that a policy may change"},
 		{"cache=maybe", "rule 1: on or off is wanted"},
 		{"cache-ttl=0", "rule 1: a number from 1 to 1000000000 is wanted"},
 		{"error-page=200 fine",
@@ -151,6 +170,7 @@ static void bounds_hold(void)
 UNIT_MAIN("config_policy", {"no rule allows everything", no_rule_allows_everything},
 	  {"single rules are read", single_rules_are_read},
 	  {"repeated rules keep their order", repeated_rules_keep_their_order},
+	  {"rules of the key are read", rules_of_the_key_are_read},
 	  {"rules of the cache are read", rules_of_the_cache_are_read},
 	  {"what is no rule is told, with its cure", what_is_no_rule_is_told_with_its_cure},
 	  {"bounds hold", bounds_hold})

@@ -30,6 +30,8 @@ static void start(struct world *world, enum proxy_role role, const char *client)
 	proxy.wall_s = 784111777;
 	arena_init(&proxy.scratch, proxy.scratch_memory, sizeof(proxy.scratch_memory));
 	CU_ASSERT_EQUAL_FATAL(addr_parse(client, &world->exchange.client), 0);
+	world->down.tuple.remote = world->exchange.client;
+	world->down.transport.proxy = &proxy;
 	world->exchange.proxy = &proxy;
 	world->exchange.down = &world->down;
 	world->exchange.request = (struct http_message){.method = HTTP_GET,
@@ -40,6 +42,15 @@ static void start(struct world *world, enum proxy_role role, const char *client)
 							.version = 11,
 							.content_length = HTTP_LENGTH_NONE,
 							.fields = world->fields};
+}
+
+// trust makes a proxy of this prefix one that is believed.
+static void trust(const char *prefix)
+{
+	static struct prefix trusted[8];
+	CU_ASSERT_EQUAL_FATAL(prefix_parse(prefix, &trusted[proxy.limits.trusted_count]), 0);
+	proxy.limits.trusted = trusted;
+	proxy.limits.trusted_count++;
 }
 
 static void give(struct world *world, const char *name, const char *value)
@@ -98,11 +109,45 @@ static void chains_over_several_fields_are_joined(void)
 	give(&world, "forwarded", "for=_x");
 	give(&world, "x-forwarded-proto", "gopher");
 	CU_ASSERT_EQUAL_FATAL(forward_request(&world.exchange, &world.out), 0);
+	CU_ASSERT(
+		is_field(&world, "x-forwarded-for", "192.0.2.7")); // whoever it says it speaks for
+	CU_ASSERT(
+		is_field(&world, "forwarded", "for=192.0.2.7;host=\"shop.test:8443\";proto=https"));
+	trust("192.0.2.0/24");
+	CU_ASSERT_EQUAL_FATAL(forward_request(&world.exchange, &world.out), 0);
 	CU_ASSERT(is_field(&world, "x-forwarded-for", "10.9.9.9, 10.8.8.8, 192.0.2.7"));
 	CU_ASSERT(is_field(&world, "via", "1.0 a, 1.1 b, 2 c, 1.1 n1"));
 	CU_ASSERT(is_field(&world, "forwarded",
 			   "for=_x, for=192.0.2.7;host=\"shop.test:8443\";proto=https"));
 	CU_ASSERT(is_field(&world, "x-forwarded-proto", "https"));
+}
+
+static void a_client_is_who_the_last_trusted_proxy_has_seen(void)
+{
+	static const struct {
+		const char *forwarded, *client;
+	} cases[] = {
+		{"203.0.113.9", "203.0.113.9"},
+		{"198.51.100.1, 203.0.113.9", "203.0.113.9"},
+		{"203.0.113.9, 10.0.0.1,10.0.0.2", "203.0.113.9"},
+		{"2001:db8::1", "2001:db8::1"},
+		{"10.0.0.1", "10.0.0.1"},
+		{"203.0.113.9, unknown", "10.0.0.7"},
+		{"", "10.0.0.7"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct world world;
+		struct addr wanted, client;
+		start(&world, PROXY_EDGE, "10.0.0.7");
+		trust("10.0.0.0/8");
+		give(&world, "x-forwarded-for", cases[i].forwarded);
+		CU_ASSERT_EQUAL_FATAL(addr_parse(cases[i].client, &wanted), 0);
+		client = forward_client(&world.down, &world.exchange.request);
+		CU_ASSERT(addr_equal(&client, &wanted));
+		proxy.limits.trusted_count = 0;
+		client = forward_client(&world.down, &world.exchange.request);
+		CU_ASSERT(addr_equal(&client, &world.down.tuple.remote));
+	}
 }
 
 static void nodes_behind_leave_the_client_alone(void)
@@ -223,6 +268,8 @@ UNIT_MAIN("forward", {"a trace is handed on under our span", trace_is_handed_on_
 	  {"an edge tells who the client is", edge_tells_who_the_client_is},
 	  {"an edge quotes an address of IPv6", edge_quotes_an_address_of_ipv6},
 	  {"chains over several fields are joined", chains_over_several_fields_are_joined},
+	  {"a client is who the last trusted proxy has seen",
+	   a_client_is_who_the_last_trusted_proxy_has_seen},
 	  {"nodes behind the edge leave what is said of the client alone",
 	   nodes_behind_leave_the_client_alone},
 	  {"responses get Via, Date and Cache-Status", responses_get_via_date_and_cache_status},
