@@ -68,6 +68,11 @@ def raw(p, extra, before=b''):
     return [frame(HEADERS, FOOT, 1, before + block(p.request(path='/echo')) + extra)]
 
 
+def shut_window(p):
+    """An answer that waits for a window."""
+    return [frame(SETTINGS, payload=settings((4, 0))), get(p, path='/bytes/9')]
+
+
 def small_window(p):
     """RFC 9113 6.9.2: a window of 1 byte, then of 8 more."""
     p.send(frame(SETTINGS, payload=settings((4, 1))), get(p, path='/bytes/9'))
@@ -138,8 +143,7 @@ FRAMES = [
 ]
 
 IDLE = [
-    ('5.1', 'idle: DATA', lambda p: [frame(DATA, END_STREAM, 1, b'x')],
-     goaway(PROTOCOL_ERROR, STREAM_CLOSED)),
+    ('5.1', 'idle: DATA', lambda p: [frame(DATA, END_STREAM, 1, b'x')], goaway(PROTOCOL_ERROR)),
     ('5.1', 'idle: RST_STREAM', lambda p: [frame(RST_STREAM, 0, 1, word(CANCEL))],
      goaway(PROTOCOL_ERROR)),
     ('5.1', 'idle: WINDOW_UPDATE', lambda p: [frame(WINDOW_UPDATE, 0, 1, word(1))],
@@ -151,6 +155,11 @@ IDLE = [
 ]
 
 HALF_CLOSED = [
+    ('5.1', 'half-closed (remote): WINDOW_UPDATE opens a window of 0',
+     lambda p: [*shut_window(p), frame(WINDOW_UPDATE, 0, 1, word(1))], ('body', 1, 1)),
+    ('5.1', 'half-closed (remote): so it does behind PRIORITY',
+     lambda p: [*shut_window(p), frame(PRIORITY, 0, 1, word(0) + b'\xff'),
+                frame(WINDOW_UPDATE, 0, 1, word(1))], ('body', 1, 1)),
     ('5.1', 'half-closed (remote): DATA',
      lambda p: [get(p, path=SLOW), frame(DATA, END_STREAM, 1, b'x')], reset(STREAM_CLOSED)),
     ('5.1', 'half-closed (remote): HEADERS',
@@ -176,9 +185,9 @@ CLOSED = [
      lambda p: reset_by_us(p) + [frame(CONTINUATION, END_HEADERS, 1, b'')],
      goaway(STREAM_CLOSED, PROTOCOL_ERROR)),
     ('5.1', 'closed by both ends: DATA', lambda p: answered(p) + [frame(DATA, END_STREAM, 1, b'x')],
-     reset(STREAM_CLOSED)),
+     goaway(STREAM_CLOSED)),
     ('5.1', 'closed by both ends: HEADERS', lambda p: answered(p) + [get(p)],
-     goaway(STREAM_CLOSED, PROTOCOL_ERROR)),
+     goaway(STREAM_CLOSED)),
     ('5.1', 'closed by both ends: CONTINUATION',
      lambda p: answered(p) + [frame(CONTINUATION, END_HEADERS, 1, b'')],
      goaway(STREAM_CLOSED, PROTOCOL_ERROR)),
@@ -257,6 +266,9 @@ CONTROL_FRAMES = [
      reset(FRAME_SIZE_ERROR)),
     ('6.3', 'PRIORITY exclusive, of weight 256',
      lambda p: [frame(PRIORITY, 0, 3, word(1 << 31) + b'\xff'), get(p, path='/echo')], answer()),
+    ('6.3', 'PRIORITY of weight 1, that depends on another stream',
+     lambda p: [get(p, path=SLOW), frame(PRIORITY, 0, 3, word(1) + b'\0'),
+                get(p, stream=3, path='/echo')], answer(3)),
     ('6.4', 'RST_STREAM on stream 0', lambda p: [frame(RST_STREAM, 0, 0, word(CANCEL))],
      goaway(PROTOCOL_ERROR)),
     ('6.4', 'RST_STREAM of 3 bytes', lambda p: [get(p, path=SLOW), frame(RST_STREAM, 0, 1,
@@ -293,6 +305,8 @@ CONTROL_FRAMES = [
     ('6.7', 'PING on a stream', lambda p: [frame(PING, 0, 1, b'12345678')], goaway(PROTOCOL_ERROR)),
     ('6.7', 'PING of 6 bytes', lambda p: [frame(PING, payload=b'123456')],
     goaway(FRAME_SIZE_ERROR)),
+    ('6.8', 'GOAWAY lets what is under way end', lambda p: [get(p, path=SLOW), frame(
+        GOAWAY, payload=word(0) + word(NO_ERROR))], answer()),
     ('6.8', 'GOAWAY on a stream', lambda p: [frame(GOAWAY, 0, 1, word(0) + word(0))],
     goaway(PROTOCOL_ERROR)),
     ('6.8', 'GOAWAY of 4 bytes', lambda p: [frame(GOAWAY, payload=word(0))],
@@ -310,6 +324,12 @@ WINDOWS = [
     ('6.9', 'WINDOW_UPDATE by 0 of a stream', lambda p: [get(p, path=SLOW), frame(WINDOW_UPDATE, 0,
     1, word(0))],
      reset(PROTOCOL_ERROR)),
+    ('6.9', 'WINDOW_UPDATE of a stream and of the connection',
+     lambda p: [post(p), frame(WINDOW_UPDATE, 0, 1, word(1)), frame(WINDOW_UPDATE, 0, 0, word(1)),
+                frame(DATA, END_STREAM, 1, b'x')], answer()),
+    ('6.9', 'WINDOW_UPDATE by 0 of one stream after another',
+     lambda p: [get(p, path=SLOW, stream=s) + frame(WINDOW_UPDATE, 0, s, word(0))
+                for s in range(1, 99, 2)], ('any-reset', (PROTOCOL_ERROR,))),
     ('6.9', 'WINDOW_UPDATE of 3 bytes', lambda p: [frame(WINDOW_UPDATE, 0, 0, b'\0\0\1')],
      goaway(FRAME_SIZE_ERROR)),
     ('6.9.1', 'a window of 1 byte is respected',
@@ -325,6 +345,8 @@ WINDOWS = [
      b'x' * MAX_FRAME)] * (p.settings[4] // MAX_FRAME + 40),
      ('flow', (FLOW_CONTROL_ERROR,))),
     ('6.9.2', 'a window opens after HEADERS', small_window, ('body', 9, 1)),
+    ('6.9.2', 'a window of 0 opens by SETTINGS',
+     lambda p: [*shut_window(p), frame(SETTINGS, payload=settings((4, 1)))], ('body', 1, 1)),
     ('6.9.2', 'a window may become negative', negative_window, ('body', 5, 1)),
     ('6.9.2', 'SETTINGS that make a window larger than 2^31-1',
      lambda p: [get(p, path=SLOW), frame(WINDOW_UPDATE, 0, 1, word((1 << 31) - 1 - 65535)),
@@ -376,6 +398,8 @@ HPACK = [
     ('7541 6.1', 'index 0', lambda p: raw(p, b'\x80'), goaway(COMPRESSION_ERROR)),
     ('7541 6.3', 'a table size update above SETTINGS_HEADER_TABLE_SIZE',
      lambda p: raw(p, b'', number_of(8192, 5, 0x20)), goaway(COMPRESSION_ERROR)),
+    ('7541 6.3', 'a table size update above it by one',
+     lambda p: raw(p, b'', number_of(4097, 5, 0x20)), goaway(COMPRESSION_ERROR)),
     ('7541 6.3', 'table size updates to 128 and 4096', lambda p: raw(p, b'', number_of(128, 5,
     0x20) + number_of(4096, 5, 0x20)),
      answer()),
