@@ -14,7 +14,7 @@
 
 #include <errno.h>
 
-enum { RETRY_COST = 10, RETRY_EARNED = 2, RETRY_TOKENS_MAX = 1000 };
+enum { RETRY_TOKENS_MAX = 100 * PROXY_RETRY_COST };
 
 void exchange_finish_try(struct exchange *exchange, bool is_failure)
 {
@@ -59,8 +59,8 @@ static void give_up(struct exchange *exchange, enum counter reason)
 void exchange_connect(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
-	if (proxy->retry_tokens < RETRY_TOKENS_MAX)
-		proxy->retry_tokens += RETRY_EARNED;
+	if (exchange->try_count == 0 && proxy->retry_tokens < RETRY_TOKENS_MAX)
+		proxy->retry_tokens++;
 	struct route_tried tried = {exchange->tried, exchange->tried_count};
 	if (!route_pick(proxy->routes, exchange->service_id, tried, proxy->now_us,
 			&exchange->target)) {
@@ -212,7 +212,7 @@ static bool may_try_again(struct exchange *exchange, bool is_unprocessed)
 			     method == HTTP_DELETE || method == HTTP_OPTIONS;
 	uint32_t tries = MIN(proxy->limits.tries, EXCHANGE_TRIES_MAX);
 	if (exchange->is_response_begun || exchange->is_request_begun ||
-	    exchange->try_count >= tries || proxy->retry_tokens < RETRY_COST)
+	    exchange->try_count >= tries || proxy->retry_tokens < PROXY_RETRY_COST)
 		return false;
 	return is_idempotent || is_unprocessed;
 }
@@ -230,7 +230,7 @@ void exchange_try_failed(struct exchange *exchange, enum counter reason, bool is
 		return;
 	}
 	relay_replay_request(exchange);
-	proxy->retry_tokens -= RETRY_COST;
+	proxy->retry_tokens -= PROXY_RETRY_COST;
 	counter_inc(proxy->counters, COUNTER_exchange_retries);
 	journal_add(proxy->journal, proxy->now_us, "exchange tried again", (uint64_t)reason,
 		    exchange->target.endpoint_id);

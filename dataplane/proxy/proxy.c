@@ -119,6 +119,7 @@ struct proxy *proxy_new(const struct proxy_config *config, const char **why)
 	for (unsigned i = 0; i < PROXY_UPSTREAM_BUCKETS; i++)
 		list_init(&proxy->upstreams[i]);
 	arena_init(&proxy->scratch, proxy->scratch_memory, sizeof(proxy->scratch_memory));
+	proxy->retry_tokens = PROXY_RETRIES_SAVED * PROXY_RETRY_COST;
 	take_config(proxy, config);
 	bool has_policies = !proxy->role->is_first || make_policies(proxy);
 	if (has_policies && take_memory(proxy) == 0)

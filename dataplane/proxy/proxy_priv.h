@@ -16,6 +16,8 @@
 #define PROXY_SCRATCH_BYTES    65536u
 #define PROXY_REFRESH_SLOTS    256u
 #define PROXY_UPSTREAM_BUCKETS 256u
+#define PROXY_RETRY_COST       11u // requests that earn one retry: under a tenth
+#define PROXY_RETRIES_SAVED    3u  // for a node that has just begun
 
 // A client's or another node's connection to us.
 struct downstream {
@@ -85,7 +87,7 @@ struct proxy {
 	uint32_t waiting_count; // of lookups and queue
 	uint64_t shed_us;       // when shedding was last thought of
 	uint64_t place_shed_us; // the same, of places at endpoints
-	uint32_t retry_tokens;  // tenths of a retry; a request earns 2, a retry costs 10
+	uint32_t retry_tokens;  // a request earns one, a retry costs PROXY_RETRY_COST
 	struct {
 		uint64_t host_hash;
 		uint64_t asked_us;

@@ -257,6 +257,33 @@ static void add_second(struct bounds *bounds)
 	bounds_run(bounds, 100000);
 }
 
+// A storm: both endpoints refuse. What is tried again is less than a tenth of what was asked.
+static void retry_storm(struct bounds *bounds)
+{
+	enum { ROUNDS = 5 };
+	struct sim_control *control = &bounds->world.nodes[SIM_SIDECAR].control;
+	struct record_endpoint third = {.id = 33,
+					.service_id = 8,
+					.hop = RECORD_HOP_WORKLOAD,
+					.protocol = RECORD_PROTOCOL_HTTP1,
+					.is_healthy = 1,
+					.weight = 1};
+	CHECK(endpoint_addr_parse(bounds->world.plan.is_v6 ? "[fd00::2]:82" : "10.0.0.2:82",
+				  &third.to) == 0);
+	SIM_ROW(control, RECORD_ENDPOINT, third);
+	add_second(bounds);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		bounds_ask(bounds, 0, BOUNDS_PROBES - 1, BOUNDS_GET("/b/2/500", ""));
+		bounds_run(bounds, 1000000);
+		bounds_let_go(bounds);
+	}
+	uint64_t asked = sim_world_counter(&bounds->world, SIM_SIDECAR, COUNTER_exchange_requests);
+	uint64_t again = sim_world_counter(&bounds->world, SIM_SIDECAR, COUNTER_exchange_retries);
+	bounds_expect(bounds, asked >= ROUNDS * (BOUNDS_PROBES - 1), "all were asked");
+	bounds_expect(bounds, again >= 3, "some are tried again");
+	bounds_expect(bounds, again <= asked / 11 + 3, "a tenth at most");
+}
+
 // connections of upstreams: an idle one makes room for another endpoint's.
 static void shed_upstream(struct bounds *bounds)
 {
@@ -390,6 +417,7 @@ const struct bounds_case bounds_conns[] = {
 	 shed_upstream,
 	 {.conf_more[SIM_SIDECAR] = HTTP "connections = 64; };\n" UPSTREAM "connections = 1; };\n"},
 	 1},
+	{"tries of a storm", retry_storm, {0}, 1},
 	{"route tables",
 	 fill_routes,
 	 {.conf_more[SIM_EDGE] = "route = { services = 3; endpoints = 16; routes = 3; };\n"},
