@@ -74,6 +74,12 @@ static void check_counts(const struct conf *conf, const config_t *config,
 	if (conf->cache.memory_bytes && conf->cache.max_object_bytes > conf->cache.memory_bytes)
 		conf_errors_add(errors, line_at(config, "cache.max_object"), "cache.max_object",
 				"is more than cache.memory; choose less, or give the cache more");
+	uint64_t disk_min = (1 + 64ull * conf->dataplane.cores.count) << 20; // disk_bytes_min
+	if (conf->cache.disk_path[0] && conf->cache.disk_size_bytes < disk_min)
+		conf_errors_add(errors, line_at(config, "cache.disk_size"), "cache.disk_size",
+				"is less than 1MiB and 64MiB for each worker; choose at least "
+				"%lluMiB",
+				(unsigned long long)(disk_min >> 20));
 }
 
 // check_ports: names and addresses are unique.

@@ -144,6 +144,16 @@ static void read_purge_sequence(struct control *control, uint64_t newest)
 	}
 }
 
+// tell_known says up to which purge all had been sent to data planes before this one: it may have a
+// cache that is older.
+static void tell_known(struct control *control)
+{
+	struct record_purge_row row = {.sequence = control->purge_sequence,
+				       .kind = RECORD_PURGE_KNOWN};
+	publish_once(control->publish, PUBLISH_ALL,
+		     &(struct rowset_row){RECORD_PURGE, row.sequence, sizeof(row), &row}, NULL);
+}
+
 void control_purge(struct control *control, bool is_again)
 {
 	struct model_rows purges = model_all(control->registry, STORE_purge);
@@ -153,6 +163,8 @@ void control_purge(struct control *control, bool is_again)
 	read_purge_sequence(control, newest);
 	if (!attach_is_attached(control->attach))
 		return; // those that come meanwhile are sent when it is back
+	if (is_again)
+		tell_known(control);
 	if (control->purge_sequence + 1 < oldest && control->purge_sequence < newest) {
 		// Part of the list is gone: what we missed may have been anything.
 		send_purge(control, newest, &(struct row_purge){0});

@@ -162,6 +162,7 @@ enum record_purge {
 	RECORD_PURGE_PREFIX,  // "scheme://host/path/"
 	RECORD_PURGE_TAG,     // of Surrogate-Key or Cache-Tag
 	RECORD_PURGE_SERVICE, // a name
+	RECORD_PURGE_KNOWN,   // no purge: those up to sequence came before; no text
 	RECORD_PURGE_COUNT
 };
 

@@ -104,13 +104,19 @@ static void make_purge_all(struct publish_worker *worker, const struct rowset_ro
 	worker->singles[last] = (struct publish_single){RECORD_PURGE, sizeof(*purge), purge};
 }
 
+static bool is_purge(const struct rowset_row *row)
+{
+	const struct record_purge_row *purge = row->payload;
+	return row->type == RECORD_PURGE && purge->kind != RECORD_PURGE_KNOWN;
+}
+
 static void once(struct publish_worker *worker, const struct rowset_row *row, const char *tail)
 {
 	size_t tail_bytes = tail ? strlen(tail) : 0;
-	worker->is_purging |= row->type == RECORD_PURGE;
+	worker->is_purging |= is_purge(row);
 	if (worker->single_count == PUBLISH_ONCE_MAX) {
 		worker->status.dropped_count++;
-		if (row->type == RECORD_PURGE)
+		if (is_purge(row))
 			make_purge_all(worker, row);
 		return;
 	}

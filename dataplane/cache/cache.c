@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One shard as a whole: memory, time, what is done once a loop.
-#include "cache_priv.h"
+#include "cache_disk_priv.h"
 
 #include "check.h"
 
@@ -19,7 +19,8 @@ struct cache *cache_new(const struct cache_limits *limits, cache_answered answer
 	cache->owner = owner;
 	cache->counters = counters;
 	if (cache_store_init(cache) != 0 || cache_ask_init(cache) != 0 ||
-	    cache_label_init(cache) != 0 || cache_channel_init(cache) != 0) {
+	    cache_label_init(cache) != 0 || cache_channel_init(cache) != 0 ||
+	    cache_disk_init(cache) != 0) {
 		cache_free(cache);
 		return NULL;
 	}
@@ -34,6 +35,7 @@ void cache_free(struct cache *cache)
 	cache_ask_fini(cache);
 	cache_label_fini(cache);
 	cache_channel_fini(cache);
+	cache_disk_fini(cache);
 	free(cache);
 }
 
@@ -65,6 +67,7 @@ void cache_run(struct cache *cache)
 {
 	cache_channel_run(cache);
 	end_long_waits(cache);
+	cache_disk_run(cache);
 	cache_purge_sweep(cache);
 	counter_set(cache->counters, COUNTER_cache_objects, cache->objects.in_use);
 	counter_set(cache->counters, COUNTER_cache_bytes,
@@ -76,7 +79,7 @@ uint32_t cache_in_flight(const struct cache *cache)
 {
 	uint32_t count = cache->errands.in_use + cache->waiters.in_use + cache->fills.in_use +
 			 cache->parcels.in_use + cache->loans + cache->mirrors.in_use +
-			 cache->watches.in_use;
+			 cache->watches.in_use + cache_disk_in_flight(cache);
 	for (uint32_t i = 0; cache->outboxes && i < cache->limits.worker_count; i++)
 		count += cache->outboxes[i].count;
 	return count;

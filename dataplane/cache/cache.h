@@ -7,6 +7,7 @@
 #pragma once
 
 #include "buf.h"
+#include "cache_disk.h"
 #include "counter.h"
 #include "http.h"
 #include "list.h"
@@ -32,6 +33,7 @@ struct cache_limits {
 	uint32_t worker_index, worker_count;
 	struct siphash_key key_secret; // the same on all workers: who owns a key
 	cache_send send; // may be NULL when worker_count is 1; its owner is cache_new's
+	struct cache_disk_limits disk; // all zero: there is none
 };
 
 // What became of a request; the words of Cache-Status (RFC 9211).
@@ -76,6 +78,7 @@ struct cache_answer {
 	bool survives_error; // stale may be used when the origin answers 500, 502, 503, 504
 	bool survives_loss;  // stale may be used when there is no answer
 	bool is_collapsed;   // it waited for another request's fetch (RFC 9211 2.6)
+	bool is_from_disk;   // object was read for it
 };
 
 // cache_answer_has_object is true when the verdict is one that an object answers.

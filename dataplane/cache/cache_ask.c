@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a request gets: a stored response, a fetch of its own, a place among those who wait for one,
 // or nothing of the cache (RFC 9111 4). Decided on the worker that owns the key.
-#include "cache_priv.h"
+#include "cache_disk_priv.h"
 
 #include "check.h"
 
@@ -179,6 +179,7 @@ static void tell(struct cache *cache, const struct cache_question *question,
 {
 	answer->is_collapsed =
 		question->is_collapsed && answer->verdict != CACHE_FETCH && answer->object;
+	answer->is_from_disk = question->is_from_disk && answer->object;
 	if (question->errand)
 		cache_ask_tell_errand(cache, question->from_worker, question->errand, answer);
 	else
@@ -355,6 +356,7 @@ static void wait(struct cache *cache, struct cache_question *question, struct ca
 		tell_alone(cache, question, answer, COUNTER_cache_pass_waiters);
 		return;
 	}
+	waiter->is_for_disk = fill->is_from_disk;
 	list_append(&fill->waiters, &waiter->link);
 	if (answer->stale)
 		cache_store_unref(cache, answer->stale);
@@ -441,7 +443,10 @@ void cache_ask_decide(struct cache *cache, struct cache_question *question)
 {
 	struct cache_answer answer;
 	struct stored stored = look(cache, question, &answer);
-	if (stored.use == CACHE_USE_AS_IS || stored.use == CACHE_USE_MEANWHILE)
+	struct cache_fill *reading = stored.object ? NULL : cache_disk_fetch(cache, question);
+	if (reading)
+		wait(cache, question, reading, &answer);
+	else if (stored.use == CACHE_USE_AS_IS || stored.use == CACHE_USE_MEANWHILE)
 		use(cache, question, &stored, &answer);
 	else if (question->policy.only_if_cached)
 		tell_pass(cache, question, CACHE_FORWARD_NONE, COUNTER_cache_only_if_cached);
@@ -488,7 +493,8 @@ static struct cache_question question_of(struct cache *cache, struct cache_waite
 {
 	struct cache_errand *errand = waiter->errand;
 	struct cache_question question = cache_errand_question(cache, waiter->from_worker, errand);
-	question.is_collapsed = true;
+	question.is_collapsed = !waiter->is_for_disk;
+	question.is_from_disk = waiter->is_for_disk;
 	cache_waiter_drop(cache, waiter);
 	return question;
 }

@@ -4,7 +4,7 @@
 // instead. Those who stay are in probation; a use, in the window too, moves them to the protected
 // segment, which sends its oldest back. So things asked for once, however many, pass through the
 // window only.
-#include "cache_priv.h"
+#include "cache_disk_priv.h"
 
 #include "check.h"
 
@@ -92,6 +92,8 @@ void cache_evict_link(struct cache *cache, struct cache_object *object)
 
 void cache_evict_touch(struct cache *cache, struct cache_object *object)
 {
+	if (!object->is_on_disk && object->is_indexed)
+		cache_disk_offer(cache, object);
 	if (object->segment != CACHE_WINDOW) {
 		protect(cache, object);
 		return;
@@ -141,6 +143,7 @@ bool cache_evict_one(struct cache *cache)
 	if (!victim)
 		return false;
 	counter_inc(cache->counters, COUNTER_cache_evicted);
+	cache_disk_offer(cache, victim);
 	cache_store_forget(cache, victim);
 	return true;
 }

@@ -405,19 +405,24 @@ void cache_fill_fail(struct cache_fill *fill)
 		cache_fill_lost(fill, true);
 }
 
-void cache_fill_lost(struct cache_fill *fill, bool is_failing)
+void cache_fill_drop(struct cache *cache, struct cache_fill *fill)
 {
-	struct cache *cache = fill->cache;
 	struct list waiters;
 	list_init(&waiters);
-	if (is_failing && fill->stale)
-		fill->stale->failing_until_us = cache->now_us + CACHE_FAILING_US;
-	else if (hand_on(cache, fill))
-		return;
 	detach(cache, fill, &waiters);
 	drop_object(cache, fill);
 	pool_free(&cache->fills, fill);
 	cache_ask_again(cache, &waiters);
+}
+
+void cache_fill_lost(struct cache_fill *fill, bool is_failing)
+{
+	struct cache *cache = fill->cache;
+	if (is_failing && fill->stale)
+		fill->stale->failing_until_us = cache->now_us + CACHE_FAILING_US;
+	else if (hand_on(cache, fill))
+		return;
+	cache_fill_drop(cache, fill);
 }
 
 bool cache_fill_refresh(struct cache_fill *fill, const struct http_message *request,

@@ -6,7 +6,7 @@
 //
 // The numbers lie in sets of a few labels. A set that is full forgets its oldest label and from
 // then on counts every label of the set as purged then: too much, never too little.
-#include "cache_priv.h"
+#include "cache_disk_priv.h"
 
 #include "check.h"
 #include "http_field.h"
@@ -143,6 +143,12 @@ static void note(struct cache *cache, struct cache_purged *purged, bool is_soft)
 		purged->hard = cache->purge_number;
 		cache->sweep_left = cache->objects.capacity;
 	}
+	struct cache_disk_note note = {.label = purged->label,
+				       .number = cache->purge_number,
+				       .soft_s = purged->soft_s,
+				       .is_soft = is_soft,
+				       .is_all = purged == &cache->purged_all};
+	cache_disk_note_purge(cache, &note);
 }
 
 void cache_label_purge(struct cache *cache, uint64_t label, bool is_soft)
@@ -153,6 +159,19 @@ void cache_label_purge(struct cache *cache, uint64_t label, bool is_soft)
 void cache_label_purge_all(struct cache *cache, bool is_soft)
 {
 	note(cache, &cache->purged_all, is_soft);
+}
+
+void cache_label_recall(struct cache *cache, const struct cache_disk_note *note)
+{
+	struct cache_purged *purged = &cache->purged_all;
+	if (!note->is_all)
+		purged = way_for(set_of(cache, note->label), note->label);
+	if (note->is_soft) {
+		purged->soft = MAX(purged->soft, note->number);
+		purged->soft_s = MAX(purged->soft_s, note->soft_s);
+	} else {
+		purged->hard = MAX(purged->hard, note->number);
+	}
 }
 
 // Judged is what purges since a fetch began mean for its response.
@@ -201,13 +220,20 @@ bool cache_label_settle(const struct cache *cache, struct cache_object *object)
 	return !object->is_purged;
 }
 
-bool cache_label_is_purged(const struct cache *cache, const struct cache_fill *fill)
+bool cache_label_key_is_purged(const struct cache *cache, const struct cache_key *key,
+			       uint64_t service, uint64_t born)
 {
 	struct cache_labels labels;
+	cache_label_key(cache, key, service, &labels);
+	return judge_all(cache, born, labels.at, labels.count).is_hard;
+}
+
+bool cache_label_is_purged(const struct cache *cache, const struct cache_fill *fill)
+{
 	if (fill->object->seen == cache->purge_number)
 		return fill->object->is_purged;
 	if (fill->is_begun)
 		return !cache_label_settle(cache, fill->object);
-	cache_label_key(cache, &fill->object->key, fill->service, &labels);
-	return judge_all(cache, fill->object->born, labels.at, labels.count).is_hard;
+	return cache_label_key_is_purged(cache, &fill->object->key, fill->service,
+					 fill->object->born);
 }

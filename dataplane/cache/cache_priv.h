@@ -64,6 +64,9 @@ struct cache_purge_set {
 	struct cache_purged others; // labels of this set that had to make way
 };
 
+struct cache_disk;
+struct cache_disk_note;
+
 struct cache_object {
 	struct list link;    // its segment; unlinked unless indexed
 	uint8_t *base;       // chunk 0 of the owner
@@ -76,6 +79,8 @@ struct cache_object {
 	bool is_used;        // while it was in the window
 	bool is_purged;      // the owner's, like all about purges; as of seen
 	bool is_softened;    // a soft purge made it stale
+	bool is_on_disk;     // was written there, at disk_position; 0: it cannot be
+	uint64_t disk_position;
 	uint32_t label_count;
 	const uint64_t *labels;    // in its chunks
 	uint64_t born, seen;       // purge_number when its fetch began, when it was last judged
@@ -123,6 +128,7 @@ struct cache_waiter {
 	struct list order; // cache.waiting, by due_us
 	uint64_t due_us;
 	uint32_t from_worker;
+	bool is_for_disk;            // what it waits for is its own, though others may wait too
 	struct cache_errand *errand; // from_worker's
 };
 
@@ -134,6 +140,7 @@ struct cache_fill {
 	bool is_begun;
 	bool is_doomed;          // lost its right to be stored: not found, goes on for readers only
 	bool is_lent;            // its object, to the fetcher itself
+	bool is_from_disk;       // the disk's thread is the fetcher
 	bool is_joined;          // of another worker's fetch: others read, which was told
 	uint32_t worker;         // who fetches; of a proxy: the owner
 	uint64_t asked_s;        // Unix time
@@ -192,6 +199,7 @@ struct cache_question {
 	void *errand;         // NULL: a local asker that does not wait yet
 	struct pool_id asker; // when errand is NULL
 	bool is_collapsed;
+	bool is_from_disk;
 };
 
 struct cache {
@@ -214,6 +222,7 @@ struct cache {
 	struct hash_index by_key;
 	struct cache_segment segments[CACHE_SEGMENTS];
 	struct cache_sketch sketch;
+	struct cache_disk *disk; // owned; NULL: there is none
 	// cache_ask.c, cache_fill.c
 	struct pool errands;
 	uint8_t *errand_bytes; // owned: CACHE_ERRAND_BYTES each
@@ -273,6 +282,10 @@ bool cache_store_append(struct cache *cache, struct cache_object *object, struct
 // cache_store_end ends the object's growth and tells readers; cache_store_tell tells them.
 void cache_store_end(struct cache_object *object, enum cache_growth growth);
 void cache_store_tell(struct cache_object *object);
+
+// cache_store_reserve makes room for a body that is read into its place; false when there is no
+// memory.
+bool cache_store_reserve(struct cache *cache, struct cache_object *object, uint64_t bytes);
 
 // cache_store_insert makes a complete object findable, in place of the same variant; the index
 // takes over the reference.
@@ -383,6 +396,9 @@ enum cache_refusal {
 // worker fetches for is doomed until that one lets go.
 void cache_fill_refuse(struct cache *cache, struct cache_fill *fill, enum cache_refusal refusal);
 
+// cache_fill_drop ends a local one that brought nothing; its waiters are decided anew.
+void cache_fill_drop(struct cache *cache, struct cache_fill *fill);
+
 // cache_fill_judge decides whether a response may be stored and gathers what is to be copied.
 // False: *why and *refusal are set. The head's slices are the response's, the variant's lie in
 // arena.
@@ -434,6 +450,14 @@ void cache_label_purge_all(struct cache *cache, bool is_soft);
 // cache_label_settle brings an object up to the purges since its fetch began: false when one was
 // hard, its lifetime is over when one was soft.
 bool cache_label_settle(const struct cache *cache, struct cache_object *object);
+
+// cache_label_recall makes known a purge of an earlier life, maybe not in order.
+void cache_label_recall(struct cache *cache, const struct cache_disk_note *note);
+
+// cache_label_key_is_purged is true when a response of a service that was born then is known to be
+// purged by its URL alone.
+bool cache_label_key_is_purged(const struct cache *cache, const struct cache_key *key,
+			       uint64_t service, uint64_t born);
 
 // cache_label_is_purged is true for a running fetch whose response is known to be purged already.
 bool cache_label_is_purged(const struct cache *cache, const struct cache_fill *fill);

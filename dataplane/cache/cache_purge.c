@@ -2,7 +2,7 @@
 // Forgetting: by URL and by label (cache_label.c), and what an unsafe request has changed (RFC
 // 9111 4.4). A purge also takes the right to be stored from fetches that began before it: their
 // response may be the old one.
-#include "cache_priv.h"
+#include "cache_disk_priv.h"
 
 #include "check.h"
 
@@ -18,6 +18,7 @@ uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash)
 	}
 	counter_add(cache->counters, COUNTER_cache_purged, count);
 	cache_pass_clear(cache, key_hash);
+	cache_disk_forget(cache, key_hash);
 	// Their waiters may start another, which is newer than the purge.
 	struct list waiters;
 	list_init(&waiters);

@@ -101,6 +101,8 @@ static void put_detail(struct text *text, const struct cache_status *status)
 	else if (cache_answer_has_object(answer) && answer->ttl_s <= 0 &&
 		 answer->forward == CACHE_FORWARD_NONE)
 		put(text, SLICE("; detail=stale"));
+	else if (cache_answer_has_object(answer) && answer->is_from_disk)
+		put(text, SLICE("; detail=disk"));
 }
 
 size_t cache_status_format(const struct cache_status *status, char *out, size_t room)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects and their memory: fixed-size chunks of one block, a stack of free ones; so there is no
 // fragmentation and no allocation after start. An index by key finds all variants of a URL.
-#include "cache_priv.h"
+#include "cache_disk_priv.h"
 
 #include "check.h"
 #include "http_field.h"
@@ -153,8 +153,9 @@ static bool place_copy(struct cache *cache, struct cache_object *object, struct 
 
 struct cache_object *cache_store_new(struct cache *cache, const struct cache_key *key)
 {
-	if (cache->objects.free_count == 0 && !cache_evict_one(cache))
-		return NULL;
+	while (cache->objects.free_count == 0) // the disk may keep a row for a moment
+		if (!cache_evict_one(cache))
+			return NULL;
 	struct cache_object *object = pool_new(&cache->objects, NULL);
 	if (!object)
 		return NULL;
@@ -359,6 +360,17 @@ bool cache_store_append(struct cache *cache, struct cache_object *object, struct
 	return true;
 }
 
+bool cache_store_reserve(struct cache *cache, struct cache_object *object, uint64_t bytes)
+{
+	object->body_start = object->used_bytes;
+	while (object->body_start + bytes > (uint64_t)object->chunk_count * CACHE_CHUNK_BYTES)
+		if (!add_chunk(cache, object))
+			return false;
+	object->used_bytes += bytes;
+	object->body_bytes = bytes;
+	return true;
+}
+
 static bool is_same_variant(const struct cache_vary *a, const struct cache_vary *b)
 {
 	if (a->count != b->count)
@@ -405,6 +417,7 @@ static void make_way(struct cache *cache, const struct cache_object *object)
 void cache_store_insert(struct cache *cache, struct cache_object *object)
 {
 	make_way(cache, object);
+	cache_disk_replaced(cache, object);
 	object->is_indexed = true;
 	hash_index_add(&cache->by_key, pool_id_of(&cache->objects, object).index, object->key.hash);
 	cache_evict_link(cache, object);

@@ -40,6 +40,12 @@ static bool send_to_cache(void *user, uint32_t to_worker, const struct cache_mes
 	return handoff_send_message(worker->handoff, worker->index, to_worker, message);
 }
 
+static bool send_to_disk(void *user, const struct cache_disk_job *job)
+{
+	struct worker *worker = user;
+	return worker_disk_send(worker->disk, worker->index, job);
+}
+
 static void give_answer(void *user, struct pool_id asker, const struct cache_answer *answer)
 {
 	struct worker *worker = user;
@@ -200,6 +206,10 @@ static const char *make_cache(struct worker *worker, struct siphash_key secret)
 	limits.worker_count = worker->count;
 	limits.key_secret = secret;
 	limits.send = worker->count > 1 ? send_to_cache : NULL;
+	if (worker->disk) {
+		limits.disk = worker_disk_limits(worker->disk, worker->index);
+		limits.disk.send = send_to_disk;
+	}
 	worker->cache = cache_new(&limits, give_answer, worker, &worker->counters);
 	if (!worker->cache)
 		return "memory is short for the cache: lower cache.memory";
@@ -224,6 +234,7 @@ const char *worker_init(struct worker *worker, const struct worker_params *param
 	worker->exceptions = params->exceptions;
 	worker->port_count = params->conf->dataplane.ports_count;
 	worker->handoff = params->handoff;
+	worker->disk = params->disk;
 	worker->access = params->access;
 	worker->rates = params->rates;
 	worker->clock_ns = params->clock_ns;
@@ -342,6 +353,21 @@ static uint32_t receive_messages(struct worker *worker)
 	return total;
 }
 
+// receive_from_disk takes what the disk's thread has done; returns how many results.
+static uint32_t receive_from_disk(struct worker *worker)
+{
+	struct cache_disk_result result;
+	uint32_t count = 0;
+	if (!worker->disk || !worker->cache)
+		return 0;
+	while (count < WORKER_DISK_BUDGET &&
+	       worker_disk_receive(worker->disk, worker->index, &result)) {
+		cache_disk_received(worker->cache, &result);
+		count++;
+	}
+	return count;
+}
+
 static uint32_t fire_timers(struct worker *worker)
 {
 	uint32_t count = wheel_advance(&worker->wheel, worker->now_us, WORKER_TIMER_BUDGET);
@@ -368,6 +394,7 @@ bool worker_step(struct worker *worker, uint64_t now_us, uint64_t wall_s)
 	bool is_busy = receive(worker) > 0;
 	is_busy |= receive_handed(worker) > 0;
 	is_busy |= receive_messages(worker) > 0;
+	is_busy |= receive_from_disk(worker) > 0;
 	is_busy |= worker_exception_in(worker) > 0;
 	is_busy |= channel_run(&worker->channel, now_us);
 	is_busy |= fire_timers(worker) > 0;
@@ -390,5 +417,6 @@ uint64_t worker_next_us(const struct worker *worker)
 bool worker_has_input(const struct worker *worker)
 {
 	return channel_has_work(&worker->channel) ||
+	       (worker->disk && worker_disk_has_input(worker->disk, worker->index)) ||
 	       (worker->handoff && handoff_has_input(worker->handoff, worker->index));
 }

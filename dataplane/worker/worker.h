@@ -21,6 +21,7 @@
 #include "tls.h"
 #include "wheel.h"
 #include "worker_channel.h"
+#include "worker_disk.h"
 #include "worker_drain.h"
 #include "worker_handoff.h"
 
@@ -43,6 +44,7 @@ struct worker_params {
 	struct siphash_key seed;
 	struct siphash_key cache_secret; // the same for all workers of a node
 	struct handoff *handoff;         // borrowed; NULL when count is 1
+	struct worker_disk *disk;        // borrowed; NULL: no second tier of the cache
 	struct ring_writer *access;      // borrowed; NULL: no access log
 	struct rate_table *rates;        // borrowed; one for all workers of a node
 	uint64_t now_us;
@@ -70,7 +72,8 @@ struct worker {
 	struct tls *tls;
 	struct route_table *routes;
 	struct proxy *proxy;
-	struct cache *cache; // NULL: no cache
+	struct cache *cache;      // NULL: no cache
+	struct worker_disk *disk; // borrowed; NULL: no second tier
 	struct handoff *handoff;
 	struct channel channel;
 	struct ring_writer *access; // borrowed: entries of the access log, or NULL

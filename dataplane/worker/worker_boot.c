@@ -8,6 +8,7 @@
 #include "worker_access.h"
 #include "worker_attach.h"
 #include "worker_capture.h"
+#include "worker_disk.h"
 #include "worker_eal.h"
 #include "worker_telemetry.h"
 #include "worker_thread.h"
@@ -57,6 +58,7 @@ struct node {
 	struct port_exception *exceptions[PORTS_MAX];
 	struct handoff *handoff;
 	struct access_log access_log;
+	struct worker_disk disk;
 	struct rate_table *rates;
 	struct worker_thread threads[WORKERS_MAX];
 	uint32_t thread_count; // prepared
@@ -242,6 +244,25 @@ static void stop_access_log(struct node *node)
 	access_log_stop(&node->access_log);
 }
 
+// open_disk also decides the cache's secret: what it names on the disk must be found again.
+static bool open_disk(struct node *node)
+{
+	if (getrandom(&node->cache_secret, sizeof(node->cache_secret), 0) !=
+	    sizeof(node->cache_secret))
+		return fail(node, "no random numbers");
+	char why[WHY_BYTES - 32];
+	if (!worker_disk_open(&node->disk, node->conf, node->cache_secret, why, sizeof(why)))
+		return fail(node, "cache.disk_path %s", why);
+	if (node->disk.log_count)
+		node->cache_secret = node->disk.file.secret;
+	return true;
+}
+
+static void close_disk(struct node *node)
+{
+	worker_disk_close(&node->disk);
+}
+
 static bool init_worker(struct node *node, uint32_t index)
 {
 	struct worker_params params = {
@@ -255,6 +276,7 @@ static bool init_worker(struct node *node, uint32_t index)
 		.buffer_iova = node->buffers[index]->iova,
 		.cache_secret = node->cache_secret,
 		.handoff = node->handoff,
+		.disk = node->disk.log_count ? &node->disk : NULL,
 		.rates = node->rates,
 		.access = access_log_ring(&node->access_log, index),
 		.now_us = clock_us(CLOCK_MONOTONIC),
@@ -269,9 +291,6 @@ static bool init_worker(struct node *node, uint32_t index)
 
 static bool start_workers(struct node *node)
 {
-	if (getrandom(&node->cache_secret, sizeof(node->cache_secret), 0) !=
-	    sizeof(node->cache_secret))
-		return fail(node, "no random numbers");
 	node->rates = calloc(1, sizeof(*node->rates));
 	if (!node->rates)
 		return fail(node, "memory is short");
@@ -328,7 +347,11 @@ static bool start_threads(struct node *node)
 		if (error)
 			return fail(node, "worker %u: %s", i, strerror(error));
 		node->thread_count++;
+		worker_disk_set_wake(&node->disk, i, node->threads[i].idle.wake_fd);
 	}
+	int error = worker_disk_start(&node->disk);
+	if (error)
+		return fail(node, "thread of cache.disk_path: %s", strerror(error));
 	// Worker i runs on EAL's lcore i + 1, which is pinned to its core.
 	for (uint32_t i = 0; i < node->worker_count; i++) {
 		if (rte_eal_remote_launch(worker_thread_run, &node->threads[i], i + 1) != 0)
@@ -338,12 +361,22 @@ static bool start_threads(struct node *node)
 	return true;
 }
 
+// stop_disk ends its thread when all is said to it; the workers do not run, but can be woken yet.
+static void stop_disk(struct node *node)
+{
+	for (uint32_t i = 0; i < node->launched_count; i++)
+		while (node->workers[i]->cache && !cache_disk_flush(node->workers[i]->cache))
+			usleep(1000);
+	worker_disk_stop(&node->disk);
+}
+
 static void stop_threads(struct node *node)
 {
 	for (uint32_t i = 0; i < node->launched_count; i++)
 		worker_thread_stop(&node->threads[i]);
 	for (uint32_t i = 0; i < node->launched_count; i++)
 		rte_eal_wait_lcore(i + 1);
+	stop_disk(node);
 	for (uint32_t i = 0; i < node->thread_count; i++)
 		worker_thread_fini(&node->threads[i]);
 }
@@ -397,19 +430,13 @@ static const struct {
 	bool (*start)(struct node *node);
 	void (*stop)(struct node *node); // also after start failed half way
 } boot_steps[] = {
-	{take_signals, drop_signals},
-	{start_eal, stop_eal},
-	{take_memory, give_memory},
-	{alloc_workers, free_workers},
-	{open_ports, close_ports},
-	{make_handoff, free_handoff},
-	{start_access_log, stop_access_log},
-	{start_workers, stop_workers},
-	{listen_for_control, stop_listening},
-	{start_threads, stop_threads},
-	{start_telemetry, stop_telemetry},
-	{start_capture, stop_capture},
-	{harden, keep},
+	{take_signals, drop_signals},        {start_eal, stop_eal},
+	{take_memory, give_memory},          {alloc_workers, free_workers},
+	{open_ports, close_ports},           {make_handoff, free_handoff},
+	{start_access_log, stop_access_log}, {open_disk, close_disk},
+	{start_workers, stop_workers},       {listen_for_control, stop_listening},
+	{start_threads, stop_threads},       {start_telemetry, stop_telemetry},
+	{start_capture, stop_capture},       {harden, keep},
 };
 
 // serve_a_tick waits for a signal and for control; true when a signal came.

@@ -184,10 +184,15 @@ static const char *apply_purge(struct worker *worker, const struct record *recor
 	const struct record_purge_row *row = record->payload;
 	size_t bytes;
 	const uint8_t *text = record_tail(record, &bytes);
-	if (!worker->cache ||
-	    cache_purge(worker->cache, kinds[row->kind], slice_of(text, bytes), row->is_soft))
-		return NULL;
-	return "purge of what is no URL";
+	if (worker->cache && row->kind == RECORD_PURGE_KNOWN) {
+		cache_disk_known(worker->cache, row->sequence);
+	} else if (worker->cache) {
+		if (!cache_purge(worker->cache, kinds[row->kind], slice_of(text, bytes),
+				 row->is_soft))
+			return "purge of what is no URL";
+		cache_disk_purged(worker->cache, row->sequence);
+	}
+	return NULL;
 }
 
 // apply_row gives one row to its module. Returns NULL, or why it was refused.

@@ -250,6 +250,10 @@ static void keys_that_contradict_each_other_are_told(void)
 	SAYS(FILE_OF("cache = { memory = \"1MiB\"; };", "", ""),
 	     "f.conf:8: cache.max_object: is more than cache.memory; choose less, or give the "
 	     "cache more\n");
+	SAYS(FILE_OF("cache = { disk_path = \"/d\"; disk_size = \"65MiB\"; };", "cores = \"0-1\";",
+		     ""),
+	     "f.conf:8: cache.disk_size: is less than 1MiB and 64MiB for each worker; choose at "
+	     "least 129MiB\n");
 	SAYS(FILE_OF("certificates = ( { chain = \"a\"; key = \"b\"; default = true; },\n"
 		     "{ chain = \"c\"; key = \"d\"; default = true; } );",
 		     "", ""),

@@ -232,10 +232,12 @@ static void purges_and_removals_name_what_they_mean(void)
 		char url[16];
 	} purge = {.row = {1, RECORD_PURGE_URL, 16, 0, 0}, .url = "https://a/bcd?ef"};
 	struct record_purge_row all = {1, RECORD_PURGE_ALL, 0, 0, 0};
+	struct record_purge_row known = {7, RECORD_PURGE_KNOWN, 0, 0, 0};
 	struct record_remove remove = {RECORD_ROUTE, 0, 5};
 	struct record_ticket_key key = {.id = 1};
 	GOOD(PURGE, purge);
 	GOOD(PURGE, all);
+	GOOD(PURGE, known);
 	GOOD(REMOVE, remove);
 	GOOD(TICKET_KEY, key);
 	BREAK(PURGE, purge, row.kind, RECORD_PURGE_COUNT, "PURGE of an unknown kind");
@@ -244,6 +246,7 @@ static void purges_and_removals_name_what_they_mean(void)
 	BREAK(PURGE, purge, url[3], '\r', "PURGE with a bad character");
 	BREAK(PURGE, purge, row.is_soft, 2, "PURGE of an unknown kind");
 	BREAK(PURGE, purge, row.reserved, 1, "PURGE of an unknown kind");
+	BREAK(PURGE, purge, row.kind, RECORD_PURGE_KNOWN, "PURGE whose parts do not add up");
 	BREAK(PURGE, all, kind, RECORD_PURGE_TAG, "PURGE whose parts do not add up");
 	BREAK(PURGE, all, kind, RECORD_PURGE_URL, "PURGE whose parts do not add up");
 	BREAK(REMOVE, remove, id, 0, "REMOVE without an id");

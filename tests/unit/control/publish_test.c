@@ -240,6 +240,18 @@ static void a_purge_that_may_be_lost_becomes_one_of_everything(void)
 	publish_applied(w.publish, 0, status.sent_generation, 0, 1);
 	read_all(&w);
 	CU_ASSERT_EQUAL(w.counts[RECORD_PURGE], 0);
+	// What is known already is no purge.
+	struct record_purge_row known = {.sequence = 1, .kind = RECORD_PURGE_KNOWN};
+	publish_once(w.publish, PUBLISH_ALL,
+		     &(struct rowset_row){RECORD_PURGE, 1, sizeof(known), &known}, NULL);
+	publish_run(w.publish, 1);
+	publish_resync(w.publish, 0);
+	publish_run(w.publish, 1);
+	publish_read_status(w.publish, 0, 1, &status);
+	publish_applied(w.publish, 0, status.sent_generation, 0, 1);
+	read_all(&w);
+	CU_ASSERT_EQUAL(w.counts[RECORD_PURGE], 1);
+	w.counts[RECORD_PURGE] = 0;
 	publish_once(w.publish, PUBLISH_ALL,
 		     &(struct rowset_row){RECORD_PURGE, 1, sizeof(row), &row}, "t");
 	CU_ASSERT(!publish_is_quiet(w.publish));

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// What comes from the disk: a fetch like one from the origin, but the thread is the fetcher. Who
+// asks meanwhile waits for it. What cannot be read in time, or is not what it should be, is
+// forgotten, and all are decided anew.
+#include "cache_disk_priv.h"
+
+#include "check.h"
+
+// begin_read gives a read to the thread, into the fill's object; false when there is no room.
+static bool begin_read(struct cache *cache, struct cache_fill *fill,
+		       const struct cache_disk_entry *entry)
+{
+	struct cache_disk *disk = cache->disk;
+	struct cache_object *object = fill->object;
+	struct pool_id id;
+	if (!cache_store_reserve(cache, object, entry->body_bytes))
+		return false;
+	struct cache_disk_slot *slot = pool_new(&disk->reads, &id);
+	struct cache_disk_job job = {
+		.kind = CACHE_DISK_READ,
+		.slot = id.index,
+		.position = entry->position,
+		.body_bytes = entry->body_bytes,
+		.object = object,
+		.head = disk->heads + (size_t)id.index * DISK_HEAD_BYTES,
+	};
+	if (!disk->limits.send(cache->owner, &job)) {
+		pool_free(&disk->reads, slot);
+		return false;
+	}
+	object->references++;
+	object->born = object->seen = entry->born;
+	object->disk_position = entry->position;
+	*slot = (struct cache_disk_slot){.object = object,
+					 .fill = fill,
+					 .position = entry->position,
+					 .due_us = cache->now_us + CACHE_DISK_WAIT_US};
+	list_init(&slot->order);
+	list_append(&disk->reading, &slot->order);
+	fill->is_from_disk = true;
+	fill->is_lent = true; // to the slot
+	return true;
+}
+
+struct cache_fill *cache_disk_fetch(struct cache *cache, const struct cache_question *question)
+{
+	struct cache_disk *disk = cache->disk;
+	struct cache_question own = *question;
+	if (!disk || disk->is_broken || question->policy.is_reload ||
+	    hash_index_first(&disk->by_key, question->key.hash) == HASH_INDEX_NONE)
+		return NULL;
+	struct cache_fill *fill = cache_fill_find(cache, &question->key, question->request);
+	if (fill)
+		return fill->is_from_disk ? fill : NULL;
+	struct cache_disk_entry *found = cache_disk_entry_of(cache, question);
+	if (!found)
+		return NULL;
+	struct cache_disk_entry entry = *found; // memory that is freed for it may cost the row
+	if (cache_label_key_is_purged(cache, &question->key, question->service, entry.born)) {
+		counter_inc(cache->counters, COUNTER_cache_disk_purged);
+		cache_disk_entry_remove(disk, found);
+		return NULL;
+	}
+	own.from_worker = cache->limits.worker_index;
+	fill = disk->reads.free_count && !disk->note_count ? cache_fill_new(cache, &own) : NULL;
+	if (fill && entry.position >= disk->oldest && begin_read(cache, fill, &entry))
+		return fill;
+	counter_inc(cache->counters, COUNTER_cache_disk_read_busy);
+	if (fill)
+		cache_fill_drop(cache, fill);
+	return NULL;
+}
+
+// forget removes the entry of a record that is of no use.
+static void forget(struct cache *cache, const struct cache_disk_slot *slot)
+{
+	struct cache_disk_entry *entry =
+		cache_disk_entry_at(cache->disk, slot->object->key.hash, slot->position);
+	if (entry)
+		cache_disk_entry_remove(cache->disk, entry);
+}
+
+void cache_disk_end_late_reads(struct cache *cache)
+{
+	struct cache_disk *disk = cache->disk;
+	while (!list_is_empty(&disk->reading)) {
+		struct cache_disk_slot *slot =
+			container_of(disk->reading.next, struct cache_disk_slot, order);
+		if (cache->now_us < slot->due_us)
+			return;
+		struct cache_fill *fill = slot->fill;
+		slot->fill = NULL;
+		list_remove(&slot->order);
+		counter_inc(cache->counters, COUNTER_cache_disk_read_late);
+		forget(cache, slot);
+		cache_fill_drop(cache, fill);
+	}
+}
+
+// take makes the slot's object of what was read; false: it is none, or purged, as *why tells.
+static bool take(struct cache *cache, struct cache_disk_slot *slot, struct slice head,
+		 enum counter *why)
+{
+	struct cache_disk_content content;
+	struct cache_object *object = slot->object;
+	uint64_t body_start = object->body_start;
+	enum counter store_why;
+	*why = COUNTER_cache_disk_read_failed;
+	if (!cache_disk_unpack(head, &content) || !slice_equal(content.key, object->key.text) ||
+	    content.head.freshness.received_s > cache->wall_s + CACHE_DISK_CLOCK_S ||
+	    !cache_store_head(cache, object, &content.head, content.service, &store_why))
+		return false;
+	object->body_start = body_start;
+	object->is_softened = content.is_softened;
+	object->is_on_disk = true;
+	*why = COUNTER_cache_disk_purged;
+	return cache_label_settle(cache, object);
+}
+
+static void take_read(struct cache *cache, const struct cache_disk_result *result)
+{
+	struct cache_disk *disk = cache->disk;
+	struct cache_disk_slot *row = pool_at(&disk->reads, result->slot);
+	struct slice head =
+		slice_of(disk->heads + (size_t)result->slot * DISK_HEAD_BYTES, result->head_bytes);
+	enum counter why = COUNTER_cache_disk_read_failed;
+	CHECK(row);
+	struct cache_disk_slot slot = *row;
+	struct cache_fill *fill = slot.fill;
+	bool is_wanted = fill && !fill->is_doomed;
+	bool is_good = is_wanted && result->is_good && take(cache, &slot, head, &why);
+	list_remove(&row->order);
+	pool_free(&disk->reads, row);
+	if (is_wanted && !is_good) {
+		counter_inc(cache->counters, why);
+		forget(cache, &slot);
+	}
+	counter_add(cache->counters, COUNTER_cache_disk_read, is_good);
+	cache_store_unref(cache, slot.object);
+	if (!fill)
+		return;
+	fill->is_begun = true;
+	fill->content_length = HTTP_LENGTH_NONE;
+	if (is_good || fill->is_doomed)
+		cache_fill_finish(fill);
+	else
+		cache_fill_drop(cache, fill);
+}
+
+static void take_written(struct cache *cache, const struct cache_disk_result *result)
+{
+	struct cache_disk *disk = cache->disk;
+	struct cache_disk_slot *slot = pool_at(&disk->writes, result->slot);
+	CHECK(slot);
+	disk->kept_bytes -= slot->chunk_bytes;
+	counter_add(cache->counters, COUNTER_cache_disk_written, result->is_good);
+	if (!result->is_good)
+		forget(cache, slot);
+	cache_store_unref(cache, slot->object);
+	pool_free(&disk->writes, slot);
+}
+
+// take_found keeps what an earlier life wrote, unless something newer is known.
+static void take_found(struct cache *cache, const struct cache_disk_result *result)
+{
+	struct cache_disk *disk = cache->disk;
+	const struct cache_disk_found *found = &result->found;
+	bool is_drop = found->kind == CACHE_DISK_DROP;
+	if (found->kind == CACHE_DISK_PURGE) {
+		cache_label_recall(cache, &found->note);
+		return;
+	}
+	uint64_t hash = is_drop ? found->note.label : found->hash;
+	struct cache_disk_entry entry = {.check = is_drop ? found->note.check : found->check,
+					 .position = result->position,
+					 .born = found->born,
+					 .body_bytes = found->body_bytes};
+	struct cache_disk_entry *known = cache_disk_entry_exact(disk, hash, entry.check);
+	if (known && known->position > entry.position)
+		return;
+	if (known)
+		cache_disk_entry_remove(disk, known);
+	entry.vary = is_drop ? CACHE_NONE : cache_disk_vary_row(disk, found->vary);
+	bool has_room = disk->entries.free_count || !list_is_empty(&disk->old);
+	if (entry.vary == CACHE_NONE || !has_room || entry.position < disk->oldest)
+		return;
+	cache_disk_entry_add(cache, hash, &entry, true);
+	counter_inc(cache->counters, COUNTER_cache_disk_found);
+}
+
+static void take_hole(struct cache *cache, uint64_t position)
+{
+	cache->disk->oldest = MAX(cache->disk->oldest, position);
+	counter_inc(cache->counters, COUNTER_cache_disk_lost);
+}
+
+static void take_breakdown(struct cache *cache)
+{
+	cache->disk->is_broken = true;
+	cache->disk->note_count = 0;
+	counter_inc(cache->counters, COUNTER_cache_disk_broken);
+}
+
+void cache_disk_received(struct cache *cache, const struct cache_disk_result *result)
+{
+	switch (result->done) {
+	case CACHE_DISK_WROTE: take_written(cache, result); break;
+	case CACHE_DISK_WAS_READ: take_read(cache, result); break;
+	case CACHE_DISK_FOUND: take_found(cache, result); break;
+	case CACHE_DISK_HOLE: take_hole(cache, result->position); break;
+	case CACHE_DISK_WALKED: cache->disk->is_walking = false; break;
+	case CACHE_DISK_BROKEN: take_breakdown(cache); break;
+	}
+}

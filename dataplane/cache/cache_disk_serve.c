@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The thread's half: jobs done on a log, and the walk over what earlier lives left. It may block,
+// and touches nothing of a cache but the memory that a job lends.
+#include "cache_disk_priv.h"
+
+#include "check.h"
+
+static int append(struct disk_log *log, const struct cache_disk_job *job)
+{
+	struct disk_record record = {.position = job->position, .kind = job->kind};
+	if (job->kind == CACHE_DISK_WRITE) {
+		record.head = slice_of(job->head, job->head_bytes);
+		record.body = cache_disk_body(job);
+	} else {
+		record.head = slice_of(&job->note, sizeof(job->note));
+	}
+	int error = disk_append(log, &record);
+	// What was forgotten must not come back when the log's end is lost.
+	if (!error && job->kind != CACHE_DISK_WRITE)
+		error = disk_keep_state(log);
+	return error;
+}
+
+// read: a record that cannot be read is a miss.
+static void read(struct disk_log *log, const struct cache_disk_job *job,
+		 struct cache_disk_result *result)
+{
+	struct disk_record record = {.position = job->position, .body = cache_disk_body(job)};
+	result->done = CACHE_DISK_WAS_READ;
+	result->is_good = disk_read(log, &record) == 0 && record.kind == CACHE_DISK_WRITE;
+	if (!result->is_good)
+		return;
+	result->head_bytes = (uint32_t)record.head.bytes;
+	memcpy(job->head, record.head.at, record.head.bytes);
+}
+
+int cache_disk_serve(struct disk_log *log, const struct cache_disk_job *job, bool is_broken,
+		     struct cache_disk_result *result)
+{
+	int error = 0;
+	result->slot = job->slot;
+	result->is_good = false;
+	switch (job->kind) {
+	case CACHE_DISK_READ:
+		result->done = CACHE_DISK_WAS_READ;
+		if (!is_broken)
+			read(log, job, result);
+		return 0;
+	case CACHE_DISK_TOLD:
+		log->state.number[0] = job->sequence;
+		return is_broken ? 0 : disk_keep_state(log);
+	default:
+		error = is_broken ? 0 : append(log, job);
+		result->done = CACHE_DISK_WROTE;
+		result->is_good = !error && !is_broken;
+		return error;
+	}
+}
+
+bool cache_disk_walk(struct disk_log *log, struct disk_scan *scan, struct cache_disk_result *result)
+{
+	struct disk_record record;
+	for (;;) {
+		switch (disk_scan_next(log, scan, &record)) {
+		case DISK_SCAN_RECORD:
+			result->done = CACHE_DISK_FOUND;
+			if (!cache_disk_found_of(&record, &result->found))
+				continue;
+			break;
+		case DISK_SCAN_HOLE: result->done = CACHE_DISK_HOLE; break;
+		case DISK_SCAN_END: result->done = CACHE_DISK_WALKED; return false;
+		}
+		result->position = record.position;
+		return true;
+	}
+}
