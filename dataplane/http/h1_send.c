@@ -232,7 +232,9 @@ size_t h1_produce(struct http_conn *conn, uint8_t *out, size_t room)
 		if (step == 0 && !c->is_body_over)
 			break;
 	}
-	if (h1_out_pending(&c->out) == 0 && !c->is_live)
+	if (h1_out_pending(&c->out) == 0 && !c->is_live) {
 		h1_out_clear(&c->out);
+		h1_drop_idle_memory(c);
+	}
 	return written;
 }

@@ -68,6 +68,13 @@ struct http_window_budget {
 	bool is_low; // memory is short: nobody grows, who has grown gives back
 };
 
+// What connections without a request lend each other: memory for one head. Empty at first; its
+// owner free()s head.
+struct http_spare {
+	void *head;
+	size_t head_bytes;
+};
+
 struct http_limits {
 	uint32_t head_bytes; // whole head; more: 431 / REFUSED
 	uint32_t field_count;
@@ -78,6 +85,7 @@ struct http_limits {
 	uint32_t stream_window_max_bytes;         // h2: what a stream's window may grow to
 	uint32_t window_growth_bytes;             // h2: what all of a connection's may grow by
 	struct http_window_budget *window_budget; // borrowed; NULL: none grows
+	struct http_spare *spare;                 // borrowed, h1; NULL: none
 	bool is_shared; // h2 server: the streams are many users', and share alike whatever they ask
 	uint32_t reset_budget;  // streams a peer may reset per connection before
 				// GOAWAY(ENHANCE_YOUR_CALM)

@@ -52,6 +52,7 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 	http->stream_window_max_bytes =
 		MAX(http->stream_window_max_bytes, http->stream_window_bytes);
 	http->window_budget = &proxy->window_budget;
+	http->spare = &proxy->http_spare;
 	proxy->window_budget.max_bytes = proxy->limits.window_memory_bytes;
 	http->conn_window_bytes =
 		(uint32_t)MAX(http->conn_window_bytes, MIN(all, (uint64_t)INT32_MAX));
@@ -167,6 +168,7 @@ void proxy_free(struct proxy *proxy)
 	pool_fini(&proxy->exchanges);
 	compressor_fini(&proxy->compressor);
 	policy_table_free(proxy->policies);
+	free(proxy->http_spare.head);
 	free(proxy);
 }
 

@@ -55,6 +55,7 @@ struct proxy {
 	struct proxy_limits limits;
 	struct http_limits mesh_http; // of connections from nodes, whose streams are many users'
 	struct http_window_budget window_budget;
+	struct http_spare http_spare;
 	struct proxy_callbacks callbacks;
 	struct tcp *tcp;
 	struct tls *tls;

@@ -77,6 +77,7 @@ wait $!
 is "requests due while the edge stood still are counted from then" \
 	"$(say stalled "r['errors'] == 0 and r['latency_us']['count'] == 400 and r['latency_us']['p90'] > 100000")" True
 
-load held --hold 1 --connections 200 --opening 32
-is "idle connections are held" "$(say held "r['open_connections'], r['errors']")" "(200, 0)"
+load held --hold 1 --connections 200 --opening 32 "GET /bytes/10?cache=max-age=600 bytes=10"
+is "idle connections are held, after a request each" \
+	"$(say held "r['open_connections'], r['whole_run']['requests'], r['errors']")" "(200, 200, 0)"
 finish

@@ -6,13 +6,17 @@
 #include "worker_eal.h"
 #include "worker_limits.h"
 
+#include <rte_ethdev.h>
+
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #define TIMER_BUDGET 1024u
 #define READY_BUDGET 1024u
+#define LINK_WAITS   2000u // ms
 
 static uint64_t clock_us(void)
 {
@@ -44,6 +48,18 @@ static void take_memory(struct host_stack *stack)
 		fail("memory is short");
 }
 
+// wait_for_link: a memif's other side answers after a while, and what is sent before is lost.
+static void wait_for_link(const struct port_ethdev *device)
+{
+	struct rte_eth_link link;
+	for (unsigned i = 0; i < LINK_WAITS; i++) {
+		if (rte_eth_link_get_nowait(port_ethdev_number(device), &link) != 0 ||
+		    link.link_status == RTE_ETH_LINK_UP)
+			return;
+		usleep(1000);
+	}
+}
+
 static void open_port(struct host_stack *stack)
 {
 	const struct conf_port *port = &stack->conf->dataplane.ports[0];
@@ -61,6 +77,7 @@ static void open_port(struct host_stack *stack)
 	if (!stack->device)
 		fail(why);
 	stack->port = port_ethdev_port(stack->device, 0);
+	wait_for_link(stack->device);
 	int fd = port_ethdev_wait_fd(stack->port);
 	bool is_polling = stack->conf->dataplane.idle == CONF_IDLE_POLL;
 	if (idle_init(&stack->idle, &fd, 1, is_polling, &stack->counters) != 0)

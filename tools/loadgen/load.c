@@ -119,7 +119,8 @@ static void begin_phase(struct load *load, enum load_phase phase, uint64_t now_n
 static bool is_all_up(const struct load *load)
 {
 	bool stays = load->options->per_connection == LOAD_FOR_EVER || load->options->hold_s > 0;
-	return !stays || (load->opening_count == 0 && list_is_empty(&load->free));
+	bool is_busy = load->opening_count > 0 || load->under_way > 0;
+	return !stays || (!is_busy && list_is_empty(&load->free));
 }
 
 static bool is_work_done(const struct load *load, uint64_t now_ns)

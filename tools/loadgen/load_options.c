@@ -38,7 +38,9 @@ static const char help[] =
 	"  --count N             pieces of work: requests, or connections with --per-connection\n"
 	"  --seconds S           of measuring (5, or until --count is done)\n"
 	"  --warmup S            before it (0)\n"
-	"  --hold S              keep all connections open and idle for S seconds\n"
+	"  --hold S              keep all connections open and idle for S seconds, after a "
+	"REQUEST\n"
+	"                        each when one is given\n"
 	"  --seed N              of whatever is drawn (1)\n"
 	"  --poll                never sleep\n"
 	"  --run-dir DIR         where DPDK puts its sockets\n"
@@ -204,7 +206,7 @@ static void check(struct load_options *options)
 	if (!options->device || !options->address_count || !options->target_count || !options->host)
 		fail("--port, --address, --to and --host are wanted");
 	if (options->hold_s > 0)
-		options->per_connection = 0;
+		options->per_connection = options->mix.count > 0;
 	if (options->per_connection > 0 && options->mix.count == 0)
 		fail("a REQUEST or --mix is wanted");
 	if (options->http < 1 || options->http > 2)

@@ -38,7 +38,7 @@ struct load_options {
 	double rate;             // of them a second; 0: closed loop
 	double seconds;          // of measuring
 	double warmup_s;
-	double hold_s; // with per_connection 0: connections stay open this long
+	double hold_s; // connections stay open and idle this long
 	uint64_t seed;
 	struct load_mix mix;
 };

@@ -302,6 +302,36 @@ static void a_half_closed_client_still_gets_its_answer(void)
 	side_free(side);
 }
 
+// The head's 10 KiB are with a connection only while it has a message: what an idle one would keep
+// is what the next one reads with.
+static void an_idle_connection_lends_its_heads_memory(void)
+{
+	struct http_spare spare = {0};
+	struct http_limits limits = side_limits;
+	limits.spare = &spare;
+	struct side *a = side_new(HTTP_VERSION_1, true, &limits);
+	struct side *b = side_new(HTTP_VERSION_1, true, &limits);
+	side_feed(a, SLICE("GET / HTTP/1.1\r\nhost: a\r\n\r\n"), SIZE_MAX);
+	CU_ASSERT_PTR_NULL(spare.head); // it has not been answered
+	side_respond(a, &a->calls[0], 200, 5, true);
+	side_drain(a, 4096);
+	void *memory = spare.head;
+	CU_ASSERT_PTR_NOT_NULL(memory);
+	side_feed(b, SLICE("GET / HT"), SIZE_MAX);
+	CU_ASSERT_PTR_NULL(spare.head); // b reads with it
+	side_feed(b, SLICE("TP/1.1\r\nhost: b\r\n\r\n"), 1);
+	CU_ASSERT_STRING_EQUAL(b->calls[0].authority, "b");
+	side_respond(b, &b->calls[0], 200, 5, true);
+	side_drain(b, 4096);
+	CU_ASSERT_PTR_EQUAL(spare.head, memory);
+	spare.head_bytes++; // of other limits: not to be used
+	side_feed(a, SLICE("GET / HT"), SIZE_MAX);
+	CU_ASSERT_PTR_EQUAL(spare.head, memory);
+	side_free(a);
+	side_free(b);
+	free(spare.head);
+}
+
 UNIT_MAIN("h1_conn", {"a response is framed for its reader", a_response_is_framed_for_its_reader},
 	  {"a request is framed by its body", a_request_is_framed_by_its_body},
 	  {"the next request waits for the response", the_next_request_waits_for_the_response},
@@ -319,4 +349,5 @@ UNIT_MAIN("h1_conn", {"a response is framed for its reader", a_response_is_frame
 	  {"a connection that drains says so with its next answer",
 	   a_connection_that_drains_says_so_with_its_next_answer},
 	  {"a half closed client still gets its answer",
-	   a_half_closed_client_still_gets_its_answer})
+	   a_half_closed_client_still_gets_its_answer},
+	  {"an idle connection lends its head's memory", an_idle_connection_lends_its_heads_memory})
