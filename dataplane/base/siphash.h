@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SipHash-2-4 (Aumasson, Bernstein 2012): keyed hash for everything a stranger may choose.
+// SipHash (Aumasson, Bernstein 2012): keyed hash for everything a stranger may choose.
 #pragma once
 
 #include <stddef.h>
@@ -9,5 +9,9 @@ struct siphash_key {
 	uint64_t half[2];
 };
 
-// siphash returns the 64-bit hash of bytes bytes at at under key.
+// siphash returns the 64-bit hash of bytes bytes at at under key: SipHash-2-4, for what a stranger
+// sees (cookies, sequence numbers, random numbers).
 uint64_t siphash(const struct siphash_key *key, const void *at, size_t bytes);
+
+// siphash13 is SipHash-1-3, with about half the rounds: for tables, whose hashes nobody sees.
+uint64_t siphash13(const struct siphash_key *key, const void *at, size_t bytes);

@@ -44,7 +44,7 @@ static bool make(struct cache *cache, const struct url *url, struct cache_key *k
 	if (url->target.bytes)
 		memcpy(at, url->target.at, url->target.bytes);
 	key->text = slice_of(cache->key_text, bytes);
-	key->hash = siphash(&cache->limits.key_secret, cache->key_text, bytes);
+	key->hash = siphash13(&cache->limits.key_secret, cache->key_text, bytes);
 	return true;
 }
 

@@ -29,7 +29,7 @@ uint64_t cache_label(const struct cache *cache, enum cache_purge_kind kind, stru
 {
 	struct siphash_key key = cache->limits.key_secret;
 	key.half[1] ^= kind;
-	return siphash(&key, text.at, text.bytes);
+	return siphash13(&key, text.at, text.bytes);
 }
 
 // next_tag takes a tag off a list whose members end at blanks, or at commas.

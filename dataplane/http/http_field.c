@@ -4,52 +4,33 @@
 
 #include "check.h"
 
-static const struct {
-	struct slice name;
-	enum http_field_kind kind;
-} kinds[] = {
-	{{"host", 4}, HTTP_FIELD_HOST},
-	{{"content-length", 14}, HTTP_FIELD_LENGTH},
-	{{"transfer-encoding", 17}, HTTP_FIELD_CODING},
-	{{"connection", 10}, HTTP_FIELD_CONNECTION},
-	{{"upgrade", 7}, HTTP_FIELD_UPGRADE},
-	{{"expect", 6}, HTTP_FIELD_EXPECT},
-	{{"te", 2}, HTTP_FIELD_TE},
-	{{"sec-websocket-key", 17}, HTTP_FIELD_SOCKET_KEY},
-	{{"sec-websocket-accept", 20}, HTTP_FIELD_SOCKET_ACCEPT},
-	{{"keep-alive", 10}, HTTP_FIELD_HOP},
-	{{"proxy-connection", 16}, HTTP_FIELD_HOP},
-	{{"http2-settings", 14}, HTTP_FIELD_HOP},
-};
-
-// The lengths of these names, a bit each: what most fields are told apart by.
-#define KIND_LENGTHS                                                                               \
-	(1u << 2 | 1u << 4 | 1u << 6 | 1u << 7 | 1u << 10 | 1u << 14 | 1u << 16 | 1u << 17 |       \
-	 1u << 20)
-
-// is_disguised is true of a name that is framing's but for the hyphen. Whoever makes variables of
-// names (CGI, WSGI, PHP) cannot tell them apart (RFC 3875 4.1.18).
-static bool is_disguised(struct slice name, struct slice framing)
+// named is kind when name is text, which is as long.
+static enum http_field_kind named(struct slice name, const char *text, enum http_field_kind kind)
 {
-	if (name.bytes != framing.bytes)
-		return false;
-	for (size_t i = 0; i < name.bytes; i++)
-		if (name.at[i] != framing.at[i] && framing.at[i] != '-')
-			return false;
-	return true;
+	return memcmp(name.at, text, name.bytes) == 0 ? kind : HTTP_FIELD_PLAIN;
 }
 
+// Most fields are told apart from these by their length, the others by their first letter.
 enum http_field_kind http_field_kind_of(struct slice name)
 {
-	if (name.bytes > 20 || !(KIND_LENGTHS >> name.bytes & 1))
-		return HTTP_FIELD_PLAIN;
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (name.at[0] == kinds[i].name.at[0] && slice_equal(name, kinds[i].name))
-			return kinds[i].kind;
-	if (is_disguised(name, SLICE("content-length")) ||
-	    is_disguised(name, SLICE("transfer-encoding")))
-		return HTTP_FIELD_DISGUISED;
-	return HTTP_FIELD_PLAIN;
+	switch (name.bytes) {
+	case 2: return named(name, "te", HTTP_FIELD_TE);
+	case 4: return named(name, "host", HTTP_FIELD_HOST);
+	case 6: return named(name, "expect", HTTP_FIELD_EXPECT);
+	case 7: return named(name, "upgrade", HTTP_FIELD_UPGRADE);
+	case 10:
+		return name.at[0] == 'c' ? named(name, "connection", HTTP_FIELD_CONNECTION)
+					 : named(name, "keep-alive", HTTP_FIELD_HOP);
+	case 14:
+		return name.at[0] == 'c' ? named(name, "content-length", HTTP_FIELD_LENGTH)
+					 : named(name, "http2-settings", HTTP_FIELD_HOP);
+	case 16: return named(name, "proxy-connection", HTTP_FIELD_HOP);
+	case 17:
+		return name.at[0] == 't' ? named(name, "transfer-encoding", HTTP_FIELD_CODING)
+					 : named(name, "sec-websocket-key", HTTP_FIELD_SOCKET_KEY);
+	case 20: return named(name, "sec-websocket-accept", HTTP_FIELD_SOCKET_ACCEPT);
+	default: return HTTP_FIELD_PLAIN;
+	}
 }
 
 // 1 for tchar: "!#$%&'*+-.^_`|~", digits and letters.

@@ -27,7 +27,7 @@ static uint32_t *bucket_of(struct net_neigh_table *table, uint32_t port_index,
 	uint8_t name[17];
 	memcpy(name, addr->bytes, 16);
 	name[16] = (uint8_t)port_index;
-	return &table->buckets[siphash(&table->key, name, sizeof(name)) & table->bucket_mask];
+	return &table->buckets[siphash13(&table->key, name, sizeof(name)) & table->bucket_mask];
 }
 
 static struct net_neigh *find(struct net_neigh_table *table, uint32_t port_index,

@@ -197,7 +197,7 @@ static const struct net_route *choose(const struct net *net, uint32_t first,
 	const struct net_route *best = &net->routes[first];
 	if (is_connected(best) || !is_shared(net, first))
 		return best;
-	uint64_t hash = siphash(&net->label_key, remote, sizeof(*remote));
+	uint64_t hash = siphash13(&net->label_key, remote, sizeof(*remote));
 	uint64_t best_rank = 0;
 	for (uint32_t i = first;; i++) {
 		const struct net_route *route = &net->routes[i];

@@ -9,7 +9,7 @@
 static bool take(struct rate_table *table, const void *key, size_t bytes, uint64_t now_us,
 		 uint32_t per_s)
 {
-	uint64_t hash = siphash(&table->key, key, bytes);
+	uint64_t hash = siphash13(&table->key, key, bytes);
 	_Atomic uint64_t *full_ns = &table->full_ns[hash % RATE_BUCKETS];
 	uint64_t now_ns = now_us * 1000;
 	uint64_t before = atomic_load_explicit(full_ns, memory_order_relaxed);

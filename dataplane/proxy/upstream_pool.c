@@ -29,7 +29,7 @@ static bool is_multiplexed(const struct upstream_key *key)
 
 static struct list *bucket_of(struct proxy *proxy, const struct upstream_key *key)
 {
-	uint64_t hash = siphash(&proxy->hash_key, key, sizeof(*key));
+	uint64_t hash = siphash13(&proxy->hash_key, key, sizeof(*key));
 	return &proxy->upstreams[hash % PROXY_UPSTREAM_BUCKETS];
 }
 

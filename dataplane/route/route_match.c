@@ -11,7 +11,7 @@ static uint64_t expiry_us(uint32_t lifetime_ms, uint64_t now_us)
 
 uint64_t route_host_hash(const struct route_table *table, struct slice host)
 {
-	return siphash(&table->secret, host.at, host.bytes);
+	return siphash13(&table->secret, host.at, host.bytes);
 }
 
 static bool prefix_matches(struct slice path, struct slice prefix)

@@ -37,7 +37,7 @@ void tcp_table_free(struct tcp *tcp)
 
 static hash_sig_t hash_of(const struct tcp *tcp, const struct tcp_tuple *tuple)
 {
-	return (hash_sig_t)siphash(&tcp->table_key, tuple, sizeof(*tuple));
+	return (hash_sig_t)siphash13(&tcp->table_key, tuple, sizeof(*tuple));
 }
 
 static const struct pool *pool_of(const struct tcp *tcp, enum tcp_kind kind)

@@ -23,7 +23,7 @@ bool tls_select_init(struct tls *tls)
 
 static struct tls_name **bucket_of(struct tls *tls, struct slice name)
 {
-	return &tls->buckets[siphash(&tls->name_key, name.at, name.bytes) & tls->bucket_mask];
+	return &tls->buckets[siphash13(&tls->name_key, name.at, name.bytes) & tls->bucket_mask];
 }
 
 static struct tls_name *find_cert_name(struct tls *tls, struct slice name)
