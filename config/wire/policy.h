@@ -35,7 +35,7 @@
 //   compression=off           nothing is compressed on the fly (BREACH: where a secret and words
 //                             of a stranger share a response, its length tells the secret)
 //   error-page=503 text       the body of our own answers with this status; HTML when it begins
-//                             with <
+//                             with <; "\n" in it, and in a maintenance text, is a new line
 #pragma once
 
 #include "addr.h"
@@ -44,8 +44,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define POLICY_TEXT_BYTES 4096u // all rules of a service, with newlines
-#define POLICY_RULES_MAX  64u   // of those that may be repeated
+#define POLICY_TEXT_BYTES 16384u // all rules of a service, with newlines
+#define POLICY_RULES_MAX  64u    // of those that may be repeated
 #define POLICY_WHY_BYTES  160u
 #define POLICY_BODY_NONE  UINT64_MAX
 #define POLICY_METHODS    9u

@@ -133,6 +133,8 @@ static void release_memory(struct exchange *exchange)
 	relay_clear(exchange);
 	if (exchange->head_buf)
 		buf_unref(exchange->head_buf);
+	if (exchange->page_buf)
+		buf_unref(exchange->page_buf);
 	pool_free(&proxy->exchanges, exchange);
 	counter_set(proxy->counters, COUNTER_exchange_active, proxy->exchanges.in_use);
 }

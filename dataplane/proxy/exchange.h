@@ -100,6 +100,7 @@ struct exchange {
 
 	struct slicing slicing; // of a large object
 
+	struct buf *page_buf;    // of a policy's page, or NULL
 	struct slice reply_body; // of an answer of our own: static text
 	uint32_t reset_error;    // with which the upstream has just reset it, 0: it has not
 	enum counter reason;     // why it ended as it did; COUNTER_COUNT while all is well

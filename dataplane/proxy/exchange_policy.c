@@ -254,11 +254,24 @@ void exchange_policy_response(const struct exchange *exchange, struct http_messa
 	change(entry, POLICY_RESPONSE_SET, POLICY_RESPONSE_REMOVE, out);
 }
 
-// keep copies text into the exchange's arena; empty when it does not fit.
+// keep copies a page into a buffer of the exchange's, since a policy may change while it is sent,
+// with its lines; empty without a buffer.
 static struct slice keep(struct exchange *exchange, struct slice text)
 {
-	struct slice copy = arena_copy(&exchange->arena, text);
-	return copy.at ? copy : (struct slice){0};
+	size_t bytes = 0;
+	if (text.bytes == 0)
+		return (struct slice){0};
+	if (exchange->page_buf)
+		buf_unref(exchange->page_buf);
+	exchange->page_buf = buf_new(exchange->proxy->bufs, text.bytes);
+	if (!exchange->page_buf)
+		return (struct slice){0};
+	for (; text.bytes; text = slice_skip(text, 1)) {
+		bool is_line = slice_starts(text, SLICE("\\n"));
+		exchange->page_buf->data[bytes++] = is_line ? '\n' : (uint8_t)text.at[0];
+		text = slice_skip(text, is_line);
+	}
+	return slice_of(exchange->page_buf->data, bytes);
 }
 
 struct slice exchange_policy_page(struct exchange *exchange, uint16_t status, bool *is_html)

@@ -40,8 +40,8 @@ bool exchange_police_body(struct exchange *exchange);
 void exchange_policy_request(const struct exchange *exchange, struct http_message *out);
 void exchange_policy_response(const struct exchange *exchange, struct http_message *out);
 
-// exchange_policy_page is the body of our own answer with status, in the exchange's arena; empty
-// when the policy names none. is_html tells its type.
+// exchange_policy_page is the body of our own answer with status, in a buffer of the exchange's;
+// empty when the policy names none. is_html tells its type.
 struct slice exchange_policy_page(struct exchange *exchange, uint16_t status, bool *is_html);
 
 // exchange_policy_location is where the request's path went, in the exchange's arena; empty when no

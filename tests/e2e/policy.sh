@@ -99,6 +99,11 @@ counts "and counted" edge exchange_maintenance 0
 works "errors have pages" rules 'methods=GET' 'error-page=405 Not here.'
 is "of the policy" "$(fetch /echo -X PUT)" 'Not here.'
 
+text=$(printf 'word %.0s' {1..2500})
+works "of many lines, too" rules 'methods=GET' "error-page=405 <p>\\n$text\\n</p>"
+is "byte for byte" "$(fetch /echo -X PUT | sum)" "$(printf '<p>\n%s\n</p>' "$text" | sum)"
+works "but not of any size" grep -q "more than 16384 bytes" <<<"$(rules "error-page=405 $text$text" 2>&1)"
+
 works "a client's rate is bounded" rules 'client-rate=20'
 on client h2load -n 200 -c 2 -m 10 --connect-to="$LAB_VIP:443" "https://$FETCH_HOST/echo" >"$TMP/h2load" 2>&1
 out=$(grep '^status codes' "$TMP/h2load")

@@ -164,7 +164,7 @@ static void bounds_hold(void)
 	memset(rules, '\n', POLICY_TEXT_BYTES + 1);
 	rules[POLICY_TEXT_BYTES + 1] = 0;
 	CU_ASSERT(!parse(rules));
-	CU_ASSERT_STRING_EQUAL(why, "rule 0: more than 4096 bytes; leave some out");
+	CU_ASSERT_STRING_EQUAL(why, "rule 0: more than 16384 bytes; leave some out");
 }
 
 UNIT_MAIN("config_policy", {"no rule allows everything", no_rule_allows_everything},
