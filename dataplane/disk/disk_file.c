@@ -12,7 +12,7 @@
 #define HEADER_MAGIC 0x6d696c6c64736b31ull // "milldsk1"
 
 // What is in it is somebody's: it is not overwritten.
-#define NOT_OURS "it is another kind of file: delete it, or name another one"
+static const char not_ours[] = "it is another kind of file: delete it, or name another one";
 
 struct header {
 	uint64_t magic;
@@ -98,7 +98,7 @@ static const char *judge(struct disk_file *file, uint64_t bytes)
 	if (fstat(file->fd, &stat) != 0 || stat.st_size == 0)
 		return "";
 	if (disk_pread(file->fd, &header, sizeof(header), 0) != 0 || header.magic != HEADER_MAGIC)
-		return NOT_OURS;
+		return not_ours;
 	if (header.version != DISK_VERSION)
 		return "it is of another version";
 	struct siphash_key fresh = file->secret;
@@ -135,7 +135,7 @@ static int take(struct disk_file *file, const struct disk_options *options, cons
 		return errno == EWOULDBLOCK ? EBUSY : errno;
 	const char *fault = judge(file, options->bytes);
 	*why = fault ? fault : "";
-	if (strcmp(*why, NOT_OURS) == 0)
+	if (fault == not_ours)
 		return EEXIST;
 	if (fchmod(file->fd, 0600) != 0)
 		return errno;
