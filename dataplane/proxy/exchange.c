@@ -318,6 +318,9 @@ static void give_up_client(struct exchange *exchange, enum counter reason)
 	exchange->down->has_broken = true;
 	http_reset_as(exchange->down->transport.http, exchange->down_stream, error);
 	transport_touch(&exchange->down->transport);
+	// The end of a connection of HTTP/1.0 may be the end of a body: this one must not look so.
+	if (exchange->request.version == 10 && exchange->is_response_begun)
+		transport_doom(&exchange->down->transport, reason);
 }
 
 void exchange_break(struct exchange *exchange, enum counter reason)

@@ -62,18 +62,18 @@ async def read_h1(reader, answer):
                 answer.take(data)
             await reader.readexactly(2)
         return True
-    left = int(answer.fields.get('content-length', 0))
+    left = int(answer.fields.get('content-length', 1 << 40))  # HTTP/1.0: to the end
     while left and (data := await reader.read(left)):
         left -= len(data)
         answer.take(data)
-    return left == 0
+    return left == 0 or 'content-length' not in answer.fields
 
 
-async def get_h1(path, *fields):
+async def get_h1(path, *fields, version='1.1'):
     answer = Answer()
     reader, writer = await connect('http/1.1')
     try:
-        writer.write('\r\n'.join([f'GET {path} HTTP/1.1', f'Host: {HOST}', *fields, '', '']).encode())
+        writer.write('\r\n'.join([f'GET {path} HTTP/{version}', f'Host: {HOST}', *fields, '', '']).encode())
         return answer.end(await read_h1(reader, answer))
     except (asyncio.IncompleteReadError, OSError):
         return answer.end(False)
@@ -131,6 +131,12 @@ async def crowd(path, h1, h2, later_s=0.3):
     return await first, answers
 
 
+async def late(after_s, path):
+    """One of HTTP/1.0, whose body may end with its connection."""
+    await asyncio.sleep(after_s)
+    return await get_h1(path, version='1.0')
+
+
 def check_whole(answer, body):
     assert answer.status == 200 and answer.is_whole and answer.body == body, \
         (answer.status, answer.is_whole, len(answer.body), len(body))
@@ -151,9 +157,9 @@ async def _():
 async def _():
     path = f'/drip/unknown/{LARGE}?ms=1500&chunked'
     zipped = f'/drip/zipped/{LARGE}?ms=1500&text'
-    (first, answers), *packed = await asyncio.gather(
-        crowd(path, 6, 6), *(get_h1(zipped, 'Accept-Encoding: gzip') for _ in range(8)))
-    for answer in [first, *answers]:
+    (first, answers), old, *packed = await asyncio.gather(
+        crowd(path, 6, 6), late(0.4, path), *(get_h1(zipped, 'Accept-Encoding: gzip') for _ in range(8)))
+    for answer in [first, old, *answers]:
         check_whole(answer, body_of(LARGE))
     assert all(answer.end_s - answer.first_s > 0.3 for answer in answers)
     for answer in packed:
@@ -166,8 +172,9 @@ async def _():
 async def _():
     for framing in ('', '&chunked'):
         path = f'/drip/cut{len(framing)}/{LARGE}?ms=1600&cut{framing}'
+        old = asyncio.create_task(late(0.3, path))
         first, answers = await crowd(path, 10, 10, 0.2)
-        for answer in [first, *answers]:
+        for answer in [first, await old, *answers]:
             assert answer.status == 200 and not answer.is_whole, (answer.status, answer.is_whole)
             assert body_of(LARGE).startswith(answer.body) and answer.body
         assert (await count(f'cut{len(framing)}'))['asked'] == 1
