@@ -72,8 +72,8 @@ static inline struct h1_conn *h1_of(struct http_conn *conn)
 // h1_try_finish ends the exchange when both directions are done; true when it did.
 bool h1_try_finish(struct h1_conn *c);
 
-// h1_drop_idle_memory gives the head's memory away while no message is under way: an idle connection
-// keeps none.
+// h1_drop_idle_memory gives the head's memory away while no message is under way: an idle
+// connection keeps none.
 void h1_drop_idle_memory(struct h1_conn *c);
 
 // h1_tell_end_of_conn gives the closed event when the connection has come to its end.
