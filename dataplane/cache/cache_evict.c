@@ -92,7 +92,7 @@ void cache_evict_link(struct cache *cache, struct cache_object *object)
 
 void cache_evict_touch(struct cache *cache, struct cache_object *object)
 {
-	if (!object->is_on_disk && object->is_indexed)
+	if (cache->disk && !object->is_on_disk && object->is_indexed)
 		cache_disk_offer(cache, object);
 	if (object->segment != CACHE_WINDOW) {
 		protect(cache, object);
