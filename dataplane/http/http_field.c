@@ -10,6 +10,20 @@ static enum http_field_kind named(struct slice name, const char *text, enum http
 	return memcmp(name.at, text, name.bytes) == 0 ? kind : HTTP_FIELD_PLAIN;
 }
 
+// framing is named for a field that frames: but for its hyphen it is disguised. Whoever makes
+// variables of names (CGI, WSGI, PHP) cannot tell the two apart (RFC 3875 4.1.18).
+static enum http_field_kind framing(struct slice name, const char *text, enum http_field_kind kind)
+{
+	for (size_t i = 0; i < name.bytes; i++) {
+		if (name.at[i] == text[i])
+			continue;
+		if (text[i] != '-')
+			return HTTP_FIELD_PLAIN;
+		kind = HTTP_FIELD_DISGUISED;
+	}
+	return kind;
+}
+
 // Most fields are told apart from these by their length, the others by their first letter.
 enum http_field_kind http_field_kind_of(struct slice name)
 {
@@ -22,11 +36,11 @@ enum http_field_kind http_field_kind_of(struct slice name)
 		return name.at[0] == 'c' ? named(name, "connection", HTTP_FIELD_CONNECTION)
 					 : named(name, "keep-alive", HTTP_FIELD_HOP);
 	case 14:
-		return name.at[0] == 'c' ? named(name, "content-length", HTTP_FIELD_LENGTH)
+		return name.at[0] == 'c' ? framing(name, "content-length", HTTP_FIELD_LENGTH)
 					 : named(name, "http2-settings", HTTP_FIELD_HOP);
 	case 16: return named(name, "proxy-connection", HTTP_FIELD_HOP);
 	case 17:
-		return name.at[0] == 't' ? named(name, "transfer-encoding", HTTP_FIELD_CODING)
+		return name.at[0] == 't' ? framing(name, "transfer-encoding", HTTP_FIELD_CODING)
 					 : named(name, "sec-websocket-key", HTTP_FIELD_SOCKET_KEY);
 	case 20: return named(name, "sec-websocket-accept", HTTP_FIELD_SOCKET_ACCEPT);
 	default: return HTTP_FIELD_PLAIN;
