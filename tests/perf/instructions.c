@@ -6,9 +6,8 @@
 //
 // Without valgrind it runs all the same and prints what a unit took of this thread's time. The
 // simulated wire is in that, so it is only good to compare two builds, in turn, by their minima.
-#include "sim_client.h"
+#include "sim_get.h"
 #include "sim_workload.h"
-#include "sim_world.h"
 
 #include "check.h"
 
@@ -69,17 +68,10 @@ static const struct http_limits client_limits = {.head_bytes = 16384,
 
 static void ask(struct caller *caller)
 {
-	struct http_message message = {.method = HTTP_GET,
-				       .method_text = SLICE("GET"),
-				       .scheme = SLICE("https"),
-				       .authority = SLICE(SIM_HOST),
-				       .target = slice_str(caller->bench->work->target),
-				       .version = 11,
-				       .content_length = HTTP_LENGTH_NONE};
 	uint32_t stream;
+	struct sim_get get = {.target = caller->bench->work->target};
 	while (caller->in_flight < caller->bench->work->streams &&
-	       http_can_request(caller->conn.http) &&
-	       http_request(caller->conn.http, &message, false, caller, &stream) == 0)
+	       sim_get(caller->conn.http, &get, &stream))
 		caller->in_flight++;
 }
 
@@ -106,19 +98,8 @@ static void on_reset(void *, uint32_t, void *, struct http_fault)
 	CHECK(false);
 }
 
-static struct slice on_pull(void *, uint32_t, void *, size_t, bool *is_end,
-			    const struct http_field **, uint32_t *)
-{
-	*is_end = true;
-	return SLICE("");
-}
-
-static void on_sent(void *, uint32_t, void *) {}
-
-static void on_closed(void *, struct http_fault) {}
-
-static const struct http_events http_events = {on_head, on_body, on_end,   on_reset,
-					       on_pull, on_sent, on_closed};
+static const struct http_events http_events = {on_head,      on_body,      on_end,        on_reset,
+					       sim_get_pull, sim_get_sent, sim_get_closed};
 
 static void on_ready(struct sim_conn *conn, bool is_h2)
 {
@@ -131,28 +112,18 @@ static void on_ready(struct sim_conn *conn, bool is_h2)
 	CHECK(conn->http);
 }
 
-static void on_gone(struct sim_conn *, enum counter) {}
-
-static void on_raw(struct sim_conn *, struct slice) {}
-
-static const struct sim_conn_owner owner = {.ready = on_ready, .gone = on_gone, .raw = on_raw};
+static const struct sim_conn_owner owner = {
+	.ready = on_ready, .gone = sim_get_gone, .raw = sim_get_raw};
 
 static void call(struct bench *bench, struct caller *caller)
 {
-	struct sim_world *world = &bench->world;
-	struct sim_conn_plan plan = {world->client_host.tcp, &world->client_memory->bufs, &owner,
-				     world->contexts[bench->work->is_h2], SIM_HOST};
-	struct tcp_connect connect = {.remote = world->vip,
-				      .remote_port = 443,
-				      .events = &sim_conn_events,
-				      .user = &caller->conn};
 	caller->bench = bench;
 	caller->in_flight = 0;
 	caller->is_done = false;
-	sim_conn_init(&caller->conn, &plan);
+	sim_get_connect(&bench->world, &caller->conn, bench->work->is_h2, &owner);
+	CHECK(!caller->conn.is_gone);
 	if (bench->work->is_resumed && bench->session)
 		CHECK(SSL_set_session(caller->conn.ssl, bench->session));
-	CHECK(tcp_connect_to(world->client_host.tcp, &connect, &caller->conn.id) == 0);
 }
 
 // hang_up ends a one-shot's connection politely, keeping its ticket, and calls again when it is

@@ -4,9 +4,8 @@
 // promise, whichever slices it came from.
 //
 //   slicing_sim --seeds A-B [--verbose]
-#include "sim_conn.h"
+#include "sim_get.h"
 #include "sim_workload.h"
-#include "sim_world.h"
 
 #include "check.h"
 
@@ -41,14 +40,6 @@ struct run {
 	bool is_h2;
 };
 
-static const struct http_limits client_limits = {.head_bytes = 16384,
-						 .field_count = 64,
-						 .target_bytes = 1024,
-						 .stream_count = 8,
-						 .stream_window_bytes = 65536,
-						 .conn_window_bytes = 1 << 20,
-						 .reset_budget = 100};
-
 static void draw_range(struct caller *caller)
 {
 	struct random_source *random = &caller->run->world.random;
@@ -67,20 +58,11 @@ static void ask(struct caller *caller)
 	uint32_t stream;
 	snprintf(target, sizeof(target), "/r/%u/%u?age=%u", FILE_SEED, FILE_BYTES, AGE_S);
 	struct http_field range = {SLICE("range"), slice_str(caller->range)};
-	struct http_message message = {.method = HTTP_GET,
-				       .method_text = SLICE("GET"),
-				       .scheme = SLICE("https"),
-				       .authority = SLICE(SIM_HOST),
-				       .target = slice_str(target),
-				       .version = 11,
-				       .content_length = HTTP_LENGTH_NONE,
-				       .fields = &range,
-				       .field_count = 1};
-	if (!http_can_request(caller->conn.http))
-		return;
 	caller->status = 0;
 	caller->is_wrong = false;
-	caller->is_asking = http_request(caller->conn.http, &message, false, caller, &stream) == 0;
+	caller->is_asking = sim_get(
+		caller->conn.http,
+		&(struct sim_get){.target = target, .fields = &range, .field_count = 1}, &stream);
 }
 
 // again counts a try that came to nothing; the same range is asked for once more.
@@ -113,9 +95,15 @@ static void on_part(struct caller *caller, const struct http_message *message)
 	caller->expected.offset = first;
 }
 
+// caller_of is who has the connection, the user of its HTTP.
+static struct caller *caller_of(void *conn)
+{
+	return container_of((struct sim_conn *)conn, struct caller, conn);
+}
+
 static void on_head(void *user, uint32_t, void *, const struct http_message *message, bool is_end)
 {
-	struct caller *caller = user;
+	struct caller *caller = caller_of(user);
 	caller->status = message->status;
 	if (message->status == 206)
 		on_part(caller, message);
@@ -127,7 +115,7 @@ static void on_head(void *user, uint32_t, void *, const struct http_message *mes
 
 static void on_body(void *user, uint32_t stream, void *, struct slice bytes)
 {
-	struct caller *caller = user;
+	struct caller *caller = caller_of(user);
 	if (caller->status == 206 && !caller->is_wrong)
 		caller->is_wrong = !sim_body_check(&caller->expected, bytes);
 	http_consume(caller->conn.http, stream, bytes.bytes);
@@ -135,7 +123,7 @@ static void on_body(void *user, uint32_t stream, void *, struct slice bytes)
 
 static void on_end(void *user, uint32_t, void *, const struct http_field *, uint32_t)
 {
-	struct caller *caller = user;
+	struct caller *caller = caller_of(user);
 	struct run *run = caller->run;
 	if (caller->status >= 500) {
 		again(caller);
@@ -154,49 +142,23 @@ static void on_end(void *user, uint32_t, void *, const struct http_field *, uint
 
 static void on_reset(void *user, uint32_t, void *, struct http_fault)
 {
-	again(user);
+	again(caller_of(user));
 }
 
-static struct slice on_pull(void *, uint32_t, void *, size_t, bool *is_end,
-			    const struct http_field **, uint32_t *)
-{
-	*is_end = true;
-	return SLICE("");
-}
-
-static void on_sent(void *, uint32_t, void *) {}
-
-static void on_closed(void *, struct http_fault) {}
-
-static const struct http_events http_events = {on_head, on_body, on_end,   on_reset,
-					       on_pull, on_sent, on_closed};
+static const struct http_events http_events = {on_head,      on_body,      on_end,        on_reset,
+					       sim_get_pull, sim_get_sent, sim_get_closed};
 
 static void on_ready(struct sim_conn *conn, bool is_h2)
 {
-	struct caller *caller = container_of(conn, struct caller, conn);
-	conn->http = http_conn_new(is_h2 ? HTTP_VERSION_2 : HTTP_VERSION_1, false, &client_limits,
-				   &http_events, caller);
-	CHECK(conn->http);
+	sim_get_ready(conn, is_h2, &http_events);
 }
 
-static void on_gone(struct sim_conn *, enum counter) {}
-
-static void on_raw(struct sim_conn *, struct slice) {}
-
-static const struct sim_conn_owner owner = {.ready = on_ready, .gone = on_gone, .raw = on_raw};
+static const struct sim_conn_owner owner = {
+	.ready = on_ready, .gone = sim_get_gone, .raw = sim_get_raw};
 
 static void call(struct caller *caller)
 {
-	struct sim_world *world = &caller->run->world;
-	struct sim_conn_plan plan = {world->client_host.tcp, &world->client_memory->bufs, &owner,
-				     world->contexts[caller->run->is_h2], SIM_HOST};
-	struct tcp_connect connect = {.remote = world->vip,
-				      .remote_port = 443,
-				      .events = &sim_conn_events,
-				      .user = &caller->conn};
-	sim_conn_init(&caller->conn, &plan);
-	if (tcp_connect_to(world->client_host.tcp, &connect, &caller->conn.id) != 0)
-		caller->conn.is_gone = true;
+	sim_get_connect(&caller->run->world, &caller->conn, caller->run->is_h2, &owner);
 }
 
 static void step_caller(struct caller *caller)
@@ -285,8 +247,9 @@ static const char *judge(struct run *run, uint64_t sliced)
 }
 
 // run_seed runs one seed; true when it passed.
-static bool run_seed(struct run *run, uint64_t seed, bool is_verbose)
+static bool run_seed(void *user, uint64_t seed, bool is_verbose)
 {
+	struct run *run = user;
 	struct sim_world *world = &run->world;
 	open_run(run, seed);
 	while (!is_over(run) && world->now_us - world->began_us < STALLED_US)
@@ -316,26 +279,9 @@ static bool run_seed(struct run *run, uint64_t seed, bool is_verbose)
 int main(int count, char **arguments)
 {
 	static struct run run;
-	uint64_t first = 1, last = 20, failed = 0;
-	bool is_verbose = false;
-	for (int i = 1; i < count; i++) {
-		const char *value = i + 1 < count ? arguments[i + 1] : "";
-		if (strcmp(arguments[i], "--verbose") == 0)
-			is_verbose = true;
-		else if (strcmp(arguments[i], "--seeds") != 0 ||
-			 sscanf(value, "%" SCNu64 "-%" SCNu64, &first, &last) != 2 || !++i) {
-			fprintf(stderr, "use: slicing_sim [--seeds A-B] [--verbose]\n");
-			return 2;
-		}
-	}
 	sim_world_init(&run.world);
-	printf("TAP version 13\n1..%" PRIu64 "\n", last - first + 1);
-	for (uint64_t seed = first; seed <= last; seed++) {
-		bool has_passed = run_seed(&run, seed, is_verbose);
-		printf("%s %" PRIu64 " - ranges of seed %" PRIu64 "\n",
-		       has_passed ? "ok" : "not ok", seed - first + 1, seed);
-		failed += !has_passed;
-	}
+	int result = sim_seeds_main(count, arguments,
+				    &(struct sim_seeds){"slicing_sim", "ranges", &run, run_seed});
 	sim_world_fini(&run.world);
-	return failed ? 1 : 0;
+	return result;
 }
