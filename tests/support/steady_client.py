@@ -84,6 +84,11 @@ class SteadyH2(Steady):
         found = self.open.frames(h2_wire.GOAWAY)
         return int.from_bytes(found[-1][3][:4], 'big') if found else None
 
+    def is_refused(self):
+        """The request came behind the last one that was taken."""
+        last = self.last_stream()
+        return last is not None and last < self.stream
+
     def answer_pings(self):
         pings = [f for f in self.open.frames(h2_wire.PING) if not f[1] & h2_wire.ACK]
         for _, _, _, words in pings:
@@ -100,10 +105,9 @@ class SteadyH2(Steady):
             peer = self.open
         self.stream += 2
         peer.send(peer.head(self.stream, peer.request(path=self.path)))
-        peer.wait(lambda: peer.is_ended(self.stream) or
-                  (self.last_stream() or self.stream) < self.stream, 5)
+        peer.wait(lambda: peer.is_ended(self.stream) or self.is_refused(), 5)
         self.answer_pings()
-        if not peer.is_ended(self.stream) and (self.last_stream() or self.stream) < self.stream:
+        if not peer.is_ended(self.stream) and self.is_refused():
             self.connect()
             return self.ask()
         return peer.is_ended(self.stream) and peer.status(self.stream) == 200
