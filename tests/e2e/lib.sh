@@ -40,6 +40,17 @@ fail() {
 	echo "not ok $CASES - $1"
 	shift
 	printf '%s\n' "$@" | sed 's/^/# /'
+	if [ "$FAILED" = 1 ]; then what_nodes_say; fi
+}
+
+# what_nodes_say prints, at the first failure, what each data plane of the lab has counted.
+what_nodes_say() {
+	local node
+	for node in edge gateway sidecar; do
+		if [ ! -d "${LAB_DIR:-none}/$node" ]; then continue; fi
+		echo "# $node: $(timeout 10 python3 "$ROOT/tests/support/telemetry.py" "$LAB_DIR/$node/run" \
+			--counts exchange http tls tcp 2>&1 | tail -n 1)"
+	done
 }
 
 # skip SENTENCE REASON

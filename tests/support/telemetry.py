@@ -3,6 +3,7 @@
 
   telemetry.py RUN_DIR COMMAND            prints the answer as JSON
   telemetry.py RUN_DIR --counter NAME     prints one counter, summed over the workers
+  telemetry.py RUN_DIR --counts MODULE .. prints all of these modules that are not 0, in one line
 
 NAME is module_name, as in the counters' .def files.
 """
@@ -44,6 +45,11 @@ def main():
     sock, limit = connect(sys.argv[1])
     if sys.argv[2] == '--counter':
         print(counter(sock, limit, sys.argv[3]))
+    elif sys.argv[2] == '--counts':
+        for module in sys.argv[3:]:
+            counts = ask(sock, limit, f'/millrace/{module}')
+            print(*(f'{module}_{name}={count}' for name, count in counts.items() if count), end=' ')
+        print()
     else:
         print(json.dumps(ask(sock, limit, sys.argv[2]), indent=1))
 
