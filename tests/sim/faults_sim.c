@@ -387,6 +387,7 @@ static const char *run_scenario(struct run *run, const struct scenario *scenario
 	struct sim_world *world = &run->world;
 	struct sim_world_plan plan = scenario->plan;
 	run->scenario = scenario;
+	run->probe_count = 0;
 	sim_world_seed(world, seed);
 	plan.seed = seed;
 	plan.is_v6 = seed % 2;
