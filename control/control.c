@@ -78,8 +78,8 @@ void control_compile_soon(struct control *control)
 		uv_timer_start(&control->compile, on_compile, 1, 0);
 }
 
-// follow_registry keeps the last state when the registry cannot be read.
-static uint32_t follow_registry(struct control *control)
+// It keeps the last state when the registry cannot be read.
+void control_catch_up(struct control *control)
 {
 	uint32_t changed = 0;
 	enum store_result result =
@@ -91,13 +91,15 @@ static uint32_t follow_registry(struct control *control)
 	if (!is_broken && control->is_registry_broken)
 		log_info("registry: back");
 	control->is_registry_broken = is_broken;
-	return changed;
+	control->registry_changed |= changed;
 }
 
 void control_follow(struct control *control)
 {
 	uint32_t local_changed = 0;
-	uint32_t changed = follow_registry(control);
+	control_catch_up(control);
+	uint32_t changed = control->registry_changed;
+	control->registry_changed = 0;
 	model_follow(control->local, control->local_store, &local_changed);
 	if (changed & BIT(route))
 		control_interest_appear(control);

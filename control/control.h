@@ -50,8 +50,9 @@ struct control {
 	uint64_t told_sequence;  // of the last one that the registry knows to be applied
 	bool has_purge_sequence;
 	bool is_ending;
-	bool is_registry_broken; // told once
-	int locks[2];            // of run_dir and state_dir, -1 = not held
+	bool is_registry_broken;   // told once
+	uint32_t registry_changed; // kinds, and nothing was done about it yet
+	int locks[2];              // of run_dir and state_dir, -1 = not held
 	struct failures failures;
 };
 
@@ -72,6 +73,9 @@ uint64_t control_now_s(void);
 
 // control_follow takes changes of both stores and does what they call for.
 void control_follow(struct control *control);
+
+// control_catch_up only takes the registry's changes; the next control_follow does the rest.
+void control_catch_up(struct control *control);
 
 // control_compile_soon compiles and publishes within a millisecond; many calls make one.
 void control_compile_soon(struct control *control);

@@ -28,6 +28,11 @@ static bool is_served(void *user, const char *host)
 	return compile_is_served(control->registry, host);
 }
 
+static void catch_up(void *user)
+{
+	control_catch_up(user);
+}
+
 bool control_identity_open(struct control *control)
 {
 	char error[STORE_ERROR_BYTES];
@@ -39,6 +44,7 @@ bool control_identity_open(struct control *control)
 		.life_s = control->conf.identity.life_ms / 1000,
 		.is_on_node = is_on_node,
 		.is_served = is_served,
+		.catch_up = catch_up,
 		.user = control,
 	};
 	if (!control->conf.identity.is_ca)

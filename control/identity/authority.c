@@ -159,6 +159,8 @@ void authority_run(struct authority *authority, uint64_t now_s)
 {
 	struct requests requests = {0};
 	store_list(authority->options.registry, STORE_csr, collect, &requests, NULL);
+	if (requests.count)
+		authority->options.catch_up(authority->options.user);
 	for (size_t i = 0; i < requests.count; i++)
 		answer(authority, &requests.rows[i], requests.revisions[i], now_s);
 	free(requests.rows);

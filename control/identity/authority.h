@@ -24,6 +24,9 @@ struct authority_options {
 	// is_on_node: does an instance of service run on node? is_served: has host a service?
 	bool (*is_on_node)(void *user, const char *service, const char *node);
 	bool (*is_served)(void *user, const char *host);
+	// catch_up makes both know what was in the registry when it is called: a request comes
+	// after the reason for it, but may be seen before.
+	void (*catch_up)(void *user);
 	void *user;
 };
 

@@ -18,6 +18,7 @@ struct world {
 	struct member_options member;
 	char token_path[128];
 	bool is_on_node;
+	bool is_late; // the instance is known only after one more look at the registry
 };
 
 static bool on_node(void *user, const char *service, const char *node)
@@ -31,11 +32,17 @@ static bool served(void *, const char *host)
 	return strcmp(host, "shop.example") == 0;
 }
 
+static void catch_up(void *user)
+{
+	struct world *w = user;
+	w->is_on_node |= w->is_late;
+}
+
 static void open_authority(struct world *w)
 {
 	char error[STORE_ERROR_BYTES] = "";
-	struct authority_options options = {w->f.store, w->f.dir, "mesh.example", LIFE_S, on_node,
-					    served,     w};
+	struct authority_options options = {w->f.store, w->f.dir, "mesh.example", LIFE_S,
+					    on_node,    served,   catch_up,       w};
 	w->authority = authority_open(&options, NOW_S, error);
 	if (!w->authority)
 		printf("# %s\n", error);
@@ -298,6 +305,17 @@ static void a_sidecar_gets_the_names_of_services_on_its_node_only(void)
 	world_close(&w);
 }
 
+static void a_request_that_is_seen_before_its_instance_is_granted(void)
+{
+	struct world w;
+	world_open(&w, "side-1", "spiffe://mesh.example/sidecar/par/side-1");
+	give_token(&w, "side-1", "sidecar", NOW_S + 60);
+	CU_ASSERT(seek(&w, "node", NOW_S));
+	w.is_on_node = false, w.is_late = true;
+	CU_ASSERT(seek(&w, "svc/shop", NOW_S));
+	world_close(&w);
+}
+
 static void an_edge_may_not_have_a_services_name(void)
 {
 	struct world w;
@@ -439,6 +457,8 @@ UNIT_MAIN("identity",
 	  {"a removed member is not renewed", a_removed_member_is_not_renewed},
 	  {"a sidecar gets the names of services on its node only",
 	   a_sidecar_gets_the_names_of_services_on_its_node_only},
+	  {"a request that is seen before its instance is granted",
+	   a_request_that_is_seen_before_its_instance_is_granted},
 	  {"an edge may not have a service's name", an_edge_may_not_have_a_services_name},
 	  {"an edge gets development certificates of hosts that are served",
 	   an_edge_gets_development_certificates_of_hosts_that_are_served},
