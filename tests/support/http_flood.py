@@ -190,10 +190,6 @@ class Bystander:
         good = sorted(t for t in self.times if t is not None)
         return int(good[len(good) * percent // 100] * 1000) if good else 9999
 
-    def judged(self):
-        """The percentile of a class that its count of requests can tell."""
-        return 99 if len(self.times) >= 100 else 90
-
 
 class Node:
     """The data plane, seen from outside."""
@@ -221,9 +217,8 @@ def judge(flood, bystander, grown_kb, attempts, grown):
     cut = [a for a in attempts if a.is_cut]
     if lost * 100 > len(bystander.times):
         yield f'the bystander lost {lost} of {len(bystander.times)}'
-    late_ms = bystander.late_ms(bystander.judged())
-    if late_ms > P99_MS:
-        yield f'p{bystander.judged()} {late_ms} ms'
+    if bystander.late_ms(99) > P99_MS:
+        yield f'p99 {bystander.late_ms(99)} ms'
     if grown_kb > MEMORY_KB:
         yield f'memory grew by {grown_kb} KB'
     if not flood.why:
