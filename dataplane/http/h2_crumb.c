@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Silly windows, the sender's half (RFC 9113 5.2, 6.9; RFC 1122 4.2.3.4 has TCP's): to a client
-// that gives back each frame's window as it comes, the next frame is as long as that one was, every
-// end of our memory's runs cuts one in two, and in the end all frames are crumbs. So a frame that
+// that gives back each frame's window as it comes, the next frame is as long as that one was,
+// every end of our memory's runs cuts one in two, and in the end all frames are crumbs. So a
 // stream that has used up its windows waits for more than a crumb, while the peer owes that much
 // and for a round trip at most: then the peer's owner has no more to give, and a crumb is better
-// than nothing.
+// than nothing. While one waits for the connection's window all do: what is left of it is not for
+// another stream, which would come out of its turn (RFC 9218 10), by crumbs.
 //
 //   windows spent, some bytes more ... DATA waits, PING ->
 //                      WINDOW_UPDATE, enough ............... DATA
@@ -13,10 +14,18 @@
 
 const uint8_t h2_crumb_ping[8] = "a crumb?";
 
+static bool is_narrow(const struct h2_conn *c)
+{
+	return nghttp2_session_get_remote_window_size(c->session) < (int32_t)H2_CRUMB_BYTES;
+}
+
 bool h2_crumb_waits(struct h2_conn *c, struct h2_stream *stream, size_t window)
 {
 	struct h2_crumb *crumb = &c->crumb;
-	if (!stream->is_spent || window >= H2_CRUMB_BYTES || crumb->owed_bytes < H2_CRUMB_BYTES)
+	bool is_turn_kept = crumb->is_asked && is_narrow(c);
+	if (window >= H2_CRUMB_BYTES || crumb->owed_bytes < H2_CRUMB_BYTES)
+		return false;
+	if (!stream->is_spent && !is_turn_kept)
 		return false;
 	if (!crumb->is_asked &&
 	    nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, h2_crumb_ping) != 0)
@@ -48,8 +57,7 @@ void h2_crumb_window(struct h2_conn *c, int32_t stream, uint32_t bytes)
 	struct h2_crumb *crumb = &c->crumb;
 	if (stream == 0)
 		crumb->owed_bytes -= MIN((uint64_t)bytes, crumb->owed_bytes);
-	if (crumb->is_asked &&
-	    nghttp2_session_get_remote_window_size(c->session) >= (int32_t)H2_CRUMB_BYTES)
+	if (crumb->is_asked && !is_narrow(c))
 		release(c);
 }
 

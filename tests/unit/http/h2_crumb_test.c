@@ -13,6 +13,8 @@ struct reader {
 	struct side *server;
 	unsigned frames, crumbs; // DATA that came; of those shorter than a crumb is allowed to be
 	uint64_t bytes[8];       // of each stream
+	int32_t last;            // the stream that DATA came for
+	unsigned turns;          // how often that was another one than before
 	int32_t still;           // a stream whose bytes are not given back
 	bool is_mute;            // its PINGs are not answered
 };
@@ -26,6 +28,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 	reader->frames++;
 	reader->crumbs += bytes < 1024;
 	reader->bytes[id] += (uint64_t)bytes;
+	reader->turns += id != reader->last;
+	reader->last = id;
 	if (id != reader->still)
 		nghttp2_submit_window_update(session, NGHTTP2_FLAG_NONE, 0, bytes);
 	return 0;
@@ -114,6 +118,20 @@ static void who_gives_back_frame_by_frame_gets_no_crumbs(void)
 	close_reader(&reader);
 }
 
+// RFC 9218 10: of equals that are not incremental the second gets no crumbs that the first left.
+static void a_crumb_is_no_other_streams_either(void)
+{
+	struct reader reader;
+	open_reader(&reader);
+	ask(&reader);
+	ask(&reader);
+	all(&reader);
+	CU_ASSERT_EQUAL(reader.bytes[1], BODY);
+	CU_ASSERT_EQUAL(reader.bytes[3], BODY);
+	CU_ASSERT_EQUAL(reader.turns, 2);
+	close_reader(&reader);
+}
+
 // A window that another stream's reader holds: what is left of it is used, a round trip later.
 static void a_narrow_window_is_used_when_no_more_comes(void)
 {
@@ -153,6 +171,7 @@ static void a_ping_that_is_not_answered_holds_only_crumbs(void)
 UNIT_MAIN("h2_crumb",
 	  {"who gives back frame by frame gets no crumbs",
 	   who_gives_back_frame_by_frame_gets_no_crumbs},
+	  {"a crumb is no other stream's either", a_crumb_is_no_other_streams_either},
 	  {"a narrow window is used when no more comes",
 	   a_narrow_window_is_used_when_no_more_comes},
 	  {"a PING that is not answered holds only crumbs",
