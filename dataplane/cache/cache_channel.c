@@ -313,7 +313,7 @@ static struct cache_fill *proxy_new(struct cache *cache, uint32_t owner, void *r
 	proxy->is_proxy = true;
 	proxy->worker = owner;
 	proxy->remote = remote;
-	proxy->asked_s = cache->wall_s;
+	proxy->asked_us = cache->now_us;
 	list_init(&proxy->joined);
 	return proxy;
 }

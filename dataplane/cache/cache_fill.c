@@ -45,7 +45,7 @@ struct cache_fill *cache_fill_new(struct cache *cache, const struct cache_questi
 	}
 	fill->cache = cache;
 	fill->worker = question->from_worker;
-	fill->asked_s = cache->wall_s;
+	fill->asked_us = cache->now_us;
 	fill->key_hash = key->hash;
 	fill->object = object;
 	fill->service = question->service;
@@ -148,7 +148,7 @@ static bool hand_on(struct cache *cache, struct cache_fill *fill)
 	fill->worker = from_worker;
 	fill->is_begun = false;
 	fill->body_bytes = 0;
-	fill->asked_s = cache->wall_s;
+	fill->asked_us = cache->now_us;
 	cache_ask_tell_errand(cache, from_worker, errand, &answer);
 	return true;
 }
@@ -169,13 +169,19 @@ void cache_fill_refuse(struct cache *cache, struct cache_fill *fill, enum cache_
 	cache_ask_pass(cache, &waiters);
 }
 
+struct cache_times cache_fill_times(const struct cache_fill *fill)
+{
+	const struct cache *cache = fill->cache;
+	return (struct cache_times){(cache->now_us - fill->asked_us) / 1000000, cache->wall_s};
+}
+
 bool cache_fill_judge(const struct cache_fill *fill, const struct http_message *request,
 		      const struct http_message *response, struct arena *arena,
 		      struct cache_judgement *judgement)
 {
 	const struct cache *cache = fill->cache;
 	struct cache_response_policy policy;
-	cache_policy_response(request, response, fill->asked_s, cache->wall_s, &policy);
+	cache_policy_response(request, response, cache_fill_times(fill), &policy);
 	judgement->why = policy.why;
 	judgement->refusal = policy.is_personal ? CACHE_REFUSAL_PERSONAL : CACHE_REFUSAL_KEY;
 	if (!policy.is_storable)

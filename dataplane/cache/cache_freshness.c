@@ -114,8 +114,7 @@ bool cache_freshness_of(const struct http_message *request, const struct http_me
 	if (!cache_date_parse(http_field_find(response, SLICE("date")), &date_s))
 		date_s = now_s;
 	uint64_t apparent_s = now_s > date_s ? now_s - date_s : 0;
-	uint64_t delay_s = now_s > times.asked_s ? now_s - times.asked_s : 0;
-	uint64_t corrected_s = age_field_s(response) + delay_s;
+	uint64_t corrected_s = age_field_s(response) + times.delay_s;
 	freshness->received_s = now_s;
 	freshness->initial_age_s = MAX(apparent_s, corrected_s);
 	return set_lifetime(request, response, directives, date_s, &freshness->lifetime_s);

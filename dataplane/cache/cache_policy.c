@@ -146,7 +146,7 @@ static struct cache_terms terms_of(const struct http_message *request,
 }
 
 void cache_policy_response(const struct http_message *request, const struct http_message *response,
-			   uint64_t asked_s, uint64_t now_s, struct cache_response_policy *policy)
+			   struct cache_times times, struct cache_response_policy *policy)
 {
 	struct cache_directives directives;
 	cache_directives_of_response(response, &directives);
@@ -154,8 +154,7 @@ void cache_policy_response(const struct http_message *request, const struct http
 						 .no_cache_fields = directives.no_cache_fields,
 						 .private_fields = directives.private_fields};
 	bool has_lifetime =
-		cache_freshness_of(request, response, &directives,
-				   (struct cache_times){asked_s, now_s}, &policy->freshness);
+		cache_freshness_of(request, response, &directives, times, &policy->freshness);
 	policy->why = forbidden(request, response, &directives, policy->terms.is_shared);
 	policy->is_personal = policy->why == COUNTER_cache_not_stored_authorization ||
 			      response->status == 304 || response->status == 206 ||

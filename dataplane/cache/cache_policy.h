@@ -65,7 +65,8 @@ struct cache_freshness {
 };
 
 struct cache_times {
-	uint64_t asked_s, now_s; // when the request was sent and the response came, Unix time
+	uint64_t delay_s; // whole seconds between request and response: not between their clocks'
+	uint64_t now_s;   // when the response came, Unix time
 };
 
 // cache_freshness_of sets the age (4.2.3) and the lifetime: s-maxage, max-age, Expires, or a tenth
@@ -107,10 +108,9 @@ struct cache_response_policy {
 	struct slice no_cache_fields, private_fields; // not to be stored
 };
 
-// cache_policy_response judges a response. asked_s is when its request was sent, now_s when it
-// came, both Unix time.
+// cache_policy_response judges a response, which came at these times.
 void cache_policy_response(const struct http_message *request, const struct http_message *response,
-			   uint64_t asked_s, uint64_t now_s, struct cache_response_policy *policy);
+			   struct cache_times times, struct cache_response_policy *policy);
 
 // What a stored response is good for.
 enum cache_use {

@@ -138,12 +138,12 @@ struct cache_fill {
 	struct cache *cache; // whose pool it is of
 	bool is_proxy;
 	bool is_begun;
-	bool is_doomed;          // lost its right to be stored: not found, goes on for readers only
-	bool is_lent;            // its object, to the fetcher itself
-	bool is_from_disk;       // the disk's thread is the fetcher
-	bool is_joined;          // of another worker's fetch: others read, which was told
-	uint32_t worker;         // who fetches; of a proxy: the owner
-	uint64_t asked_s;        // Unix time
+	bool is_doomed;    // lost its right to be stored: not found, goes on for readers only
+	bool is_lent;      // its object, to the fetcher itself
+	bool is_from_disk; // the disk's thread is the fetcher
+	bool is_joined;    // of another worker's fetch: others read, which was told
+	uint32_t worker;   // who fetches; of a proxy: the owner
+	uint64_t asked_us;
 	uint64_t content_length; // HTTP_LENGTH_NONE when not given
 	uint64_t body_bytes;
 	// the owner's
@@ -398,6 +398,9 @@ void cache_fill_refuse(struct cache *cache, struct cache_fill *fill, enum cache_
 
 // cache_fill_drop ends a local one that brought nothing; its waiters are decided anew.
 void cache_fill_drop(struct cache *cache, struct cache_fill *fill);
+
+// cache_fill_times tells when the response that comes now came, and how long it took.
+struct cache_times cache_fill_times(const struct cache_fill *fill);
 
 // cache_fill_judge decides whether a response may be stored and gathers what is to be copied.
 // False: *why and *refusal are set. The head's slices are the response's, the variant's lie in

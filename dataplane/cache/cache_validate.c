@@ -32,8 +32,10 @@ bool cache_validated(struct cache *cache, const struct http_message *request,
 	    !cache_refresh(stored, update, cache->wall_s, refreshed))
 		return false;
 	asked.method = HTTP_GET; // of which the stored response is one
-	uint64_t asked_s = fill ? fill->asked_s : cache->wall_s;
-	cache_policy_response(&asked, &refreshed->head, asked_s, cache->wall_s, &policy);
+	struct cache_times times = {.now_s = cache->wall_s};
+	if (fill)
+		times = cache_fill_times(fill);
+	cache_policy_response(&asked, &refreshed->head, times, &policy);
 	answer->age_s = cache_age_s(&policy.freshness, cache->wall_s);
 	answer->ttl_s = cache_ttl_s(&policy.freshness, cache->wall_s);
 	counter_inc(cache->counters, COUNTER_cache_validated);

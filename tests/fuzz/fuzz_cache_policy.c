@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	enum counter why;
 	cache_policy_request(&request, &request_policy);
 	cache_directives_of_response(&response, &directives);
-	cache_policy_response(&request, &response, 1000000, 1000005, &policy);
+	cache_policy_response(&request, &response, (struct cache_times){5, 1000005}, &policy);
 	CHECK(policy.is_storable == (policy.why == COUNTER_COUNT));
 	if (policy.is_storable) {
 		CHECK(!directives.is_private &&

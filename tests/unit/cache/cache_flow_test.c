@@ -56,6 +56,26 @@ static void a_miss_is_fetched_and_the_next_one_is_a_hit(void)
 	fixture_free(f);
 }
 
+// RFC 9111 4.2.3: the delay is that of the response, not of the second that turned meanwhile.
+static void a_short_delay_over_the_turn_of_a_second_is_no_age(void)
+{
+	struct fixture *f = start();
+	fixture_tick(f, 990000);
+	struct cache_answer *answer = ask(f, 1, "/a", "");
+	fixture_tick(f, 20000);
+	CU_ASSERT_EQUAL(respond(answer->fill, "/a", "", "cache-control: max-age=1", "x"),
+			COUNTER_COUNT);
+	answer = ask(f, 1, "/a", "");
+	CU_ASSERT_EQUAL(answer->verdict, CACHE_HIT);
+	CU_ASSERT_EQUAL(answer->age_s, 0);
+	return_answer(f, answer);
+	answer = ask(f, 1, "/b", "");
+	fixture_tick(f, 1000000);
+	CU_ASSERT_EQUAL(respond(answer->fill, "/b", "", "cache-control: max-age=1", "x"),
+			COUNTER_cache_not_stored_stale);
+	fixture_free(f);
+}
+
 static void keys_are_scheme_authority_and_target_byte_for_byte(void)
 {
 	static const struct {
@@ -399,6 +419,8 @@ static void the_status_field_says_what_happened(void)
 UNIT_MAIN("cache_flow",
 	  {"a miss is fetched and the next one is a hit",
 	   a_miss_is_fetched_and_the_next_one_is_a_hit},
+	  {"a short delay over the turn of a second is no age",
+	   a_short_delay_over_the_turn_of_a_second_is_no_age},
 	  {"keys are scheme, authority and target byte for byte",
 	   keys_are_scheme_authority_and_target_byte_for_byte},
 	  {"waiters get what one fetched", waiters_get_what_one_fetched},

@@ -147,7 +147,8 @@ static void responses_are_stored_by_the_rules(void)
 		struct cache_response_policy policy;
 		request_of(&request, "/", response_rules[i].request);
 		response_of(&response, response_rules[i].status, response_rules[i].response);
-		cache_policy_response(&request.message, &response.message, NOW_S, NOW_S, &policy);
+		cache_policy_response(&request.message, &response.message,
+				      (struct cache_times){0, NOW_S}, &policy);
 		bool is_right = policy.why == response_rules[i].why &&
 				policy.is_storable == (response_rules[i].why == STORED);
 		if (policy.is_storable)
@@ -166,7 +167,8 @@ static void age_adds_delay_and_residence(void)
 	struct cache_response_policy policy;
 	request_of(&request, "/", "");
 	response_of(&response, 200, "age: 10\ncache-control: max-age=60");
-	cache_policy_response(&request.message, &response.message, NOW_S - 3, NOW_S, &policy);
+	cache_policy_response(&request.message, &response.message, (struct cache_times){3, NOW_S},
+			      &policy);
 	CU_ASSERT_EQUAL(cache_age_s(&policy.freshness, NOW_S), 13);
 	CU_ASSERT_EQUAL(cache_age_s(&policy.freshness, NOW_S + 20), 33);
 	CU_ASSERT_EQUAL(cache_ttl_s(&policy.freshness, NOW_S + 20), 27);
@@ -386,7 +388,7 @@ static void stored_responses_are_used_on_their_terms(void)
 		cache_policy_request(&request_of(&request, "/", term_rules[i].request)->message,
 				     &asked);
 		cache_policy_response(&request.message, &response_of(&response, 200, line)->message,
-				      NOW_S, NOW_S, &policy);
+				      (struct cache_times){0, NOW_S}, &policy);
 		bool is_right =
 			cache_policy_use(&policy.terms, &asked, 10, term_rules[i].ttl_s,
 					 &forward) == term_rules[i].use &&
