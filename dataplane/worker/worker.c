@@ -303,9 +303,11 @@ static uint32_t receive(struct worker *worker)
 		struct rte_mbuf *burst[PORT_BURST];
 		struct port *port = worker->ports[i];
 		uint16_t count = port->ops->rx(port, burst, PORT_BURST);
+		worker_stages_end(&worker->stages, COUNTER_stages_receive);
 		if (count == 0)
 			continue;
 		net_input(worker->net, i, burst, count);
+		worker_stages_end(&worker->stages, COUNTER_stages_input);
 		counter_inc(&worker->counters, COUNTER_worker_rx_bursts);
 		counter_add(&worker->counters, COUNTER_worker_rx_bursts_full, count == PORT_BURST);
 		total += count;
@@ -379,28 +381,42 @@ static uint32_t fire_timers(struct worker *worker)
 // something is left.
 static bool serve(struct worker *worker)
 {
+	struct worker_stages *stages = &worker->stages;
 	tls_run(worker->tls, WORKER_HANDSHAKE_BUDGET);
+	worker_stages_end(stages, COUNTER_stages_handshakes);
 	if (worker->cache)
 		cache_run(worker->cache);
+	worker_stages_end(stages, COUNTER_stages_cache);
 	tcp_run_ready(worker->tcp, WORKER_READY_BUDGET);
+	worker_stages_end(stages, COUNTER_stages_tcp);
 	bool is_left = proxy_run(worker->proxy, WORKER_PROXY_BUDGET);
+	worker_stages_end(stages, COUNTER_stages_proxy);
 	is_left |= tcp_run_ready(worker->tcp, WORKER_READY_BUDGET) > 0;
+	worker_stages_end(stages, COUNTER_stages_tcp);
 	return is_left || tls_has_waiting(worker->tls);
 }
 
 bool worker_step(struct worker *worker, uint64_t now_us, uint64_t wall_s)
 {
+	struct worker_stages *stages = &worker->stages;
+	worker_stages_begin(stages, worker->counters.value[COUNTER_worker_loops],
+			    worker->clock_ns != NULL);
 	set_time(worker, now_us, wall_s);
-	bool is_busy = receive(worker) > 0;
-	is_busy |= receive_handed(worker) > 0;
+	uint32_t packets = receive(worker);
+	packets += receive_handed(worker);
+	bool is_busy = packets > 0;
 	is_busy |= receive_messages(worker) > 0;
 	is_busy |= receive_from_disk(worker) > 0;
 	is_busy |= worker_exception_in(worker) > 0;
+	worker_stages_end(stages, COUNTER_stages_handed);
 	is_busy |= channel_run(&worker->channel, now_us);
 	is_busy |= fire_timers(worker) > 0;
+	worker_stages_end(stages, COUNTER_stages_control);
 	is_busy |= serve(worker);
 	worker_drain_run(worker);
 	net_flush(worker->net);
+	worker_stages_end(stages, COUNTER_stages_transmit);
+	worker_stages_finish(stages, &worker->counters, is_busy, packets);
 	counter_inc(&worker->counters, COUNTER_worker_loops);
 	counter_add(&worker->counters, COUNTER_worker_loops_busy, is_busy);
 	counter_set(&worker->counters, COUNTER_worker_bufs_in_use, buf_pool_in_use(&worker->bufs));

@@ -23,6 +23,7 @@
 #include "worker_channel.h"
 #include "worker_disk.h"
 #include "worker_drain.h"
+#include "worker_stages.h"
 #include "worker_handoff.h"
 
 #define WORKER_READY_BUDGET     256u // connections of TCP's ready list, twice a loop
@@ -81,6 +82,7 @@ struct worker {
 	uint64_t (*clock_ns)(void);
 	struct capture_tap *tap; // borrowed: of a capture under way, or NULL
 	struct worker_drain drain;
+	struct worker_stages stages;
 };
 
 // worker_buffer_bytes is the size of params.buffer_memory for this configuration.

@@ -196,6 +196,33 @@ static int answer_ports(const struct telemetry *telemetry, const char *, const c
 	return 0;
 }
 
+// answer_stages tells cycles a packet and permille of the time by stage, of all turns so far.
+static int answer_stages(const struct telemetry *telemetry, const char *, const char *params,
+			 struct rte_tel_data *data)
+{
+	struct telemetry_range range;
+	uint64_t total = 0;
+	if (!telemetry_range(telemetry, params, &range))
+		return -EINVAL;
+	for (unsigned i = 0; i < STAGES_COUNT; i++)
+		total += telemetry_sum(telemetry, range, STAGES_FIRST + i);
+	uint64_t packets = telemetry_sum(telemetry, range, COUNTER_stages_packets);
+	rte_tel_data_start_dict(data);
+	rte_tel_data_add_dict_u64(data, "turns_measured",
+				  telemetry_sum(telemetry, range, COUNTER_stages_turns));
+	rte_tel_data_add_dict_u64(data, "packets", packets);
+	for (unsigned i = STAGES_FIRST; i < STAGES_FIRST + STAGES_COUNT; i++) {
+		struct rte_tel_data *row = telemetry_row(data, counter_info[i].name);
+		if (!row)
+			return -ENOMEM;
+		uint64_t cycles = telemetry_sum(telemetry, range, i);
+		rte_tel_data_add_dict_u64(row, "cycles", cycles);
+		rte_tel_data_add_dict_u64(row, "permille", total ? cycles * 1000 / total : 0);
+		rte_tel_data_add_dict_u64(row, "cycles_a_packet", packets ? cycles / packets : 0);
+	}
+	return 0;
+}
+
 // Lines that a worker writes about itself.
 struct lines {
 	char line[JOURNAL_MAX][RTE_TEL_MAX_STRING_LEN];
@@ -278,6 +305,8 @@ static const struct {
 	 "Counters that are not 0, by module. Parameter: worker"},
 	{"/millrace/reasons", answer_reasons, "Reasons that are not 0. Parameter: worker"},
 	{"/millrace/workers", answer_workers, "A line a worker. Parameter: worker"},
+	{"/millrace/worker/stages", answer_stages,
+	 "Where busy turns' time goes, by stage. Parameter: worker"},
 	{"/millrace/ports", answer_ports, "A line a port. No parameters"},
 	{"/millrace/tcp/events", telemetry_events, "What TCP did. Parameter: worker"},
 	{"/millrace/tcp/reasons", telemetry_events,

@@ -91,6 +91,10 @@ is "its requests are the counter" "$(value 'd["dataplane"]["traffic"]["requests"
 	"$(counter edge exchange_requests)"
 is "loops, sleeps and bursts are there" \
 	"$(value 'all(d["dataplane"]["workers"][0][k] > 0 for k in ("loops", "loops_busy", "sleeps", "rx_bursts"))')" True
+json edge counters /millrace/worker/stages
+is "every stage of a packet's way took its share of the time" "$(value '(d["turns_measured"] > 0 and all(d[k]["cycles"] > 0
+	for k in ("receive", "input", "handshakes", "cache", "tcp", "proxy", "transmit")) and
+	985 < sum(s["permille"] for s in d.values() if isinstance(s, dict)) <= 1000)')" True
 json edge top --count 1
 is "an idle worker sleeps" "$(value 'd["workers"][0]["asleep_percent"] > 80')" True
 matches "top for people" "$(millrace edge top --count 1)" "busy_percent"
