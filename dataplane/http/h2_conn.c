@@ -322,13 +322,16 @@ static int new_session(struct h2_conn *c, bool is_server)
 {
 	nghttp2_session_callbacks *callbacks = NULL;
 	nghttp2_option *options = new_options();
+	nghttp2_mem memory = h2_memory_of(c);
+	nghttp2_session *session = NULL;
 	int error = NGHTTP2_ERR_NOMEM;
 	if (options && nghttp2_session_callbacks_new(&callbacks) == 0) {
 		h2_set_read_callbacks(callbacks);
 		h2_set_send_callbacks(callbacks);
-		error = is_server ? nghttp2_session_server_new2(&c->session, callbacks, c, options)
-				  : nghttp2_session_client_new2(&c->session, callbacks, c, options);
+		error = (is_server ? nghttp2_session_server_new3 : nghttp2_session_client_new3)(
+			&session, callbacks, c, options, &memory);
 	}
+	c->session = session;
 	nghttp2_session_callbacks_del(callbacks);
 	nghttp2_option_del(options);
 	return error;
@@ -362,6 +365,7 @@ struct http_conn *h2_conn_new(bool is_server, const struct http_limits *limits)
 	if (!c)
 		return NULL;
 	c->base.ops = &h2_ops;
+	c->base.limits = limits;
 	c->slot_count = limits->stream_count;
 	c->refilled_us = limits->now_us ? *limits->now_us : 0;
 	c->scan.skip_bytes = is_server ? NGHTTP2_CLIENT_MAGIC_LEN : 0;

@@ -242,6 +242,10 @@ void h2_note_frame(struct h2_conn *c, size_t bytes);
 void h2_note_waste(struct h2_conn *c, size_t bytes);
 void h2_note_moved(struct h2_conn *c, size_t bytes);
 
+// h2_memory_of (h2_memory.c) is the memory of c's session: the worker's slab, once c->session is
+// set.
+nghttp2_mem h2_memory_of(struct h2_conn *c);
+
 // h2_set_read_callbacks (h2_read.c) and h2_set_send_callbacks (h2_send.c) tell nghttp2 of ours.
 void h2_set_read_callbacks(nghttp2_session_callbacks *callbacks);
 void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks);

@@ -86,6 +86,7 @@ struct http_limits {
 	uint32_t window_growth_bytes;             // h2: what all of a connection's may grow by
 	struct http_window_budget *window_budget; // borrowed; NULL: none grows
 	struct http_spare *spare;                 // borrowed, h1; NULL: none
+	struct slab *slab; // borrowed, h2: for frames, streams and fields; NULL: malloc
 	bool is_shared; // h2 server: the streams are many users', and share alike whatever they ask
 	uint32_t reset_budget;  // streams a peer may reset per connection before
 				// GOAWAY(ENHANCE_YOUR_CALM)
@@ -96,6 +97,7 @@ struct http_limits {
 
 struct http_conn;
 struct counters;
+struct slab;
 
 // Why a message or a connection ended badly: a counter of http.def with kind REASON. status is what
 // a server answers (400, 413, 414, 431, 501, 505 ...), 0 when there is nothing to answer.

@@ -15,6 +15,7 @@ static int take_memory(struct proxy *proxy)
 	const struct proxy_limits *limits = &proxy->limits;
 	return pool_init(&proxy->downstreams, limits->downstream_count,
 			 sizeof(struct downstream)) ||
+	       slab_init(&proxy->h2_slab, limits->h2_memory_bytes) ||
 	       compressor_init(&proxy->compressor, &limits->compress) ||
 	       pool_init(&proxy->upstream_pool, limits->upstream_count, sizeof(struct upstream)) ||
 	       pool_init(&proxy->exchanges, limits->exchange_count, sizeof(struct exchange));
@@ -53,6 +54,7 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 		MAX(http->stream_window_max_bytes, http->stream_window_bytes);
 	http->window_budget = &proxy->window_budget;
 	http->spare = &proxy->http_spare;
+	http->slab = &proxy->h2_slab;
 	proxy->window_budget.max_bytes = proxy->limits.window_memory_bytes;
 	http->conn_window_bytes =
 		(uint32_t)MAX(http->conn_window_bytes, MIN(all, (uint64_t)INT32_MAX));
@@ -169,6 +171,7 @@ void proxy_free(struct proxy *proxy)
 	compressor_fini(&proxy->compressor);
 	policy_table_free(proxy->policies);
 	free(proxy->http_spare.head);
+	slab_fini(&proxy->h2_slab);
 	free(proxy);
 }
 

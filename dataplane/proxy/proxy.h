@@ -51,6 +51,7 @@ struct proxy_limits {
 	uint32_t tries;                 // endpoints tried for one exchange
 	uint32_t body_buffer_bytes;     // per direction of an exchange, before windows grow
 	uint64_t window_memory_bytes;   // that HTTP/2 windows may grow by, all together
+	uint64_t h2_memory_bytes;       // for HTTP/2's frames and streams, of all connections
 	uint32_t head_timeout_ms;       // first byte to end of a request head; TLS handshake apart
 	uint32_t keepalive_timeout_ms;  // downstream without exchange
 	uint32_t upstream_idle_ms;      // upstream without exchange

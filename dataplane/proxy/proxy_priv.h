@@ -11,6 +11,7 @@
 
 #include "arena.h"
 #include "list.h"
+#include "slab.h"
 
 #define PROXY_LISTENERS_MAX    32u
 #define PROXY_SCRATCH_BYTES    65536u
@@ -56,6 +57,7 @@ struct proxy {
 	struct http_limits mesh_http; // of connections from nodes, whose streams are many users'
 	struct http_window_budget window_budget;
 	struct http_spare http_spare;
+	struct slab h2_slab;
 	struct proxy_callbacks callbacks;
 	struct tcp *tcp;
 	struct tls *tls;

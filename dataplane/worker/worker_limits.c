@@ -143,6 +143,7 @@ struct proxy_limits worker_limits_proxy(const struct conf *conf)
 		.upstream_per_endpoint = conf->upstream.per_endpoint,
 		.tries = conf->upstream.tries,
 		.window_memory_bytes = window_memory_bytes(conf),
+		.h2_memory_bytes = conf->http.h2_memory_bytes,
 		.body_buffer_bytes = (uint32_t)conf->http.body_buffer_bytes,
 		.head_timeout_ms = (uint32_t)conf->http.head_timeout_ms,
 		.keepalive_timeout_ms = (uint32_t)conf->http.keepalive_timeout_ms,

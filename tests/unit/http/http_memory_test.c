@@ -3,16 +3,19 @@
 // its version can. malloc is wrapped by the linker, in this program alone.
 #include "counter.h"
 #include "http_side.h"
+#include "slab.h"
 
 #include <stdlib.h>
 
 static size_t refused_bytes; // a request for at least so many fails; 0: none does
+static unsigned malloc_count;
 
 void *__real_malloc(size_t bytes);
 void *__wrap_malloc(size_t bytes);
 
 void *__wrap_malloc(size_t bytes)
 {
+	malloc_count++;
 	return refused_bytes && bytes >= refused_bytes ? NULL : __real_malloc(bytes);
 }
 
@@ -72,8 +75,99 @@ static void a_stream_without_memory_leaves_the_next_its_chance(void)
 	pair_free(pair);
 }
 
+static void answer_some(struct side *side, struct call *call)
+{
+	side_respond(side, call, 200, 1024, true);
+}
+
+// An HTTP/2 pair whose ends share a slab, with exchanges at once, as many as it is told.
+struct pool_test {
+	struct slab slab;
+	struct counters counters;
+	struct http_limits limits;
+	struct pair *pair;
+};
+
+static void pool_test_begin(struct pool_test *test, size_t bytes)
+{
+	*test = (struct pool_test){.limits = side_limits};
+	CU_ASSERT_FATAL(slab_init(&test->slab, bytes) == 0);
+	test->limits.slab = &test->slab;
+	test->limits.counters = &test->counters;
+	test->pair = pair_new(HTTP_VERSION_2, &test->limits);
+	test->pair->server->answer = answer_some;
+	pair_run(test->pair);
+}
+
+static void pool_test_ask(struct pool_test *test, unsigned count)
+{
+	struct call *calls[32];
+	for (unsigned i = 0; i < count; i++)
+		calls[i] = side_request(test->pair->client, HTTP_GET, "/", UINT64_MAX, true);
+	pair_run(test->pair);
+	for (unsigned i = 0; i < count; i++)
+		CU_ASSERT(calls[i]->status == 200 && calls[i]->body_bytes == 1024);
+}
+
+static uint32_t pieces_used(const struct slab *slab)
+{
+	uint32_t used = 0;
+	for (uint32_t i = 0; i < slab->page_count; i++)
+		used += slab->pages[i].used;
+	return used;
+}
+
+static void pool_test_end(struct pool_test *test)
+{
+	CU_ASSERT_EQUAL(test->pair->client->closed_count + test->pair->server->closed_count, 0);
+	pair_free(test->pair);
+	CU_ASSERT_EQUAL(pieces_used(&test->slab), 0);
+	slab_fini(&test->slab);
+}
+
+static void streams_take_none_of_the_systems_memory(void)
+{
+	struct pool_test test;
+	pool_test_begin(&test, 1 << 20);
+	struct call *open = side_request(test.pair->client, HTTP_POST, "/", 10, true);
+	open->is_stalled = true; // heads have their block as long as a stream lives
+	pool_test_ask(&test, 32);
+	malloc_count = 0;
+	for (unsigned i = 0; i < 5; i++)
+		pool_test_ask(&test, 32);
+	CU_ASSERT_EQUAL(malloc_count, 0);
+	CU_ASSERT_EQUAL(test.counters.value[COUNTER_http_h2_memory_outside], 0);
+	CU_ASSERT(pieces_used(&test.slab) > 0);
+	pool_test_end(&test);
+}
+
+static void a_session_at_rest_holds_little_of_the_slab(void)
+{
+	struct pool_test test;
+	pool_test_begin(&test, 1 << 20);
+	CU_ASSERT(pieces_used(&test.slab) < 8); // SETTINGS of both ends
+	pool_test_end(&test);
+}
+
+static void a_full_slab_is_counted_and_ends_nothing(void)
+{
+	static const size_t sizes[] = {0, SLAB_PAGE_BYTES, 4 * SLAB_PAGE_BYTES};
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct pool_test test;
+		pool_test_begin(&test, sizes[i]);
+		for (unsigned j = 0; j < 4; j++)
+			pool_test_ask(&test, 32);
+		CU_ASSERT(test.counters.value[COUNTER_http_h2_memory_outside] > 0);
+		pool_test_end(&test);
+	}
+}
+
 UNIT_MAIN("http_memory",
 	  {"a request without memory is answered 503", a_request_without_memory_is_answered_503},
 	  {"a response without memory is reset", a_response_without_memory_is_reset},
 	  {"a stream without memory leaves the next its chance",
-	   a_stream_without_memory_leaves_the_next_its_chance})
+	   a_stream_without_memory_leaves_the_next_its_chance},
+	  {"streams take none of the system's memory", streams_take_none_of_the_systems_memory},
+	  {"a session at rest holds little of the slab",
+	   a_session_at_rest_holds_little_of_the_slab},
+	  {"a full slab is counted, and ends nothing", a_full_slab_is_counted_and_ends_nothing})

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// nghttp2's memory. What comes and goes with frames and streams, and the entries of HPACK's tables,
+// are pieces of the worker's slab; what a session is made of, and keeps as long as it lives, is
+// malloc's. So is what the slab has no room for, counted: memory that is short slows connections
+// down before it ends any.
+#include "h2_priv.h"
+
+#include "slab.h"
+
+static bool has_slab(const struct h2_conn *c)
+{
+	return c->session && c->base.limits->slab;
+}
+
+static void *take(size_t bytes, void *user)
+{
+	struct h2_conn *c = user;
+	if (!has_slab(c))
+		return malloc(bytes);
+	void *piece = slab_take(c->base.limits->slab, bytes);
+	if (piece)
+		return piece;
+	if (c->base.limits->counters)
+		counter_inc(c->base.limits->counters, COUNTER_http_h2_memory_outside);
+	return malloc(bytes);
+}
+
+static void give(void *piece, void *user)
+{
+	struct h2_conn *c = user;
+	if (has_slab(c) && slab_has(c->base.limits->slab, piece))
+		slab_give(c->base.limits->slab, piece);
+	else
+		free(piece);
+}
+
+static void *take_cleared(size_t count, size_t bytes, void *user)
+{
+	if (!has_slab(user))
+		return calloc(count, bytes);
+	void *piece = count && bytes > SIZE_MAX / count ? NULL : take(count * bytes, user);
+	return piece ? memset(piece, 0, count * bytes) : NULL;
+}
+
+static void *take_again(void *piece, size_t bytes, void *user)
+{
+	struct h2_conn *c = user;
+	if (!piece)
+		return take(bytes, user);
+	if (!has_slab(c) || !slab_has(c->base.limits->slab, piece))
+		return realloc(piece, bytes);
+	size_t before = slab_piece_bytes(c->base.limits->slab, piece);
+	if (bytes <= before)
+		return piece;
+	void *larger = take(bytes, user);
+	if (!larger)
+		return NULL;
+	memcpy(larger, piece, before);
+	slab_give(c->base.limits->slab, piece);
+	return larger;
+}
+
+nghttp2_mem h2_memory_of(struct h2_conn *c)
+{
+	return (nghttp2_mem){c, take, give, take_cleared, take_again};
+}
