@@ -169,6 +169,44 @@ hosts:
 ''', 'h2o', '-c', self.path('conf'))
 
 
+class Varnish(System):
+    """Hitch for TLS in front, by a unix socket and PROXY, as Varnish's users have it."""
+
+    name = package = 'varnish'
+    port = 446
+
+    def __init__(self, net, directory, options):
+        super().__init__(net, directory, options)
+        self.hitch = None
+
+    def missing(self):
+        programs = {'varnishd': 'varnish', 'hitch': 'hitch'}
+        absent = [package for program, package in programs.items() if not shutil.which(program)]
+        return f'{" and ".join(absent)} not installed (--install)' if absent else ''
+
+    def pids(self):
+        return super().pids() + perf_net.family(self.hitch.pid)
+
+    def start(self):
+        chain, key = self.certificate
+        socket = self.path('plain.sock')
+        write(self.path('both.pem'), read(key) + read(chain))
+        parameters = ('feature=+http2', 'h2_max_concurrent_streams=256', 'timeout_idle=600',
+                      'thread_pools=1', 'thread_pool_min=100', 'listen_depth=4096')
+        self.run(f'''vcl 4.1;
+backend origin {{ .host = "{self.net.CLIENT_PEER}"; .port = "{ORIGIN_PORT}"; }}
+sub vcl_recv {{ if (req.url !~ "^/cached/") {{ return (pass); }} }}
+''', 'varnishd', '-F', '-n', self.path('state'), '-j', 'none', '-f', self.path('conf'),
+                 '-a', f'{socket},PROXY', '-s', 'malloc,256m',
+                 *(word for text in parameters for word in ('-p', text)))
+        perf_net.wait_for('varnish', lambda: os.path.exists(socket))
+        self.hitch = self.net.start(
+            ['hitch', f'--frontend=[{self.address}]:{self.port}', f'--backend={socket}',
+             '--workers=1', '--backlog=4096', '--alpn-protos=h2,http/1.1', '--tls-protos=TLSv1.3',
+             '--write-proxy-v2=on', '--user=root', '--quiet', self.path('both.pem')],
+            True, self.path('hitch.log'))
+
+
 class Millrace(System):
     """Our edge alone: the origin is its workload, control runs beside it."""
 
@@ -246,7 +284,7 @@ class Millrace(System):
         return cycles * 1000000 // self.options.tsc_khz
 
 
-SYSTEMS = [Millrace, Nginx, Haproxy, H2o]
+SYSTEMS = [Millrace, Nginx, Haproxy, H2o, Varnish]
 
 
 def origin(net, directory):
