@@ -49,9 +49,11 @@ static inline uint64_t net_cksum_tail(const uint8_t *byte, size_t bytes)
 
 #define NET_CKSUM_BLOCK_BYTES 64u
 
-// net_cksum_blocks is the sum of blocks (below 2^26) times NET_CKSUM_BLOCK_BYTES at at, not folded:
-// below 2^63.
+// net_cksum_blocks is the sum of blocks (at most 2^14) times NET_CKSUM_BLOCK_BYTES at at, not
+// folded: below 2^63. Where there is no AVX2 it is net_cksum_blocks_anywhere: another sum, the same
+// when folded.
 uint64_t net_cksum_blocks(const uint8_t *at, size_t blocks);
+uint64_t net_cksum_blocks_anywhere(const uint8_t *at, size_t blocks);
 
 // net_cksum_bytes is the sum (not inverted) of bytes bytes at at: long runs by vectors, the rest
 // eight at a time (RFC 1071 2 C: any width will do). DPDK 22.11's rte_raw_cksum adds two at a time,

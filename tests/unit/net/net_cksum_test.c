@@ -60,6 +60,27 @@ static void the_longest_packet_sums_alike(void)
 	CU_ASSERT_EQUAL(ours(data, 65535), plain(data, 65535));
 }
 
+static void processors_without_avx2_sum_alike(void)
+{
+	static uint8_t data[65536];
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i % 512 < 256 ? 0xff : i * 77 + i / 256);
+	for (size_t blocks = 0; blocks <= sizeof(data) / NET_CKSUM_BLOCK_BYTES; blocks++)
+		CU_ASSERT_EQUAL(net_cksum_fold(net_cksum_blocks_anywhere(data, blocks)),
+				net_cksum_fold(net_cksum_blocks(data, blocks)));
+}
+
+static void no_lane_overflows(void)
+{
+	static uint8_t data[(1 << 14) * NET_CKSUM_BLOCK_BYTES];
+	for (int i = 0; i < 2; i++) { // the smallest words, then the largest
+		uint64_t words = i ? sizeof(data) / 2 : 0;
+		memset(data, i ? 0xff : 0, sizeof(data));
+		CU_ASSERT_EQUAL(net_cksum_fold(net_cksum_blocks(data, 1 << 14)),
+				net_cksum_fold(words * 0xffff));
+	}
+}
+
 static void the_example_of_the_rfc(void)
 {
 	static const uint8_t data[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
@@ -69,4 +90,6 @@ static void the_example_of_the_rfc(void)
 UNIT_MAIN("net_cksum", {"every length and place sums alike", every_length_and_place_sums_alike},
 	  {"carries are never lost", carries_are_never_lost},
 	  {"the longest packet sums alike", the_longest_packet_sums_alike},
+	  {"processors without AVX2 sum alike", processors_without_avx2_sum_alike},
+	  {"no lane overflows", no_lane_overflows},
 	  {"the example of RFC 1071 3", the_example_of_the_rfc})
