@@ -58,9 +58,11 @@ static int send_part(struct net *net, const struct net_nexthop *hop, struct rte_
 		(port->mtu - (is_v4 ? NET_IP4_BYTES : NET_IP6_BYTES + FRAGMENT_BYTES)) & ~7u;
 	uint32_t bytes = MIN(most, rte_pktmbuf_pkt_len(whole) - cut->offset);
 	struct rte_mbuf *mbuf = net_alloc(net);
+	struct net_stash stash;
 	if (!mbuf)
 		return ENOBUFS;
-	if (!net_attach_bytes(net, mbuf, whole, cut->offset, bytes)) {
+	net_stash_begin(&stash, net, 0);
+	if (!net_attach_bytes(&stash, mbuf, whole, cut->offset, bytes)) {
 		rte_pktmbuf_free(mbuf);
 		return ENOBUFS;
 	}

@@ -178,20 +178,23 @@ static uint32_t label_of(const struct net *net, const struct rte_mbuf *mbuf,
 	return (uint32_t)siphash(&net->label_key, name, sizeof(name)) & 0xfffff;
 }
 
-int net_ip_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
-		const struct net_tx *tx)
+void net_ip_push(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
+		 const struct net_tx *tx)
+{
+	if (addr_is_v4(&tx->remote)) {
+		push(net->ports[hop->port_index].port, mbuf, tx);
+		mbuf->l3_len = NET_IP4_BYTES;
+		return;
+	}
+	uint32_t label = label_of(net, mbuf, tx);
+	net_ip6_push(mbuf, &tx->local, &tx->remote, tx->protocol, NET_TTL);
+	net_put32(rte_pktmbuf_mtod(mbuf, uint8_t *), 0x60000000u | (uint32_t)tx->ecn << 20 | label);
+	mbuf->l3_len = NET_IP6_BYTES;
+}
+
+int net_ip_emit(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf)
 {
 	const struct port *port = net->ports[hop->port_index].port;
-	if (addr_is_v4(&tx->remote)) {
-		push(port, mbuf, tx);
-		mbuf->l3_len = NET_IP4_BYTES;
-	} else {
-		uint32_t label = label_of(net, mbuf, tx);
-		net_ip6_push(mbuf, &tx->local, &tx->remote, tx->protocol, NET_TTL);
-		net_put32(rte_pktmbuf_mtod(mbuf, uint8_t *),
-			  0x60000000u | (uint32_t)tx->ecn << 20 | label);
-		mbuf->l3_len = NET_IP6_BYTES;
-	}
 	if (rte_pktmbuf_pkt_len(mbuf) > port->mtu && !(mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG)) {
 		net_drop(net, mbuf, COUNTER_drop_too_big);
 		return ENOBUFS;
@@ -199,4 +202,11 @@ int net_ip_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf 
 	if (mbuf->nb_segs > 1 && !port->can_scatter_tx)
 		mbuf = net_linearise(net, mbuf);
 	return mbuf ? net_neigh_send(net, hop, mbuf) : ENOBUFS;
+}
+
+int net_ip_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
+		const struct net_tx *tx)
+{
+	net_ip_push(net, hop, mbuf, tx);
+	return net_ip_emit(net, hop, mbuf);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A transport packet on its way down: route, segmentation, transport checksum (by the NIC where it
-// can), one segment for ports that cannot scatter.
+// A transport packet on its way down: route, transport checksum (by the NIC where it can), one
+// segment for ports that cannot scatter. What is too long is cut by the port or in net_segment.c.
 #include "net_cksum.h"
 #include "net_priv.h"
 
@@ -39,12 +39,19 @@ static void put_checksum(const struct port *port, struct rte_mbuf *mbuf, const s
 	memcpy(field, &sum, 2);
 }
 
-int net_transport_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
-		       const struct net_tx *tx)
+void net_transport_push(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
+			const struct net_tx *tx)
 {
 	put_checksum(net->ports[hop->port_index].port, mbuf, tx);
 	mbuf->l4_len = tx->l4_header_bytes;
-	return net_ip_send(net, hop, mbuf, tx);
+	net_ip_push(net, hop, mbuf, tx);
+}
+
+static int transport_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
+			  const struct net_tx *tx)
+{
+	net_transport_push(net, hop, mbuf, tx);
+	return net_ip_emit(net, hop, mbuf);
 }
 
 int net_output(struct net *net, struct rte_mbuf *mbuf, const struct net_tx *tx)
@@ -59,14 +66,14 @@ int net_output(struct net *net, struct rte_mbuf *mbuf, const struct net_tx *tx)
 	mbuf->tx_offload = 0;
 	uint32_t payload_bytes = rte_pktmbuf_pkt_len(mbuf) - tx->l4_header_bytes;
 	if (tx->segment_bytes == 0 || payload_bytes <= tx->segment_bytes)
-		return net_transport_send(net, &hop, mbuf, tx);
+		return transport_send(net, &hop, mbuf, tx);
 	CHECK(tx->protocol == NET_PROTOCOL_TCP);
 	const struct port *port = net->ports[hop.port_index].port;
 	if (!port->can_segment || !port->can_checksum_l4_tx)
 		return net_segment(net, &hop, mbuf, tx);
 	mbuf->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
 	mbuf->tso_segsz = tx->segment_bytes;
-	return net_transport_send(net, &hop, mbuf, tx);
+	return transport_send(net, &hop, mbuf, tx);
 }
 
 void net_copy_bytes(const struct rte_mbuf *from, uint32_t offset, uint32_t bytes, uint8_t *to)
@@ -99,81 +106,4 @@ struct rte_mbuf *net_linearise(struct net *net, struct rte_mbuf *mbuf)
 	}
 	rte_pktmbuf_free(mbuf);
 	return flat;
-}
-
-// attach_part appends a reference to bytes bytes from offset of segment source. False without
-// mbufs.
-static bool attach_part(struct net *net, struct rte_mbuf *to, struct rte_mbuf *source,
-			uint32_t offset, uint32_t bytes)
-{
-	struct rte_mbuf *part = net_alloc(net);
-	if (!part)
-		return false;
-	rte_pktmbuf_attach(part, source);
-	part->data_off = (uint16_t)(source->data_off + offset);
-	part->data_len = (uint16_t)bytes;
-	part->pkt_len = bytes;
-	part->next = NULL;
-	part->nb_segs = 1;
-	CHECK(rte_pktmbuf_chain(to, part) == 0);
-	return true;
-}
-
-bool net_attach_bytes(struct net *net, struct rte_mbuf *to, struct rte_mbuf *from, uint32_t offset,
-		      uint32_t bytes)
-{
-	while (offset >= from->data_len) {
-		offset -= from->data_len;
-		from = from->next;
-	}
-	for (; bytes > 0; from = from->next, offset = 0) {
-		uint32_t part = MIN((uint32_t)from->data_len - offset, bytes);
-		if (part > 0 && !attach_part(net, to, from, offset, part))
-			return false;
-		bytes -= part;
-	}
-	return true;
-}
-
-// make_segment returns one segment: the header with its sequence number, and bytes bytes of payload
-// from offset. NULL, counted, without mbufs.
-static struct rte_mbuf *make_segment(struct net *net, const struct port *port,
-				     struct rte_mbuf *whole, const struct net_tx *tx,
-				     uint32_t offset)
-{
-	uint32_t left = rte_pktmbuf_pkt_len(whole) - tx->l4_header_bytes - offset;
-	uint32_t bytes = MIN(left, (uint32_t)tx->segment_bytes);
-	uint32_t at = tx->l4_header_bytes + offset;
-	struct rte_mbuf *segment = net_alloc(net);
-	if (!segment)
-		return NULL;
-	uint8_t *header = net_append(segment, tx->l4_header_bytes);
-	memcpy(header, rte_pktmbuf_mtod(whole, uint8_t *), tx->l4_header_bytes);
-	net_put32(header + 4, net_get32(header + 4) + offset);
-	if (bytes < left)
-		header[13] &= (uint8_t)~0x09; // FIN and PSH belong to the last
-	if (offset > 0)
-		header[13] &= 0x7f; // CWR belongs to the first
-	if (!port->can_scatter_tx && rte_pktmbuf_tailroom(segment) >= bytes) {
-		net_copy_bytes(whole, at, bytes, net_append(segment, bytes));
-	} else if (!net_attach_bytes(net, segment, whole, at, bytes)) {
-		rte_pktmbuf_free(segment);
-		return NULL;
-	}
-	return segment;
-}
-
-int net_segment(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
-		const struct net_tx *tx)
-{
-	const struct port *port = net->ports[hop->port_index].port;
-	uint32_t payload_bytes = rte_pktmbuf_pkt_len(mbuf) - tx->l4_header_bytes;
-	int error = 0;
-	for (uint32_t offset = 0; offset < payload_bytes && !error; offset += tx->segment_bytes) {
-		struct rte_mbuf *segment = make_segment(net, port, mbuf, tx, offset);
-		error = segment ? net_transport_send(net, hop, segment, tx) : ENOBUFS;
-		counter_inc(net->config.counters, COUNTER_net_software_segments);
-	}
-	rte_pktmbuf_free(mbuf);
-	return error;
 }

@@ -295,6 +295,13 @@ void net_trim(struct rte_mbuf *mbuf, uint32_t bytes);
 int net_ip_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
 		const struct net_tx *tx);
 
+// net_ip_send is both of these. net_ip_push adds the IP header of a port's family and asks the NIC
+// for its checksum where it can; mbuf stays the caller's. net_ip_emit sends a packet with its IP
+// header: takes mbuf, returns 0 or ENOBUFS.
+void net_ip_push(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
+		 const struct net_tx *tx);
+int net_ip_emit(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf);
+
 // net_ip6_push puts an IPv6 header before mbuf's bytes.
 void net_ip6_push(struct rte_mbuf *mbuf, const struct addr *source, const struct addr *destination,
 		  uint8_t protocol, uint8_t hop_limit);
@@ -304,10 +311,27 @@ void net_ip6_push(struct rte_mbuf *mbuf, const struct addr *source, const struct
 int net_fragment(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
 		 const struct net_tx *tx);
 
-// net_attach_bytes appends references to bytes bytes from offset of the chain from; false, counted,
-// without mbufs. net_copy_bytes copies them.
-bool net_attach_bytes(struct net *net, struct rte_mbuf *to, struct rte_mbuf *from, uint32_t offset,
-		      uint32_t bytes);
+#define NET_STASH 64u
+
+// Mbufs on their way out of the pool, taken together: one by one each pays for the pool's
+// bookkeeping.
+struct net_stash {
+	struct net *net;
+	uint32_t wanted; // at most, beyond count
+	uint32_t count;
+	struct rte_mbuf *mbufs[NET_STASH];
+};
+
+// net_stash_begin expects wanted calls of net_stash_take, which is net_alloc but sooner done; more
+// may come. net_stash_end gives back what was not taken.
+void net_stash_begin(struct net_stash *stash, struct net *net, uint32_t wanted);
+struct rte_mbuf *net_stash_take(struct net_stash *stash);
+void net_stash_end(struct net_stash *stash);
+
+// net_attach_bytes appends references to bytes bytes from offset of the chain from, one mbuf of the
+// stash each; false, counted, without mbufs. net_copy_bytes copies them.
+bool net_attach_bytes(struct net_stash *stash, struct rte_mbuf *to, struct rte_mbuf *from,
+		      uint32_t offset, uint32_t bytes);
 void net_copy_bytes(const struct rte_mbuf *from, uint32_t offset, uint32_t bytes, uint8_t *to);
 
 // net_segment cuts mbuf's payload by tx->segment_bytes in software and sends every segment; takes
@@ -315,10 +339,10 @@ void net_copy_bytes(const struct rte_mbuf *from, uint32_t offset, uint32_t bytes
 int net_segment(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
 		const struct net_tx *tx);
 
-// net_transport_send adds the transport checksum and sends one packet; takes mbuf. Returns 0 or
-// ENOBUFS.
-int net_transport_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
-		       const struct net_tx *tx);
+// net_transport_push adds the transport checksum, or what the NIC goes on from, and the IP header;
+// mbuf, which stays the caller's, is then ready for net_ip_emit.
+void net_transport_push(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf,
+			const struct net_tx *tx);
 
 // net_linearise returns mbuf's bytes as one segment with headroom; takes mbuf. NULL, counted, when
 // they do not fit one mbuf or none is free.
