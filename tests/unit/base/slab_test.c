@@ -60,7 +60,7 @@ static void empty_pages_serve_any_size(void)
 {
 	enum { PAGES = 8 };
 	struct slab slab;
-	static void *held[PAGES * SLAB_PAGE_BYTES / 32];
+	static void *held[PAGES * SLAB_PAGE_BYTES / 32 + 1]; // and the refusal
 	CU_ASSERT_FATAL(slab_init(&slab, PAGES * SLAB_PAGE_BYTES) == 0);
 	for (size_t bytes = 32; bytes <= SLAB_PIECE_MAX; bytes *= 2) {
 		uint32_t count = 0;
