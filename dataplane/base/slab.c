@@ -5,6 +5,7 @@
 #include "check.h"
 
 #include <errno.h>
+#include <sanitizer/asan_interface.h> // macros: nothing but in a build with ASan
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ int slab_init(struct slab *slab, size_t bytes)
 		slab_fini(slab);
 		return ENOMEM;
 	}
+	ASAN_POISON_MEMORY_REGION(slab->memory, count * SLAB_PAGE_BYTES);
 	list_init(&slab->empty);
 	for (size_t i = 0; i < count; i++)
 		list_append(&slab->empty, &slab->pages[i].link);
@@ -32,6 +34,7 @@ int slab_init(struct slab *slab, size_t bytes)
 
 void slab_fini(struct slab *slab)
 {
+	ASAN_UNPOISON_MEMORY_REGION(slab->memory, (size_t)slab->page_count * SLAB_PAGE_BYTES);
 	free(slab->memory);
 	free(slab->pages);
 	*slab = (struct slab){0};
@@ -69,13 +72,12 @@ static struct slab_page *begin_page(struct slab *slab, uint32_t size)
 
 static uint8_t *pick(struct slab_page *page)
 {
-	uint8_t *piece = page->given;
-	if (piece) {
+	uint8_t *piece = page->given ? page->given : page->fresh;
+	ASAN_UNPOISON_MEMORY_REGION(piece, page->piece_bytes);
+	if (page->given)
 		memcpy(&page->given, piece, sizeof(page->given));
-		return piece;
-	}
-	piece = page->fresh;
-	page->fresh += page->piece_bytes;
+	else
+		page->fresh += page->piece_bytes;
 	return piece;
 }
 
@@ -108,6 +110,7 @@ void slab_give(struct slab *slab, void *piece)
 	CHECK(page->used > 0);
 	memcpy(piece, &page->given, sizeof(page->given));
 	page->given = piece;
+	ASAN_POISON_MEMORY_REGION(piece, page->piece_bytes);
 	if (page->used-- == page->room)
 		list_prepend(open, &page->link);
 	bool is_alone = open->next == open->previous;

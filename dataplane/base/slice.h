@@ -28,10 +28,10 @@ static inline struct slice slice_str(const char *string)
 	return (struct slice){string, strlen(string)};
 }
 
-// slice_equal compares byte for byte.
+// slice_equal compares byte for byte; against a short literal b without a call.
 static inline bool slice_equal(struct slice a, struct slice b)
 {
-	return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.at, b.at, a.bytes) == 0);
+	return a.bytes == b.bytes && (b.bytes == 0 || memcmp(a.at, b.at, b.bytes) == 0);
 }
 
 // slice_equal_nocase compares ASCII without case (field names, host names).

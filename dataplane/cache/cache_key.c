@@ -4,16 +4,14 @@
 // get. GET and HEAD share it (RFC 9111 2).
 #include "cache_priv.h"
 
+#include "check.h"
+#include "http_field.h"
+
 struct url {
 	struct slice scheme;
 	struct slice authority;
 	struct slice target;
 };
-
-static char lower(char c)
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-}
 
 static struct slice without_default_port(struct slice scheme, struct slice authority)
 {
@@ -36,13 +34,12 @@ static bool make(struct cache *cache, const struct url *url, struct cache_key *k
 	if (!slice_starts(url->target, SLICE("/")) || slice_find(authority, '/') < authority.bytes)
 		return false;
 	char *at = cache->key_text;
-	for (size_t i = 0; i < url->scheme.bytes; i++)
-		*at++ = lower(url->scheme.at[i]);
-	at = mempcpy(at, colon.at, colon.bytes);
-	for (size_t i = 0; i < authority.bytes; i++)
-		*at++ = lower(authority.at[i]);
-	if (url->target.bytes)
-		memcpy(at, url->target.at, url->target.bytes);
+	const struct slice parts[] = {url->scheme, colon, authority};
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		if (parts[i].bytes)
+			at = mempcpy(at, parts[i].at, parts[i].bytes);
+	http_lower(cache->key_text, (size_t)(at - cache->key_text));
+	memcpy(at, url->target.at, url->target.bytes); // it begins with a slash
 	key->text = slice_of(cache->key_text, bytes);
 	key->hash = siphash13(&cache->limits.key_secret, cache->key_text, bytes);
 	return true;

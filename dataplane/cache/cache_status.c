@@ -11,7 +11,8 @@ struct text {
 	bool ok;
 };
 
-static void put(struct text *text, struct slice part)
+// put is inline: of most parts the length is known.
+static inline __attribute__((always_inline)) void put(struct text *text, struct slice part)
 {
 	if (text->room - text->bytes < part.bytes) {
 		text->ok = false;
@@ -35,11 +36,10 @@ static void put_number(struct text *text, int64_t number)
 	put(text, slice_of(digits + at, sizeof(digits) - at));
 }
 
-static bool is_token(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '-' || c == '.' || c == '_';
-}
+// 1 for what a token may go on with, of what names of nodes have.
+static const uint8_t token_bytes[256] = {
+	['-'] = 1, ['.'] = 1, ['_'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+};
 
 // put_name writes the node as the rest of a token (RFC 8941 3.3.4).
 static void put_name(struct text *text, const char *node)
@@ -47,7 +47,7 @@ static void put_name(struct text *text, const char *node)
 	char name[64];
 	size_t bytes = 0;
 	for (; node[bytes] && bytes < sizeof(name); bytes++)
-		name[bytes] = is_token(node[bytes]) ? node[bytes] : '-';
+		name[bytes] = token_bytes[(uint8_t)node[bytes]] ? node[bytes] : '-';
 	put(text, SLICE("millrace-"));
 	put(text, slice_of(name, bytes));
 }
@@ -81,9 +81,9 @@ static void put_key(struct text *text, const struct cache_status *status)
 	const struct http_message *request = status->request;
 	if (!request || request->authority.bytes + request->target.bytes > KEY_BYTES_MAX)
 		return;
-	for (size_t i = 0; i < request->target.bytes; i++)
-		if (request->target.at[i] == '"' || request->target.at[i] == '\\')
-			return;
+	if (slice_find(request->target, '"') < request->target.bytes ||
+	    slice_find(request->target, '\\') < request->target.bytes)
+		return;
 	put(text, SLICE("; key=\""));
 	put(text, request->scheme);
 	put(text, SLICE("://"));

@@ -278,6 +278,7 @@ static void h2_free(struct http_conn *conn)
 	CHECK(!c->is_inside);
 	h2_window_fini(c);
 	nghttp2_session_del(c->session);
+	h2_text_fini(c);
 	free(c->streams);
 	free(c->head_memory);
 	free(c);

@@ -42,14 +42,20 @@ static bool read_value(struct slice text, struct h2_priority *priority)
 	return true;
 }
 
-static struct h2_priority read_fields(const struct h2_conn *c, const struct http_message *message)
+// read_fields reads the message's Priority fields; false when it has none.
+static bool read_fields(const struct h2_conn *c, const struct http_message *message,
+			struct h2_priority *priority)
 {
-	struct h2_priority priority = H2_PRIORITY_NONE;
-	for (uint32_t i = 0; i < message->field_count; i++)
-		if (slice_equal(message->fields[i].name, SLICE("priority")) &&
-		    !read_value(message->fields[i].value, &priority))
+	bool has_any = false;
+	*priority = H2_PRIORITY_NONE;
+	for (uint32_t i = 0; i < message->field_count; i++) {
+		if (!slice_equal(message->fields[i].name, SLICE("priority")))
+			continue;
+		has_any = true;
+		if (!read_value(message->fields[i].value, priority))
 			count(c, COUNTER_http_priorities_bad);
-	return priority;
+	}
+	return has_any;
 }
 
 // apply tells nghttp2; the response's word goes before the client's.
@@ -79,18 +85,21 @@ static struct h2_priority take_early(struct h2_conn *c, uint32_t id)
 void h2_priority_begin(struct h2_conn *c, struct h2_stream *stream,
 		       const struct http_message *request)
 {
-	stream->wanted = read_fields(c, request);
+	bool is_told = read_fields(c, request, &stream->wanted);
 	stream->answered = H2_PRIORITY_NONE;
 	struct h2_priority early = take_early(c, stream->id);
 	if (early.urgency >= 0) // RFC 9218 7.1: complete, and newer than the field
 		stream->wanted = early;
-	apply(c, stream);
+	// A stream of which nothing is said has its place already.
+	if (is_told || early.urgency >= 0 || c->base.limits->is_shared)
+		apply(c, stream);
 }
 
 void h2_priority_answer(struct h2_conn *c, struct h2_stream *stream,
 			const struct http_message *response)
 {
-	struct h2_priority said = read_fields(c, response);
+	struct h2_priority said;
+	read_fields(c, response, &said);
 	if (said.urgency < 0 && said.is_incremental < 0)
 		return;
 	stream->answered = said;

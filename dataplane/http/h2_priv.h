@@ -103,6 +103,16 @@ struct h2_crumb {
 	bool is_asked;       // our PING is not answered yet
 };
 
+// Names and values of heads that nghttp2 has and has not written, see h2_text.c.
+#define H2_TEXT_PIECES_MAX 8u
+
+struct h2_text {
+	uint8_t *piece; // of the slab; its first bytes are the address of the piece before it
+	uint8_t *next;  // free from here
+	size_t room;    // bytes
+	uint32_t piece_count;
+};
+
 // Where in the frames the received bytes are; see h2_scan.c.
 struct h2_scan {
 	size_t skip_bytes; // of the preface, or of the frame's payload
@@ -117,11 +127,13 @@ struct h2_conn {
 	nghttp2_session *session;
 	struct h2_stream *streams; // owned: slot_count
 	uint32_t slot_count;
-	uint32_t free_slot;    // head of the list of free slots, slot_count: none
-	uint32_t stream_count; // slots in use
+	uint32_t free_slot;       // head of the list of free slots, slot_count: none
+	uint32_t stream_count;    // slots in use
+	struct h2_stream *recent; // found or begun last: most calls come several to a stream
 	struct h2_head head;
 	void *head_memory; // owned, while a head arrives or streams live
 	// produce
+	struct h2_text text;
 	const uint8_t *rest; // of a frame that did not fit, nghttp2's until the next mem_send
 	size_t rest_bytes;
 	uint8_t last_words[17]; // a GOAWAY, when nghttp2 can write none
@@ -160,7 +172,7 @@ static inline struct h2_conn *h2_of(struct http_conn *conn)
 }
 
 // h2_stream_get finds a live stream, or NULL.
-struct h2_stream *h2_stream_get(const struct h2_conn *c, uint32_t id);
+struct h2_stream *h2_stream_get(struct h2_conn *c, uint32_t id);
 
 // h2_stream_new takes a slot for id; NULL when all are taken. h2_stream_free gives it back with the
 // connection window that its unconsumed bytes hold; nothing of it is told to the owner.
@@ -245,6 +257,23 @@ void h2_note_moved(struct h2_conn *c, size_t bytes);
 // h2_memory_of (h2_memory.c) is the memory of c's session: the worker's slab, once c->session is
 // set.
 nghttp2_mem h2_memory_of(struct h2_conn *c);
+
+// h2_text_take returns room for a name and a value that stays until the head that is submitted with
+// them is written; NULL where there is none. h2_text_more (h2_text.c) is its rare part.
+// h2_text_written gives all of it back unless a head still waits, h2_text_fini when none will.
+uint8_t *h2_text_more(struct h2_conn *c, size_t bytes);
+static inline uint8_t *h2_text_take(struct h2_conn *c, size_t bytes)
+{
+	struct h2_text *text = &c->text;
+	if (bytes > text->room)
+		return h2_text_more(c, bytes);
+	uint8_t *at = text->next;
+	text->next += bytes;
+	text->room -= bytes;
+	return at;
+}
+void h2_text_written(struct h2_conn *c);
+void h2_text_fini(struct h2_conn *c);
 
 // h2_set_read_callbacks (h2_read.c) and h2_set_send_callbacks (h2_send.c) tell nghttp2 of ours.
 void h2_set_read_callbacks(nghttp2_session_callbacks *callbacks);

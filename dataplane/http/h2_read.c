@@ -42,18 +42,20 @@ static int on_begin_headers(nghttp2_session *, const nghttp2_frame *frame, void 
 	return 0;
 }
 
+// nghttp2 lets these through: to a request all but :status, to a response that alone.
 static void add_pseudo(struct http_message *m, struct slice name, struct slice value)
 {
 	uint64_t status = 0;
-	if (slice_equal(name, SLICE(":method"))) {
+	if (slice_equal(name, SLICE(":path"))) {
+		m->target = value;
+	} else if (slice_equal(name, SLICE(":method"))) {
 		m->method_text = value;
 		m->method = http_method_of(value);
 	} else if (slice_equal(name, SLICE(":scheme"))) {
 		m->scheme = value;
 	} else if (slice_equal(name, SLICE(":authority"))) {
+		http_lower((char *)(uintptr_t)value.at, value.bytes); // ours, in the arena
 		m->authority = value;
-	} else if (slice_equal(name, SLICE(":path"))) {
-		m->target = value;
 	} else if (slice_equal(name, SLICE(":protocol"))) {
 		m->protocol = value;
 	} else if (slice_equal(name, SLICE(":status")) && http_number(value, &status)) {
@@ -64,23 +66,26 @@ static void add_pseudo(struct http_message *m, struct slice name, struct slice v
 static void add_field(struct h2_conn *c, struct slice name, struct slice value)
 {
 	struct h2_head *head = &c->head;
-	struct slice kept_name = arena_copy(&head->arena, name);
-	char *at = arena_alloc(&head->arena, value.bytes + 1);
-	CHECK(kept_name.at && at); // list_bytes counts 32 more a field than the arena needs
+	bool is_pseudo = name.bytes && name.at[0] == ':';
+	size_t name_bytes = is_pseudo ? 0 : name.bytes;
+	char *at = arena_alloc(&head->arena, name_bytes + value.bytes + 1);
+	CHECK(at); // list_bytes counts 32 more a field than the arena needs
+	if (name_bytes)
+		memcpy(at, name.at, name_bytes);
 	if (value.bytes)
-		memcpy(at, value.at, value.bytes);
-	struct slice kept = slice_of(at, value.bytes);
-	bool is_host = slice_equal(name, SLICE(":authority")) || slice_equal(name, SLICE("host"));
-	if (is_host)
-		http_lower(at, value.bytes);
-	if (name.bytes && name.at[0] == ':')
-		add_pseudo(&head->message, kept_name, kept);
+		memcpy(at + name_bytes, value.at, value.bytes);
+	struct slice kept = slice_of(at + name_bytes, value.bytes);
+	if (slice_equal(name, SLICE("host")))
+		http_lower(at + name_bytes, value.bytes);
+	if (is_pseudo)
+		add_pseudo(&head->message, name, kept);
 	else if (!http_is_value(kept))
 		head->fault = COUNTER_http_field_value_bad;
 	else if (head->message.field_count == c->base.limits->field_count)
 		head->fault = COUNTER_http_fields_too_many;
 	else
-		head->fields[head->message.field_count++] = (struct http_field){kept_name, kept};
+		head->fields[head->message.field_count++] =
+			(struct http_field){slice_of(at, name_bytes), kept};
 }
 
 // A block that decodes to several times what a head may have (CVE-2016-6581): nghttp2 skips the

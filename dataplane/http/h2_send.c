@@ -12,17 +12,19 @@
 #define ROOM_MIN         64u    // less room is left for the next call
 #define HEAD_FIELDS_MAX  (HTTP_FIELDS_MAX + 32u)
 
-// A head on its way to nghttp2, which copies it. head_begin leaves the fields alone: zeroing them
+// A head on its way to nghttp2. head_begin leaves the fields alone: zeroing them
 // costs more than the rest of a small answer's head.
 struct head_out {
+	struct h2_conn *conn;
 	size_t count;
 	char length_text[20];
 	bool is_full; // something did not fit
 	nghttp2_nv fields[HEAD_FIELDS_MAX];
 };
 
-static void head_begin(struct head_out *head)
+static void head_begin(struct head_out *head, struct h2_conn *conn)
 {
+	head->conn = conn;
 	head->count = 0;
 	head->is_full = false;
 }
@@ -31,6 +33,16 @@ static void add(struct head_out *head, struct slice name, struct slice value)
 {
 	if (head->count == HEAD_FIELDS_MAX) {
 		head->is_full = true;
+		return;
+	}
+	uint8_t *text = h2_text_take(head->conn, name.bytes + value.bytes);
+	if (text) {
+		memcpy(text, name.at, name.bytes);
+		if (value.bytes)
+			memcpy(text + name.bytes, value.at, value.bytes);
+		head->fields[head->count++] =
+			(nghttp2_nv){text, text + name.bytes, name.bytes, value.bytes,
+				     NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 		return;
 	}
 	// nghttp2 takes uint8_t * and does not write
@@ -94,7 +106,7 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *, size_t l
 		return (ssize_t)c->pulled.bytes;
 	*flags |= NGHTTP2_DATA_FLAG_EOF;
 	struct head_out head;
-	head_begin(&head);
+	head_begin(&head, c);
 	add_fields(&head, trailers, trailer_count);
 	if (head.count && nghttp2_submit_trailer(session, id, head.fields, head.count) == 0)
 		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -185,7 +197,7 @@ int h2_request(struct http_conn *conn, const struct http_message *m, bool has_bo
 	if (m->protocol.bytes && h2_refuses_tunnels(c))
 		return EPROTONOSUPPORT;
 	struct head_out head;
-	head_begin(&head);
+	head_begin(&head, c);
 	add(&head, SLICE(":method"), m->method_text);
 	bool is_tunnel = m->protocol.bytes > 0;
 	if (is_tunnel)
@@ -241,7 +253,7 @@ int h2_respond(struct http_conn *conn, uint32_t id, const struct http_message *m
 	if (!stream || stream->is_answered)
 		return ESRCH;
 	struct head_out head;
-	head_begin(&head);
+	head_begin(&head, c);
 	char status[3];
 	add_status(&head, status, m->status);
 	add_fields(&head, m->fields, m->field_count);
@@ -305,6 +317,7 @@ size_t h2_produce(struct http_conn *conn, uint8_t *out, size_t room)
 	while (c->rest_bytes == 0 && !c->is_broken && room - c->out_used >= ROOM_MIN &&
 	       send_frame(c)) {
 	}
+	h2_text_written(c);
 	c->out = NULL;
 	c->is_inside = false;
 	return c->out_used;

@@ -2,11 +2,15 @@
 // The exchanges of an HTTP/2 connection: slots, found by nghttp2's user data, freed exactly once.
 #include "h2_priv.h"
 
-struct h2_stream *h2_stream_get(const struct h2_conn *c, uint32_t id)
+struct h2_stream *h2_stream_get(struct h2_conn *c, uint32_t id)
 {
+	if (id && c->recent && c->recent->id == id)
+		return c->recent;
 	struct h2_stream *stream = nghttp2_session_get_stream_user_data(c->session, (int32_t)id);
-	if (stream)
+	if (stream) {
+		c->recent = stream;
 		return stream;
+	}
 	// A request that was not sent yet is no stream of nghttp2's.
 	for (uint32_t i = 0; id && !c->base.is_server && i < c->slot_count; i++)
 		if (c->streams[i].id == id)
@@ -21,6 +25,7 @@ struct h2_stream *h2_stream_new(struct h2_conn *c, uint32_t id)
 	struct h2_stream *stream = &c->streams[c->free_slot];
 	c->free_slot = stream->next_free;
 	c->stream_count++;
+	c->recent = stream;
 	*stream = (struct h2_stream){
 		.id = id,
 		.content_length = HTTP_LENGTH_NONE,

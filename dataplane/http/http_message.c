@@ -28,31 +28,33 @@ struct slice http_field_find(const struct http_message *message, struct slice na
 	return (struct slice){0};
 }
 
-// copies one slice of a message; empty ones need no memory.
-static int copy_slice(struct slice *slice, struct arena *arena)
+// move copies a slice to *at and behind it; an empty one is none.
+static void move(struct slice *slice, char **at)
 {
 	if (slice->bytes == 0) {
 		*slice = SLICE("");
-		return 0;
+		return;
 	}
-	*slice = arena_copy(arena, *slice);
-	return slice->at ? 0 : ENOMEM;
+	memcpy(*at, slice->at, slice->bytes);
+	slice->at = *at;
+	*at += slice->bytes;
 }
 
 static int copy_fields(struct http_message *to, struct arena *arena)
 {
-	if (to->field_count == 0) {
-		to->fields = NULL;
-		return 0;
-	}
-	struct http_field *fields = arena_alloc(arena, to->field_count * sizeof(*fields));
+	size_t bytes = to->field_count * sizeof(*to->fields);
+	for (uint32_t i = 0; i < to->field_count; i++)
+		bytes += to->fields[i].name.bytes + to->fields[i].value.bytes;
+	struct http_field *fields = arena_alloc(arena, bytes);
 	if (!fields)
 		return ENOMEM;
+	char *at = (char *)&fields[to->field_count];
 	memcpy(fields, to->fields, to->field_count * sizeof(*fields));
 	to->fields = fields;
-	for (uint32_t i = 0; i < to->field_count; i++)
-		if (copy_slice(&fields[i].name, arena) || copy_slice(&fields[i].value, arena))
-			return ENOMEM;
+	for (uint32_t i = 0; i < to->field_count; i++) {
+		move(&fields[i].name, &at);
+		move(&fields[i].value, &at);
+	}
 	return 0;
 }
 
@@ -61,8 +63,14 @@ int http_message_copy(struct http_message *to, const struct http_message *from, 
 	*to = *from;
 	struct slice *slices[] = {&to->method_text, &to->scheme, &to->authority, &to->target,
 				  &to->protocol};
+	size_t bytes = 0;
 	for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++)
-		if (copy_slice(slices[i], arena))
-			return ENOMEM;
-	return copy_fields(to, arena);
+		bytes += slices[i]->bytes;
+	char *at = arena_alloc(arena, bytes);
+	if (!at)
+		return ENOMEM;
+	for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++)
+		move(slices[i], &at);
+	to->fields = to->field_count ? to->fields : NULL;
+	return to->field_count ? copy_fields(to, arena) : 0;
 }

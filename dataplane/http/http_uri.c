@@ -8,13 +8,15 @@
 
 #define AUTHORITY_BYTES_MAX 255u
 
-// Visible ASCII but '#': a fragment is never sent.
+// 1: no part of a target, which is visible ASCII but '#': a fragment is never sent.
+static const uint8_t foreign_bytes[256] = {[0 ... 0x20] = 1, ['#'] = 1, [0x7f ... 0xff] = 1};
+
 static bool is_target_text(struct slice text)
 {
+	uint8_t foreign = 0;
 	for (size_t i = 0; i < text.bytes; i++)
-		if (text.at[i] <= 0x20 || text.at[i] >= 0x7f || text.at[i] == '#')
-			return false;
-	return true;
+		foreign |= foreign_bytes[(uint8_t)text.at[i]];
+	return !foreign;
 }
 
 static bool is_port(struct slice text)
@@ -23,19 +25,20 @@ static bool is_port(struct slice text)
 	return text.bytes <= 5 && http_number(text, &port) && port >= 1 && port <= 65535;
 }
 
-static bool is_name_byte(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '-' || c == '.' || c == '_' || c == '~';
-}
+static const uint8_t name_bytes[256] = {
+	['-'] = 1,         ['.'] = 1,         ['_'] = 1,         ['~'] = 1,
+	['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+};
 
 // A registered name or IPv4 address; one dot may end it.
 static bool is_name(struct slice text)
 {
+	char before = '.';
 	for (size_t i = 0; i < text.bytes; i++) {
-		bool is_empty_label = text.at[i] == '.' && (i == 0 || text.at[i - 1] == '.');
-		if (!is_name_byte(text.at[i]) || is_empty_label)
+		char c = text.at[i];
+		if (!name_bytes[(uint8_t)c] || (c == '.' && before == '.'))
 			return false;
+		before = c;
 	}
 	return text.bytes > 0;
 }

@@ -3,6 +3,7 @@
 // resets and shuts down as the input says.
 #include "check.h"
 #include "http.h"
+#include "slab.h"
 
 #include <stdlib.h>
 
@@ -69,6 +70,7 @@ static void on_closed(void *user, struct http_fault)
 static const struct http_events events = {on_head, on_body, on_end,   on_reset,
 					  on_pull, on_sent, on_closed};
 static struct http_window_budget budget = {.max_bytes = 5000};
+static struct slab slab; // small: malloc has its turn
 static const struct http_limits limits = {.head_bytes = 4096,
 					  .field_count = 16,
 					  .target_bytes = 128,
@@ -78,6 +80,7 @@ static const struct http_limits limits = {.head_bytes = 4096,
 					  .stream_window_max_bytes = 4000,
 					  .window_growth_bytes = 5000,
 					  .window_budget = &budget,
+					  .slab = &slab,
 					  .reset_budget = 10};
 
 static void ask(struct owner *owner)
@@ -104,6 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		return 0;
 	struct owner owner = {.is_server = !(data[0] & 128), .mood = data[1]};
 	struct slice text = slice_of(data + 3, bytes - 3);
+	CHECK(slab_init(&slab, 4 * SLAB_PAGE_BYTES) == 0);
 	size_t step = data[2] ? data[2] : SIZE_MAX;
 	owner.conn = http_conn_new(HTTP_VERSION_2, owner.is_server, &limits, &events, &owner);
 	CHECK(owner.conn);
@@ -129,5 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	CHECK(http_stream_count(owner.conn) == 0 && http_is_done(owner.conn));
 	http_conn_free(owner.conn);
 	CHECK(budget.granted_bytes == 0);
+	for (uint32_t i = 0; i < slab.page_count; i++)
+		CHECK(slab.pages[i].used == 0);
+	slab_fini(&slab);
 	return 0;
 }

@@ -117,6 +117,16 @@ static uint32_t pieces_used(const struct slab *slab)
 	return used;
 }
 
+// heads_used counts the large pieces, in which heads wait to be written.
+static uint32_t heads_used(const struct slab *slab)
+{
+	uint32_t used = 0;
+	for (uint32_t i = 0; i < slab->page_count; i++)
+		if (slab->pages[i].piece_bytes == SLAB_PIECE_MAX)
+			used += slab->pages[i].used;
+	return used;
+}
+
 static void pool_test_end(struct pool_test *test)
 {
 	CU_ASSERT_EQUAL(test->pair->client->closed_count + test->pair->server->closed_count, 0);
@@ -162,6 +172,59 @@ static void a_full_slab_is_counted_and_ends_nothing(void)
 	}
 }
 
+static void answer_long(struct side *side, struct call *call)
+{
+	static char text[900];
+	memset(text, 'x', sizeof(text));
+	struct http_field field = {SLICE("etag"), slice_of(text, sizeof(text))};
+	struct http_message head = {
+		.status = 200, .content_length = 0, .fields = &field, .field_count = 1};
+	CU_ASSERT_EQUAL(http_respond(side->conn, call->stream, &head, false), 0);
+	memset(text, 'y', sizeof(text)); // whoever gave it may forget it
+}
+
+static void heads_that_wait_hold_little_of_the_slab(void)
+{
+	enum { STREAMS = 100 };
+	struct call *calls[STREAMS];
+	struct pool_test test;
+	pool_test_begin(&test, 1 << 20);
+	struct pair *pair = test.pair;
+	pair->server->answer = answer_long;
+	for (unsigned i = 0; i < STREAMS; i++)
+		calls[i] = side_request(pair->client, HTTP_GET, "/", UINT64_MAX, true);
+	CU_ASSERT_EQUAL(heads_used(&test.slab), 1);
+	pipe_move(&pair->up, pair->client, pair->server, 16384, SIZE_MAX);
+	CU_ASSERT_EQUAL(pair->server->call_count, STREAMS);
+	CU_ASSERT_EQUAL(heads_used(&test.slab), 8);
+	pair_run(pair);
+	CU_ASSERT_EQUAL(heads_used(&test.slab), 0);
+	for (unsigned i = 0; i < STREAMS; i++) {
+		CU_ASSERT_EQUAL(calls[i]->status, 200);
+		CU_ASSERT(strncmp(calls[i]->fields, "etag=x", 6) == 0);
+		CU_ASSERT(strspn(calls[i]->fields + 5, "x") == 900);
+	}
+	pool_test_end(&test);
+}
+
+static void answer_and_reset(struct side *side, struct call *call)
+{
+	answer_long(side, call);
+	http_reset(side->conn, call->stream);
+}
+
+static void a_head_whose_stream_was_reset_gives_its_memory_back(void)
+{
+	struct pool_test test;
+	pool_test_begin(&test, 1 << 20);
+	test.pair->server->answer = answer_and_reset;
+	struct call *call = side_request(test.pair->client, HTTP_GET, "/", UINT64_MAX, true);
+	pair_run(test.pair);
+	CU_ASSERT_EQUAL(heads_used(&test.slab), 0);
+	CU_ASSERT(call->is_reset && !call->has_head);
+	pool_test_end(&test);
+}
+
 UNIT_MAIN("http_memory",
 	  {"a request without memory is answered 503", a_request_without_memory_is_answered_503},
 	  {"a response without memory is reset", a_response_without_memory_is_reset},
@@ -170,4 +233,7 @@ UNIT_MAIN("http_memory",
 	  {"streams take none of the system's memory", streams_take_none_of_the_systems_memory},
 	  {"a session at rest holds little of the slab",
 	   a_session_at_rest_holds_little_of_the_slab},
+	  {"heads that wait hold little of the slab", heads_that_wait_hold_little_of_the_slab},
+	  {"a head whose stream was reset gives its memory back",
+	   a_head_whose_stream_was_reset_gives_its_memory_back},
 	  {"a full slab is counted, and ends nothing", a_full_slab_is_counted_and_ends_nothing})

@@ -169,6 +169,10 @@ struct side *side_new(enum http_version version, bool is_server, const struct ht
 	struct side *side = calloc(1, sizeof(*side));
 	CHECK(side);
 	side->limits = limits ? *limits : side_limits;
+	if (version == HTTP_VERSION_2 && !side->limits.slab) {
+		CHECK(slab_init(&side->slab, 1 << 20) == 0);
+		side->limits.slab = &side->slab;
+	}
 	side->conn = http_conn_new(version, is_server, &side->limits, &side_events, side);
 	CHECK(side->conn);
 	return side;
@@ -177,6 +181,7 @@ struct side *side_new(enum http_version version, bool is_server, const struct ht
 void side_free(struct side *side)
 {
 	http_conn_free(side->conn);
+	slab_fini(&side->slab);
 	free(side);
 }
 

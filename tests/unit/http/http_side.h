@@ -6,6 +6,7 @@
 #include "check.h"
 #include "counters.h"
 #include "http.h"
+#include "slab.h"
 #include "unit.h"
 
 #define SIDE_CALLS 512u
@@ -40,6 +41,7 @@ struct call {
 struct side {
 	struct http_conn *conn;
 	struct http_limits limits;
+	struct slab slab; // HTTP/2's memory, unless the limits had one
 	struct call calls[SIDE_CALLS];
 	uint32_t call_count;
 	unsigned closed_count;
