@@ -13,18 +13,27 @@ import os
 import shutil
 import subprocess
 
-KERNEL_ONLY = ('client', 'origin', 'workload')
-# Links by topology: name, the two hosts, IPv4 /24 and IPv6 /64 prefixes, last parts of addresses.
+KERNEL_ONLY = ('client', 'origin', 'workload', 'workload2')
+SWITCH = 'switch'  # the namespace of what joins more than two hosts
+# Links by topology: name, IPv4 /24 and IPv6 /64 prefixes, hosts and the ends of their addresses.
+_WAN = ('wan', '198.51.100.', '2001:db8:100::', {'client': 10, 'edge': 1})
 LINKS = {
-    'single': [('wan', 'client', 'edge', '198.51.100.', '2001:db8:100::', 10, 1),
-               ('work', 'edge', 'origin', '10.77.3.', 'fd77:3::', 1, 2)],
-    'journey': [('wan', 'client', 'edge', '198.51.100.', '2001:db8:100::', 10, 1),
-                ('core', 'edge', 'gateway', '10.77.1.', 'fd77:1::', 1, 2),
-                ('side', 'gateway', 'sidecar', '10.77.2.', 'fd77:2::', 1, 2),
-                ('work', 'sidecar', 'workload', '10.77.3.', 'fd77:3::', 1, 2)],
+    'single': [_WAN, ('work', '10.77.3.', 'fd77:3::', {'edge': 1, 'origin': 2})],
+    'journey': [_WAN,
+                ('core', '10.77.1.', 'fd77:1::', {'edge': 1, 'gateway': 2}),
+                ('side', '10.77.2.', 'fd77:2::', {'gateway': 1, 'sidecar': 2}),
+                ('work', '10.77.3.', 'fd77:3::', {'sidecar': 1, 'workload': 2})],
+    'journey2': [_WAN,
+                 ('core', '10.77.1.', 'fd77:1::', {'edge': 1, 'gateway': 2, 'gateway2': 3}),
+                 ('side', '10.77.2.', 'fd77:2::',
+                  {'gateway': 1, 'sidecar': 2, 'gateway2': 3, 'sidecar2': 4}),
+                 ('work', '10.77.3.', 'fd77:3::', {'sidecar': 1, 'workload': 2}),
+                 ('work2', '10.77.4.', 'fd77:4::', {'sidecar2': 1, 'workload2': 2})],
 }
 HOSTS = {'single': ['client', 'edge', 'origin'],
-         'journey': ['client', 'edge', 'gateway', 'sidecar', 'workload']}
+         'journey': ['client', 'edge', 'gateway', 'sidecar', 'workload'],
+         'journey2': ['client', 'edge', 'gateway', 'gateway2', 'sidecar', 'sidecar2', 'workload',
+                      'workload2']}
 
 
 def run(*command, check=True):
@@ -48,11 +57,10 @@ def inside(space, *command, check=True):
 def ends_of(topology, host):
     """The host's ends of its links: (interface, IPv4 address, IPv6 address), first link first."""
     out = []
-    for name, left, right, prefix4, prefix6, at_left, at_right in LINKS[topology]:
-        if host in (left, right):
-            last = at_left if host == left else at_right
+    for name, prefix4, prefix6, last in LINKS[topology]:
+        if host in last:
             # The last part is written the same in both families: .10 and ::10.
-            out.append((name + '0', f'{prefix4}{last}', f'{prefix6}{last}'))
+            out.append((name + '0', f'{prefix4}{last[host]}', f'{prefix6}{last[host]}'))
     return out
 
 
@@ -73,15 +81,50 @@ def device_of(topology, host, interface, number, kind, workers):
     return f'net_af_packet{number},iface={interface},qpairs={workers},framecnt=1024'
 
 
+def _add_bridge(space, bridge):
+    run('ip', '-n', space, 'link', 'add', bridge, 'type', 'bridge', 'stp_state', '0',
+        'forward_delay', '0', 'mcast_snooping', '0')
+    run('ip', '-n', space, 'link', 'set', bridge, 'up')
+
+
+def _add_wire(left, right, name_left, name_right):
+    """A veth pair between two namespaces."""
+    # An AF_XDP port has one queue: a second one on its link would swallow packets.
+    queues = ('numtxqueues', '1', 'numrxqueues', '1')
+    run('ip', 'link', 'add', name_left, *queues, 'netns', left,
+        'type', 'veth', 'peer', 'name', name_right, *queues, 'netns', right)
+
+
+def _add_link(lab_id, name, hosts):
+    """A wire between two hosts, or a bridge in the switch's namespace with a wire to each."""
+    spaces = [namespace(lab_id, host) for host in hosts]
+    if len(hosts) == 2:
+        _add_wire(*spaces, f'{name}0', f'{name}0')
+        return
+    switch = namespace(lab_id, SWITCH)
+    _add_bridge(switch, name)
+    for host, space in zip(hosts, spaces):
+        port = f'{name}-{host}'
+        _add_wire(switch, space, port, f'{name}0')
+        run('ip', '-n', switch, 'link', 'set', port, 'master', name, 'up')
+
+
+def _add_space(space, is_kernel):
+    disabled = '0' if is_kernel else '1'
+    run('ip', 'netns', 'add', space)
+    inside(space, 'sysctl', '-qw', f'net.ipv6.conf.all.disable_ipv6={disabled}',
+           f'net.ipv6.conf.default.disable_ipv6={disabled}',
+           'net.ipv6.conf.default.accept_ra=0', 'net.ipv6.conf.default.accept_dad=0')
+    run('ip', '-n', space, 'link', 'set', 'lo', 'up')
+
+
 def _prepare_node_end(space, topology, host, interface, kind):
     run('ip', '-n', space, 'link', 'set', interface, 'address',
         mac_of(topology, host, interface, is_kernel_side=kind == 'tap'))
     if kind == 'tap':
         bridge = f'b-{interface}'
-        run('ip', '-n', space, 'link', 'add', bridge, 'type', 'bridge', 'stp_state', '0',
-            'forward_delay', '0', 'mcast_snooping', '0')
+        _add_bridge(space, bridge)
         run('ip', '-n', space, 'link', 'set', interface, 'master', bridge)
-        run('ip', '-n', space, 'link', 'set', bridge, 'up')
     run('ip', '-n', space, 'link', 'set', interface, 'up')
 
 
@@ -97,19 +140,11 @@ def _prepare_kernel_end(space, interface, ip4, ip6, kind):
 def build(lab_id, topology, kind):
     """Makes the namespaces and links. kind is tap, af_packet or af_xdp."""
     for host in HOSTS[topology]:
-        space = namespace(lab_id, host)
-        run('ip', 'netns', 'add', space)
-        is_kernel = host in KERNEL_ONLY
-        disabled = '0' if is_kernel else '1'
-        inside(space, 'sysctl', '-qw', f'net.ipv6.conf.all.disable_ipv6={disabled}',
-               f'net.ipv6.conf.default.disable_ipv6={disabled}',
-               'net.ipv6.conf.default.accept_ra=0', 'net.ipv6.conf.default.accept_dad=0')
-        run('ip', '-n', space, 'link', 'set', 'lo', 'up')
-    # An AF_XDP port has one queue: a second one on its link would swallow packets.
-    queues = ('numtxqueues', '1', 'numrxqueues', '1')
-    for name, left, right, *_ in LINKS[topology]:
-        run('ip', 'link', 'add', f'{name}0', *queues, 'netns', namespace(lab_id, left),
-            'type', 'veth', 'peer', 'name', f'{name}0', *queues, 'netns', namespace(lab_id, right))
+        _add_space(namespace(lab_id, host), host in KERNEL_ONLY)
+    if any(len(hosts) > 2 for *_, hosts in LINKS[topology]):
+        _add_space(namespace(lab_id, SWITCH), False)
+    for name, *_, hosts in LINKS[topology]:
+        _add_link(lab_id, name, hosts)
     for host in HOSTS[topology]:
         space = namespace(lab_id, host)
         for interface, ip4, ip6 in ends_of(topology, host):

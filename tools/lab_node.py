@@ -40,9 +40,14 @@ http {{
 '''
 
 
+def role_of(host):
+    """What a node is: the second of its kind in a lab is called gateway2."""
+    return host.rstrip('2')
+
+
 def id_of(host):
     """A node's name in the mesh."""
-    return f'{host}-1'
+    return f'{role_of(host)}-{2 if host.endswith("2") else 1}'
 
 
 def _location(plan, host):
@@ -52,7 +57,7 @@ def _location(plan, host):
 
 def token_words(plan, host):
     """The arguments of `millrace` that admit a node."""
-    return ['node', 'token', id_of(host), '--role', host, '--location', _location(plan, host)]
+    return ['node', 'token', id_of(host), '--role', role_of(host), '--location', _location(plan, host)]
 
 
 def signer_of(plan):
@@ -75,12 +80,21 @@ def origin6_of(plan):
     return '[fd77:3::2]:8080'
 
 
-def default_service(plan):
-    """The arguments of `millrace service set` for the topology's own service."""
+def default_services(plan):
+    """The arguments of each `millrace service set` for the topology's own service."""
     if plan['topology'] == 'single':
-        return f"origin --host '*' --to {origin_of(plan)} --location {EDGE_LOCATION}"
-    return (f'shop --host {HOST} --to {origin_of(plan)} --location {CORE_LOCATION} '
-            f'--node {id_of("sidecar")}')
+        return [f"origin --host '*' --to {origin_of(plan)} --location {EDGE_LOCATION}"]
+    words = []
+    for sidecar, workload in zip(hosts_of(plan, 'sidecar'), hosts_of(plan, 'workload')):
+        address = lab_net.ends_of(plan['topology'], workload)[0][1]
+        words.append(f'shop --host {HOST} --to {address}:8080 --location {CORE_LOCATION} '
+                     f'--node {id_of(sidecar)}')
+    return words
+
+
+def hosts_of(plan, role):
+    """The hosts of a lab that are the same, the first of them first."""
+    return [h for h in lab_net.HOSTS[plan['topology']] if role_of(h) == role]
 
 
 def is_memif(plan, host, interface):
@@ -111,7 +125,7 @@ def _listen(host):
 def _cores(plan, host):
     """Cores for the workers of one node; nodes are spread over the machine."""
     total = os.cpu_count() or 1
-    first = ['edge', 'gateway', 'sidecar'].index(host)
+    first = ['edge', 'gateway', 'sidecar'].index(role_of(host))
     return ','.join(str(c) for c in sorted({(first + i) % total for i in range(plan['workers'])}))
 
 
@@ -120,7 +134,7 @@ def conf_of(plan, directory, host):
     is_signer = host == signer_of(plan)
     conf = {
         'version': 1,
-        'node': {'id': id_of(host), 'role': host, 'location': _location(plan, host), 'mesh': MESH},
+        'node': {'id': id_of(host), 'role': role_of(host), 'location': _location(plan, host), 'mesh': MESH},
         'run_dir': os.path.join(directory, host, 'run'),
         'dataplane': {'cores': _cores(plan, host), 'idle': 'sleep', 'hugepages': 'never',
                       'memory': f'{256 * plan["workers"]}MiB', 'drain_time': '0s',

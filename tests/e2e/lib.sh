@@ -46,7 +46,7 @@ fail() {
 # what_nodes_say prints, at the first failure, what each data plane of the lab has counted.
 what_nodes_say() {
 	local node
-	for node in edge gateway sidecar; do
+	for node in edge gateway gateway2 sidecar sidecar2; do
 		if [ ! -d "${LAB_DIR:-none}/$node" ]; then continue; fi
 		echo "# $node: $(timeout 10 python3 "$ROOT/tests/support/telemetry.py" "$LAB_DIR/$node/run" \
 			--counts exchange http tls tcp 2>&1 | tail -n 1)"
@@ -235,7 +235,7 @@ start_origin() {
 	[ "$LAB_TOPOLOGY" = single ] && host=origin
 	background on $host python3 "$ROOT/tests/support/origin.py" "$port"
 	eventually 30 on $host curl -s -o /dev/null "http://127.0.0.1:$port/echo" || return 1
-	if [ "$LAB_TOPOLOGY" = journey ]; then
+	if [ "$host" = workload ]; then
 		set_service api --host api.example --to "$address:$port" || return 1
 		FETCH_HOST=api.example
 		eventually 10 test_status 200 /echo

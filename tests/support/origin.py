@@ -5,6 +5,7 @@
   /echo             the request as JSON: method, target, fields in order, body's size and SHA-256
   /upload[?pause_ms=P]  reads the body (pausing every MiB) and answers {bytes, sha256}
   /count/NAME       how often /counted/NAME was asked;   /counted/NAME[?cache=...&wait_ms=W&f=...]
+                    with gate=G it is answered when /open/G was asked
   /slow?wait_ms=W   answers after W ms
   /garbage          bytes that are not HTTP
   /switch           101 with a wrong Sec-WebSocket-Accept
@@ -56,6 +57,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server_version = 'origin'
     disable_nagle_algorithm = True
     counts = {}
+    gates = set()
     lock = threading.Lock()
 
     def log_message(self, *_):
@@ -179,9 +181,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.counts[words[0]] = self.counts.get(words[0], 0) + 1
             count = self.counts[words[0]]
         time.sleep(int(query.get('wait_ms', 0)) / 1000)
+        if 'gate' in query:
+            self.wait_at(query['gate'])
         self.send_text(json.dumps({'answer': count}),
                        fields=[('Cache-Control', query.get('cache', 'max-age=600'))] +
                        [tuple(f.split(':', 1)) for f in every.get('f', [])])
+
+    def wait_at(self, gate):
+        end = time.monotonic() + 20
+        while gate not in self.gates and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def do_open(self, words, _query, _all):
+        self.gates.add(words[0])
+        self.send_text('"open"')
 
     def do_count(self, words, _query, _all):
         self.send_text(str(self.counts.get(words[0], 0)), fields=[('Cache-Control', 'no-store')])

@@ -3,11 +3,12 @@
 
   steady_client.py ADDRESS HOST CA h1|h2 PATH SECONDS
 
-Ends when nobody accepts connections any more, or after SECONDS, with one line:
-`N answered, N failed, N connections, refused|reached`. A request has failed when it was taken (not
+Ends when nobody accepts connections any more, on TERM, or after SECONDS, with one line:
+`N answered, N failed, N connections, refused|told|reached`. A request has failed when it was taken (not
 behind the last stream of a GOAWAY) and got no whole answer of 200.
 """
 import http.client
+import signal
 import socket
 import ssl
 import sys
@@ -116,8 +117,9 @@ class SteadyH2(Steady):
 def main():
     address, host, ca, version, path, seconds = sys.argv[1:]
     steady = {'h1': SteadyH1, 'h2': SteadyH2}[version](address, host, ca, path)
-    end, how = time.monotonic() + float(seconds), 'reached'
-    while time.monotonic() < end:
+    end, how, told = time.monotonic() + float(seconds), 'reached', []
+    signal.signal(signal.SIGTERM, lambda *_: told.append('told'))
+    while not told and time.monotonic() < end:
         try:
             steady.step()
         except Refused:
@@ -125,7 +127,7 @@ def main():
             break
         time.sleep(PERIOD_S)
     print(f'{steady.answered} answered, {steady.failed} failed, {steady.connections} connections, '
-          f'{how}')
+          f'{"".join(told) or how}')
 
 
 main()
