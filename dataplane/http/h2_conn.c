@@ -209,6 +209,13 @@ static void h2_set_stream_user(struct http_conn *conn, uint32_t id, void *stream
 		stream->user = stream_user;
 }
 
+static void h2_ping(struct http_conn *conn)
+{
+	struct h2_conn *c = h2_of(conn);
+	if (!c->is_dead)
+		nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
+}
+
 // RFC 9113 6.8: requests may be on their way, so a server first only gives notice; the PING behind
 // it tells when the peer has seen it.
 static void h2_drain(struct http_conn *conn)
@@ -297,6 +304,7 @@ static const struct http_conn_ops h2_ops = {
 	.reset = h2_reset,
 	.set_stream_user = h2_set_stream_user,
 	.drain = h2_drain,
+	.ping = h2_ping,
 	.shutdown = h2_shutdown,
 	.is_done = h2_is_done,
 	.has_said_all = h2_has_said_all,

@@ -212,6 +212,10 @@ void http_reset_as(struct http_conn *conn, uint32_t stream, enum http_error erro
 // http_set_stream_user sets the pointer given to events of the stream.
 void http_set_stream_user(struct http_conn *conn, uint32_t stream, void *stream_user);
 
+// http_ping asks the peer for a sign of life (RFC 9113 6.7); its answer is no event. HTTP/1.1
+// cannot.
+void http_ping(struct http_conn *conn);
+
 // http_drain gives notice of http_shutdown (server), and loses nothing that is on its way: HTTP/1.1
 // ends after the next response, which says so; HTTP/2 says GOAWAY without a last stream and, when
 // the peer has seen it, the true one (RFC 9113 6.8).

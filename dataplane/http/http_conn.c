@@ -99,6 +99,12 @@ void http_set_stream_user(struct http_conn *conn, uint32_t stream, void *stream_
 	conn->ops->set_stream_user(conn, stream, stream_user);
 }
 
+void http_ping(struct http_conn *conn)
+{
+	if (conn->ops->ping)
+		conn->ops->ping(conn);
+}
+
 void http_drain(struct http_conn *conn)
 {
 	CHECK(conn->is_server);

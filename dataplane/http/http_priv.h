@@ -22,6 +22,7 @@ struct http_conn_ops {
 	void (*reset)(struct http_conn *conn, uint32_t stream, enum http_error error);
 	void (*set_stream_user)(struct http_conn *conn, uint32_t stream, void *stream_user);
 	void (*drain)(struct http_conn *conn);
+	void (*ping)(struct http_conn *conn); // NULL: there is none
 	void (*shutdown)(struct http_conn *conn);
 	bool (*is_done)(const struct http_conn *conn);
 	bool (*has_said_all)(const struct http_conn *conn);

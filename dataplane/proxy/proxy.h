@@ -57,6 +57,7 @@ struct proxy_limits {
 	uint32_t upstream_idle_ms;      // upstream without exchange
 	uint32_t lookup_timeout_ms;     // control's answer about a host
 	uint32_t connect_timeout_ms;    // TCP and TLS to an endpoint
+	uint32_t silence_timeout_ms;    // of a node that has a request of ours; 0: for ever
 	uint32_t continue_timeout_ms;   // for the upstream's 100, then we say it; 0: at once
 	uint32_t response_timeout_ms;   // request sent to response head
 	uint32_t body_idle_timeout_ms;  // no byte of a body in either direction

@@ -22,6 +22,58 @@ static void arm(struct upstream *up, uint32_t ms)
 	wheel_arm(proxy->wheel, &up->timer, proxy->now_us + ms * 1000ull);
 }
 
+// The first silent look asks, the last gives up: with what came before, silence_timeout. A clock
+// that jumps because we were stopped ourselves is one look.
+enum { SILENT_LOOKS = 3 };
+
+static bool is_watched(const struct upstream *up)
+{
+	return up->key.hop != RECORD_HOP_WORKLOAD &&
+	       up->transport.proxy->limits.silence_timeout_ms > 0;
+}
+
+void upstream_watch(struct upstream *up)
+{
+	struct proxy *proxy = up->transport.proxy;
+	up->silent_looks = 0;
+	if (is_watched(up))
+		arm(up, MAX(proxy->limits.silence_timeout_ms / SILENT_LOOKS, 1u));
+	else
+		wheel_disarm(proxy->wheel, &up->timer);
+}
+
+// is_heard tells whether the peer has said or acknowledged something since the last look, or cannot
+// be judged: what it said waits here, or it keeps its window closed, which is TCP's to judge.
+static bool is_heard(struct upstream *up, const struct tcp_info *info)
+{
+	uint64_t before = up->heard_bytes;
+	up->heard_bytes = info->bytes_received + info->bytes_sent -
+			  MIN(info->unacked_bytes, info->bytes_sent);
+	return up->heard_bytes != before || info->unread_bytes > 0 ||
+	       (info->queued_bytes > 0 && info->unacked_bytes == 0);
+}
+
+static void look(struct upstream *up)
+{
+	struct transport *transport = &up->transport;
+	struct proxy *proxy = transport->proxy;
+	struct tcp_info info;
+	if (!is_watched(up) || !tcp_info_of(proxy->tcp, transport->tcp, &info))
+		return;
+	uint32_t looks = is_heard(up, &info) ? 0 : up->silent_looks + 1;
+	if (looks == SILENT_LOOKS) {
+		counter_inc(proxy->counters, COUNTER_exchange_upstream_silent);
+		transport_doom(transport, COUNTER_exchange_upstream_silent);
+		return;
+	}
+	upstream_watch(up);
+	up->silent_looks = looks;
+	if (looks == 1) {
+		http_ping(transport->http);
+		transport_touch(transport);
+	}
+}
+
 static void on_deadline(struct wheel_timer *timer, uint64_t)
 {
 	struct upstream *up = container_of(timer, struct upstream, timer);
@@ -34,6 +86,8 @@ static void on_deadline(struct wheel_timer *timer, uint64_t)
 	} else if (up->state == UPSTREAM_CLOSING && up->exchange_count == 0) {
 		transport->is_shut = false; // a reset, now
 		transport_doom(transport, transport->reason);
+	} else if (!transport->is_doomed) {
+		look(up);
 	}
 }
 
@@ -194,8 +248,8 @@ static void on_shut(struct transport *transport)
 	arm(up, transport->proxy->limits.linger_ms);
 }
 
-// fail tells every exchange of the connection that it is gone.
-static void fail(struct upstream *up, enum counter reason)
+// fail tells every exchange of the connection that it is gone; is_silent: so is its node.
+static void fail(struct upstream *up, enum counter reason, bool is_silent)
 {
 	struct list *node;
 	bool was_connecting = !up->transport.is_ready;
@@ -208,7 +262,8 @@ static void fail(struct upstream *up, enum counter reason)
 			exchange_break(exchange, COUNTER_exchange_response_broken);
 			continue;
 		}
-		forgive_stale(up, exchange);
+		if (!is_silent)
+			forgive_stale(up, exchange);
 		exchange_try_failed(exchange, reason, was_connecting);
 	}
 }
@@ -230,7 +285,7 @@ static void on_gone(struct transport *transport, enum counter reason)
 {
 	struct upstream *up = of_transport(transport);
 	struct proxy *proxy = transport->proxy;
-	fail(up, reason_of(up, reason));
+	fail(up, reason_of(up, reason), reason == COUNTER_exchange_upstream_silent);
 	wheel_disarm(proxy->wheel, &up->timer);
 	list_remove(&transport->busy);
 	list_remove(&up->link);

@@ -21,13 +21,15 @@ struct upstream {
 	struct upstream_key key;
 	struct route_target target; // as it was chosen: peer and names of the hop
 	enum upstream_state state;
-	struct wheel_timer timer; // connect, idle or linger deadline
+	struct wheel_timer timer; // connect, idle or linger deadline, or the next look at a node
 	struct list link;         // on a bucket of proxy->upstreams
 	struct list exchanges;    // exchange.up_link of those being served
 	struct list waiting;      // exchange.up_link of those that wait for the connection
 	uint32_t exchange_count;
 	uint32_t waiting_count;
 	uint32_t served_count; // exchanges ever
+	uint32_t silent_looks; // in a row
+	uint64_t heard_bytes;  // received and acknowledged until the last look
 };
 
 // upstream_open starts a connection to target. NULL: *error is ENOBUFS (a bound) or EHOSTUNREACH.
@@ -36,6 +38,11 @@ struct upstream *upstream_open(struct proxy *proxy, const struct upstream_key *k
 
 // upstream_close ends a connection politely; it takes no more exchanges.
 void upstream_close(struct upstream *up);
+
+// upstream_watch looks after a node that has its first request of those it has now: one that is
+// silent for limits.silence_timeout_ms, also to a PING, is given up. The kernel of a workload
+// answers for it as long as it lives.
+void upstream_watch(struct upstream *up);
 
 // upstream_note_idle arms the idle deadline when the connection serves nobody.
 void upstream_note_idle(struct upstream *up);

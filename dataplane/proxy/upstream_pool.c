@@ -67,9 +67,9 @@ static void serve(struct upstream *up, struct exchange *exchange)
 	exchange->is_waiting_up = false;
 	exchange->is_request_sent = false;
 	list_append(&up->exchanges, &exchange->up_link);
-	up->exchange_count++;
 	up->served_count++;
-	wheel_disarm(exchange->proxy->wheel, &up->timer);
+	if (up->exchange_count++ == 0)
+		upstream_watch(up);
 	exchange_send(exchange);
 }
 

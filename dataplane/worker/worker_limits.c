@@ -152,6 +152,7 @@ struct proxy_limits worker_limits_proxy(const struct conf *conf)
 		.upstream_idle_ms = (uint32_t)conf->upstream.idle_ms,
 		.lookup_timeout_ms = (uint32_t)conf->upstream.lookup_timeout_ms,
 		.connect_timeout_ms = (uint32_t)conf->upstream.connect_timeout_ms,
+		.silence_timeout_ms = (uint32_t)conf->upstream.silence_timeout_ms,
 		.continue_timeout_ms = (uint32_t)conf->upstream.continue_timeout_ms,
 		.response_timeout_ms = (uint32_t)conf->upstream.response_timeout_ms,
 		.body_idle_timeout_ms = (uint32_t)conf->http.body_idle_timeout_ms,

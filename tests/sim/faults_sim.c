@@ -29,6 +29,7 @@ struct scenario {
 	bool is_host_dead;    // frames to and from the workload vanish
 	bool is_leaving;      // the client resets its connection after a second
 	bool is_never_closing;
+	bool is_core_lost; // after a second: nothing passes between edge and gateway any more
 	bool is_early;     // done once the counter moved: no response is due
 	bool is_caller;    // with is_sidecar: it shows a gateway's certificate, but speaks no h2
 	bool is_head_big;  // the request's head is 20 KB
@@ -102,6 +103,20 @@ static const struct scenario scenarios[] = {
 	 .plan.conf_more[SIM_SIDECAR] = QUICK,
 	 .status = 504,
 	 .node = SIM_SIDECAR,
+	 .counter = COUNTER_exchange_upstream_timeout},
+	{.name = "a gateway that is lost with a request is 502, and the request not its whole time",
+	 .origin = SIM_ORIGIN_SILENT,
+	 .is_core_lost = true,
+	 .plan.conf_more[SIM_EDGE] = QUICK_BUT_PATIENT,
+	 .plan.conf_more[SIM_GATEWAY] = QUICK,
+	 .status = 502,
+	 .counter = COUNTER_exchange_upstream_silent},
+	{.name = "a gateway that lives is not lost because its workload is silent",
+	 .origin = SIM_ORIGIN_SILENT,
+	 .plan.conf_more[SIM_EDGE] = "http = { connections = 8; exchanges = 8; };\n"
+				     "upstream = { connections = 8; silence_timeout = \"1s\"; "
+				     "response_timeout = \"8s\"; };\n",
+	 .status = 504,
 	 .counter = COUNTER_exchange_upstream_timeout},
 	{.name = "half a response breaks the client's connection",
 	 .origin = SIM_ORIGIN_HALF,
@@ -332,6 +347,23 @@ static bool is_over(const struct run *run)
 	return is_counted && (scenario->is_early || status_of(run) == scenario->status);
 }
 
+// is_passed lets nothing pass.
+static bool is_passed(void *, const struct port *, uint8_t *, uint32_t)
+{
+	return false;
+}
+
+static const struct sim_link_config good_link = {
+	.latency_us = 500, .queue_bytes = 1000000, .mtu = 1500};
+
+static void lose_core(struct run *run, bool is_lost)
+{
+	struct sim_link_config link = good_link;
+	if (is_lost)
+		link.tamper = is_passed;
+	sim_link_configure(run->world.links[SIM_WIDE], &link);
+}
+
 static void drive(struct run *run)
 {
 	struct sim_world *world = &run->world;
@@ -340,6 +372,8 @@ static void drive(struct run *run)
 		step(run);
 		if (run->scenario->is_leaving && world->now_us - began_us > 1000000)
 			sim_probe_fini(&run->probes[0]);
+		if (run->scenario->is_core_lost && world->now_us - began_us > 1000000)
+			lose_core(run, true);
 	}
 }
 
@@ -348,6 +382,8 @@ static void quieten(struct run *run)
 {
 	for (unsigned i = 0; i < run->probe_count; i++)
 		sim_probe_fini(&run->probes[i]);
+	if (run->scenario->is_core_lost)
+		lose_core(run, false);
 	uint64_t end_us = run->world.now_us + QUIET_US;
 	while (run->world.now_us < end_us)
 		step(run);
@@ -392,8 +428,7 @@ static const char *run_scenario(struct run *run, const struct scenario *scenario
 	plan.seed = seed;
 	plan.is_v6 = seed % 2;
 	for (unsigned s = 0; s < SIM_SEGMENT_COUNT; s++)
-		plan.links[s] = (struct sim_link_config){
-			.latency_us = 500, .queue_bytes = 1000000, .mtu = 1500};
+		plan.links[s] = good_link;
 	if (scenario->is_host_deaf)
 		plan.links[SIM_HOST_SEGMENT].tamper = is_short;
 	if (scenario->is_host_dead)

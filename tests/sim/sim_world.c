@@ -36,7 +36,7 @@ static const char *const conf_usual[] = {
 	"http = { connections = 128; exchanges = 256; head_timeout = \"120s\"; linger = \"20s\";\n"
 	"  keepalive_timeout = \"120s\"; body_idle_timeout = \"120s\"; min_rate = \"0B\"; };\n",
 	"upstream = { connections = 64; idle = \"5s\"; connect_timeout = \"60s\";\n"
-	"  response_timeout = \"120s\"; lookup_timeout = \"30s\"; };\n",
+	"  response_timeout = \"120s\"; lookup_timeout = \"30s\"; silence_timeout = \"60s\"; };\n",
 };
 
 // add_usual appends the usual sections that text does not have.
