@@ -89,6 +89,10 @@ int net_eth_output(struct net *net, uint32_t port_index, const uint8_t mac[6], u
 		net->watch(net->config.user, port_index, &mbuf, 1, true);
 	out->tx[out->tx_count++] = mbuf;
 	counter_inc(net->config.counters, COUNTER_net_packets_out);
+	// A burst leaves while its mbufs and bytes are in the core's caches. A port that does not
+	// take it is asked again by net_flush only, or when the queue is full.
+	if (out->tx_count == PORT_BURST)
+		net_port_flush(net, port_index);
 	return 0;
 }
 

@@ -233,6 +233,26 @@ static void a_slow_port_keeps_the_order_and_its_queue_is_bounded(void)
 	fake_stop(&fake);
 }
 
+static void a_full_burst_leaves_at_once(void)
+{
+	struct fake fake;
+	fake_start(&fake);
+	open_for(&fake, 0);
+	uint8_t header[20];
+	struct net_tx tx = {.local = fake_addr(pairs[0][0]),
+			    .remote = fake_addr(pairs[0][1]),
+			    .protocol = NET_PROTOCOL_TCP,
+			    .l4_header_bytes = 20};
+	fake_tcp(header, 443, 1025);
+	for (uint32_t i = 1; i <= PORT_BURST + 1; i++) {
+		CU_ASSERT_EQUAL(net_output(fake.net, fake_mbuf(header, 20), &tx), 0);
+		CU_ASSERT_EQUAL(fake.ports[0].sent_count, i < PORT_BURST ? 0 : PORT_BURST);
+	}
+	net_flush(fake.net);
+	CU_ASSERT_EQUAL(fake.ports[0].sent_count, PORT_BURST + 1);
+	fake_stop(&fake);
+}
+
 static void without_mbufs_nothing_is_sent_and_nothing_lost(void)
 {
 	struct fake fake;
@@ -270,5 +290,6 @@ UNIT_MAIN("net_output",
 	  {"what does not fit is refused", what_does_not_fit_is_refused},
 	  {"a slow port keeps the order and its queue is bounded",
 	   a_slow_port_keeps_the_order_and_its_queue_is_bounded},
+	  {"a full burst leaves at once", a_full_burst_leaves_at_once},
 	  {"without mbufs nothing is sent and nothing lost",
 	   without_mbufs_nothing_is_sent_and_nothing_lost})
