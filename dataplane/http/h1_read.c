@@ -110,22 +110,11 @@ static void on_response(struct h1_conn *c)
 	h1_tell_end_of_conn(c);
 }
 
-// take_head_memory takes what an idle connection left, or new memory; NULL: there is none.
-static void *take_head_memory(const struct http_limits *limits)
-{
-	struct http_spare *spare = limits->spare;
-	size_t bytes = h1_head_memory_bytes(limits);
-	if (!spare || !spare->head || spare->head_bytes != bytes)
-		return malloc(bytes);
-	void *memory = spare->head;
-	spare->head = NULL;
-	return memory;
-}
-
 static bool begin_head(struct h1_conn *c)
 {
 	if (!c->head_memory)
-		c->head_memory = take_head_memory(c->base.limits);
+		c->head_memory =
+			http_head_take(c->base.limits, h1_head_memory_bytes(c->base.limits));
 	if (!c->head_memory)
 		return false;
 	h1_head_start(&c->head, c->base.limits, c->base.is_server, c->head_memory);
@@ -252,13 +241,9 @@ static bool can_read(const struct h1_conn *c)
 
 void h1_drop_idle_memory(struct h1_conn *c)
 {
-	struct http_spare *spare = c->base.limits->spare;
 	if (c->is_live || c->has_head_begun || c->is_receiving || !c->head_memory)
 		return;
-	if (spare && !spare->head)
-		*spare = (struct http_spare){c->head_memory, h1_head_memory_bytes(c->base.limits)};
-	else
-		free(c->head_memory);
+	http_head_give(c->base.limits, c->head_memory, h1_head_memory_bytes(c->base.limits));
 	c->head_memory = NULL;
 }
 

@@ -103,7 +103,7 @@ static void drop_idle_memory(struct h2_conn *c)
 {
 	if (c->stream_count || c->head.stream)
 		return;
-	free(c->head_memory);
+	http_head_give(c->base.limits, c->head_memory, h2_head_memory_bytes(c->base.limits));
 	c->head_memory = NULL;
 }
 

@@ -254,6 +254,9 @@ void h2_note_frame(struct h2_conn *c, size_t bytes);
 void h2_note_waste(struct h2_conn *c, size_t bytes);
 void h2_note_moved(struct h2_conn *c, size_t bytes);
 
+// h2_head_memory_bytes (h2_read.c) is the size of the block that heads of these limits need.
+size_t h2_head_memory_bytes(const struct http_limits *limits);
+
 // h2_memory_of (h2_memory.c) is the memory of c's session: the worker's slab, once c->session is
 // set.
 nghttp2_mem h2_memory_of(struct h2_conn *c);

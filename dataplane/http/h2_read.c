@@ -15,28 +15,33 @@ static void count_unheard(struct h2_conn *c, int counter)
 		counter_inc(c->base.limits->counters, (enum counter)counter);
 }
 
-static size_t text_bytes(const struct h2_conn *c)
+static size_t text_bytes(const struct http_limits *limits)
 {
-	return ((size_t)c->base.limits->head_bytes + 7) & ~(size_t)7;
+	return ((size_t)limits->head_bytes + 7) & ~(size_t)7;
+}
+
+size_t h2_head_memory_bytes(const struct http_limits *limits)
+{
+	return text_bytes(limits) + limits->field_count * sizeof(struct http_field);
 }
 
 static int on_begin_headers(nghttp2_session *, const nghttp2_frame *frame, void *user)
 {
 	struct h2_conn *c = user;
-	size_t field_bytes = c->base.limits->field_count * sizeof(struct http_field);
+	const struct http_limits *limits = c->base.limits;
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 		h2_past_opened(c, (uint32_t)frame->hd.stream_id);
 	if (!c->head_memory)
-		c->head_memory = malloc(text_bytes(c) + field_bytes);
+		c->head_memory = http_head_take(limits, h2_head_memory_bytes(limits));
 	if (!c->head_memory) {
 		count_unheard(c, COUNTER_http_memory_short);
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	}
 	c->head = (struct h2_head){
 		.stream = frame->hd.stream_id,
-		.fields = (void *)((char *)c->head_memory + text_bytes(c)),
+		.fields = (void *)((char *)c->head_memory + text_bytes(limits)),
 	};
-	arena_init(&c->head.arena, c->head_memory, text_bytes(c));
+	arena_init(&c->head.arena, c->head_memory, text_bytes(limits));
 	c->head.message.version = 20;
 	c->head.message.fields = c->head.fields;
 	return 0;

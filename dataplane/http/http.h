@@ -85,7 +85,7 @@ struct http_limits {
 	uint32_t stream_window_max_bytes;         // h2: what a stream's window may grow to
 	uint32_t window_growth_bytes;             // h2: what all of a connection's may grow by
 	struct http_window_budget *window_budget; // borrowed; NULL: none grows
-	struct http_spare *spare;                 // borrowed, h1; NULL: none
+	struct http_spare *spare;                 // borrowed; NULL: none
 	struct slab *slab; // borrowed, h2: for frames, streams and fields; NULL: malloc
 	bool is_shared; // h2 server: the streams are many users', and share alike whatever they ask
 	uint32_t reset_budget;  // streams a peer may reset per connection before

@@ -19,6 +19,25 @@ struct http_conn *http_conn_new(enum http_version version, bool is_server,
 	return conn;
 }
 
+void *http_head_take(const struct http_limits *limits, size_t bytes)
+{
+	struct http_spare *spare = limits->spare;
+	if (!spare || !spare->head || spare->head_bytes != bytes)
+		return malloc(bytes);
+	void *memory = spare->head;
+	spare->head = NULL;
+	return memory;
+}
+
+void http_head_give(const struct http_limits *limits, void *memory, size_t bytes)
+{
+	struct http_spare *spare = limits->spare;
+	if (memory && spare && !spare->head)
+		*spare = (struct http_spare){memory, bytes};
+	else
+		free(memory);
+}
+
 void http_conn_free(struct http_conn *conn)
 {
 	if (conn)

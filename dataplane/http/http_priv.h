@@ -62,6 +62,11 @@ static inline void http_put_run(struct http_conn *conn, uint8_t *to, struct slic
 	conn->is_lent = false;
 }
 
+// http_head_take takes the memory for a head, bytes large, that an idle connection left, or new
+// memory; NULL: there is none. http_head_give leaves it to the next one, or frees it.
+void *http_head_take(const struct http_limits *limits, size_t bytes);
+void http_head_give(const struct http_limits *limits, void *memory, size_t bytes);
+
 // h1_conn_new and h2_conn_new make a connection of their version; NULL when memory is short.
 struct http_conn *h1_conn_new(void);
 struct http_conn *h2_conn_new(bool is_server, const struct http_limits *limits);

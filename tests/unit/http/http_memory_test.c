@@ -83,6 +83,7 @@ static void answer_some(struct side *side, struct call *call)
 // An HTTP/2 pair whose ends share a slab, with exchanges at once, as many as it is told.
 struct pool_test {
 	struct slab slab;
+	struct http_spare spare;
 	struct counters counters;
 	struct http_limits limits;
 	struct pair *pair;
@@ -94,6 +95,7 @@ static void pool_test_begin(struct pool_test *test, size_t bytes)
 	CU_ASSERT_FATAL(slab_init(&test->slab, bytes) == 0);
 	test->limits.slab = &test->slab;
 	test->limits.counters = &test->counters;
+	test->limits.spare = &test->spare;
 	test->pair = pair_new(HTTP_VERSION_2, &test->limits);
 	test->pair->server->answer = answer_some;
 	pair_run(test->pair);
@@ -133,6 +135,31 @@ static void pool_test_end(struct pool_test *test)
 	pair_free(test->pair);
 	CU_ASSERT_EQUAL(pieces_used(&test->slab), 0);
 	slab_fini(&test->slab);
+	free(test->spare.head);
+}
+
+// A server alone: a client beside it would have its head's block at the same time.
+static void a_request_after_rest_takes_none_either(void)
+{
+	static const char request[] = "\0\0\6\1\5\0\0\0\1\x82\x84\x87\x41\1a"
+				      "\0\0\6\1\5\0\0\0\3\x82\x84\x87\x41\1a";
+	struct http_spare spare = {0};
+	struct http_limits limits = side_limits;
+	limits.spare = &spare;
+	struct side *side = side_new(HTTP_VERSION_2, true, &limits);
+	side->answer = answer_empty;
+	side_feed(side, SLICE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"), SIZE_MAX);
+	for (unsigned i = 0; i < 2; i++) {
+		malloc_count = 0;
+		side_feed(side, slice_of(request + i * 15, 15), SIZE_MAX);
+		side_drain(side, 16384);
+		side_feed(side, SLICE("\0\0\0\4\1\0\0\0\0"), SIZE_MAX); // at rest from here
+		CU_ASSERT_EQUAL(malloc_count, i == 0);
+		CU_ASSERT_EQUAL(side->call_count, i + 1);
+		CU_ASSERT_PTR_NOT_NULL(spare.head);
+	}
+	side_free(side);
+	free(spare.head);
 }
 
 static void streams_take_none_of_the_systems_memory(void)
@@ -231,6 +258,7 @@ UNIT_MAIN("http_memory",
 	  {"a stream without memory leaves the next its chance",
 	   a_stream_without_memory_leaves_the_next_its_chance},
 	  {"streams take none of the system's memory", streams_take_none_of_the_systems_memory},
+	  {"a request after rest takes none either", a_request_after_rest_takes_none_either},
 	  {"a session at rest holds little of the slab",
 	   a_session_at_rest_holds_little_of_the_slab},
 	  {"heads that wait hold little of the slab", heads_that_wait_hold_little_of_the_slab},
