@@ -93,7 +93,7 @@ is "the others are answered" "$(grep -c 200 "$TMP/post")" $((8 - lost))
 is "no POST was asked twice" "$(asked post)" 8
 is "the edge counted as many" "$(counter edge exchange_upstream_gone)" "$lost"
 at_least "and what it asked for again" $(($(counter edge exchange_retries) - retries)) $again
-is "one connection was silent" "$(counter edge exchange_upstream_silent)" 1
+at_least "its connection was found silent" "$(counter edge exchange_upstream_silent)" 1
 works "the others hear that it is down" eventually 10 is_shown down
 is "the other one serves again" "$(many 20 '/echo?c' | sort | uniq -c | tr -d ' \n')" 20200
 rm "$LAB_DIR/gateway/dataplane.hold"
