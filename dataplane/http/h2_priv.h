@@ -118,7 +118,7 @@ struct h2_scan {
 	size_t skip_bytes; // of the preface, or of the frame's payload
 	uint8_t head[9];
 	uint32_t head_bytes;
-	uint32_t frame_bytes;        // payload of the frame begun last
+	uint32_t frame_bytes;        // payload of the frame begun last; of a block, of its first
 	uint32_t continuation_count; // since the last HEADERS
 };
 

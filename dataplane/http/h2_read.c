@@ -7,7 +7,8 @@
 #include "http_field.h"
 #include "http_uri.h"
 
-#define BOMB_HEADS 4u // times head_bytes, decoded: no answer, but a reset
+#define BOMB_HEADS   4u // times head_bytes, decoded: no answer, but a reset
+#define EMPTY_WEIGHT 4u // a size of the table is a byte or three, and works like a frame
 
 static void count_unheard(struct h2_conn *c, int counter)
 {
@@ -234,8 +235,19 @@ static void on_trailers(struct h2_conn *c, struct h2_stream *stream)
 			    head->message.field_count);
 }
 
+// What of a block became no field: sizes of the table, of which any number may begin it (RFC 7541
+// 4.2), and padding.
+static void note_empty_bytes(struct h2_conn *c)
+{
+	uint32_t bytes = c->scan.frame_bytes;
+	h2_note_waste(c, (size_t)EMPTY_WEIGHT * (bytes - MIN(bytes, c->head.list_bytes)));
+}
+
 static void on_headers(struct h2_conn *c, const nghttp2_frame *frame)
 {
+	note_empty_bytes(c);
+	if (c->is_dead)
+		return;
 	bool is_end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 	struct h2_stream *stream = h2_stream_get(c, (uint32_t)frame->hd.stream_id);
 	if (c->base.is_server && frame->headers.cat == NGHTTP2_HCAT_REQUEST)

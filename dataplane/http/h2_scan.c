@@ -93,7 +93,8 @@ size_t h2_scan(struct h2_conn *c, struct slice bytes)
 	nghttp2_frame_hd hd = read_head(scan->head);
 	scan->head_bytes = 0;
 	scan->skip_bytes = hd.length;
-	scan->frame_bytes = (uint32_t)hd.length;
+	if (hd.type != NGHTTP2_CONTINUATION) // paid for by itself
+		scan->frame_bytes = (uint32_t)hd.length;
 	on_frame_head(c, &hd);
 	return taken + skip(scan, bytes.bytes - taken);
 }

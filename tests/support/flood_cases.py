@@ -91,6 +91,17 @@ def field(name, value):
     return text(0, name) + number_of(len(value), 7) + value.encode()
 
 
+def unwanted(host):
+    """A body for a request that had to be reset."""
+    return endless(begin() + post(1, host, field('X', 'y')), frame(DATA, 0, 1, b'x' * 16))
+
+
+def table_sizes(stream, host):
+    """RFC 7541 4.2: 30 and 4096, again and again before a request that is answered from the cache."""
+    sizes = b'\x3e\x3f\xe1\x1f' * 4000
+    return frame(HEADERS, FOOT, stream, sizes + head(host, '/bytes/9?cache=max-age=600'))
+
+
 def bomb(host):
     """CVE-2016-6581: one entry of 4000 bytes, named sixteen thousand times a block."""
     entry = text(0x40, 'x') + number_of(3900, 7) + b'a' * 3900
@@ -143,6 +154,9 @@ FLOODS = [
     Flood('rapid reset of large heads', each_stream(
         lambda s, h: frame(HEADERS, FOOT, s, head(h) + field('x', 'y' * 12000)) +
         frame(RST_STREAM, 0, s, word(CANCEL))), EITHER),
+    Flood('rapid reset of large heads in two frames', each_stream(
+        lambda s, h: frame(HEADERS, END_STREAM, s, head(h) + field('x', 'y' * 12000)) +
+        frame(CONTINUATION, END_HEADERS, s) + frame(RST_STREAM, 0, s, word(CANCEL))), EITHER),
     Flood('made to reset: window update by 0', each_stream(
         lambda s, h: get(s, h) + frame(WINDOW_UPDATE, 0, s, word(0))),
         ('http_h2_protocol',), calm=False),
@@ -156,6 +170,14 @@ FLOODS = [
     Flood('made to reset: content-length', each_stream(
         lambda s, h: post(s, h, field('content-length', '1')) +
         frame(DATA, END_STREAM, s, b'x' * 8000)), EITHER),
+    Flood('made to reset: a name in capitals', each_stream(
+        lambda s, h: frame(HEADERS, FOOT, s, head(h) + field('X', 'y'))), EITHER),
+    Flood('resets of what has ended', lambda h: endless(
+        begin() + get(1, h, '/echo'), frame(RST_STREAM, 0, 1, word(CANCEL))), RESETS),
+    Flood('DATA of a stream that was reset', unwanted),
+    Flood('WINDOW_UPDATE of a stream that ended', lambda h: endless(
+        begin() + get(1, h, '/echo'), frame(WINDOW_UPDATE, 0, 1, word(1)))),
+    Flood('DATA of a byte', on_open_post(frame(DATA, 0, 1, b'x')), ()),
     Flood('CONTINUATION without an end', lambda h: endless(
         begin() + NO_END, frame(CONTINUATION, 0, 1, field('x', 'y' * 1000)))),
     Flood('CONTINUATION, empty', lambda h: endless(begin() + NO_END, frame(CONTINUATION, 0, 1))),
@@ -185,6 +207,7 @@ FLOODS = [
     Flood('table size, up and down', repeated(
         frame(SETTINGS, payload=settings((TABLE_SIZE, 0))),
         frame(SETTINGS, payload=settings((TABLE_SIZE, 65536))))),
+    Flood('table size, 8000 times a block', each_stream(table_sizes)),
     Flood('HPACK bomb', bomb, EITHER),
     Flood('windows of 0: 400 answers of 1 MB', stall, ()),
     Flood('windows of 1 byte', dribble),
@@ -197,6 +220,9 @@ FLOODS = [
     Flood('h1: a chunk extension without end', h1_endless(
         'POST /echo HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n1;', b'a' * 999),
         ('http_chunk_extensions_long',), alpn='http/1.1', calm=False),
+    Flood('h1: chunks of a byte', h1_endless(
+        'POST /echo HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n', b'1\r\na\r\n'),
+        (), alpn='http/1.1', calm=False),
     Flood('h1: trailers without end', h1_endless(
         'POST /echo HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n', b'a: b\r\n'),
         ('http_fields_too_many', 'http_head_too_large'), alpn='http/1.1', calm=False),

@@ -117,25 +117,121 @@ static void a_block_without_an_end_is_a_flood(void)
 	side_free(side);
 }
 
-static void large_heads_that_are_reset_count_by_their_bytes(void)
+// Requests of large heads, reset at once, over as many frames a block; how many bytes were sent.
+static size_t reset_large_heads(struct side *side, bool is_continued)
 {
 	// x: 127 + 0x65 + (0x5c << 7) bytes
 	static char block[6 + 6 + 12004] = BLOCK "\0\1x\x7f\xe5\x5c";
 	memset(block + 12, 'y', sizeof(block) - 12);
-	struct http_limits limits = side_limits;
-	limits.head_bytes = 16384;
-	limits.reset_budget = 1000;
-	struct side *side = side_settled(&limits);
+	int flags = is_continued ? NGHTTP2_FLAG_END_STREAM : FOOT;
 	size_t sent = 0;
 	for (unsigned stream = 1; stream < 400 && side->closed_count == 0; stream += 2) {
-		sent += feed_frame(side, NGHTTP2_HEADERS, FOOT, stream,
+		sent += feed_frame(side, NGHTTP2_HEADERS, flags, stream,
 				   slice_of(block, sizeof(block)));
+		if (is_continued)
+			sent += feed_frame(side, NGHTTP2_CONTINUATION, NGHTTP2_FLAG_END_HEADERS,
+					   stream, SLICE(""));
 		sent += feed_frame(side, NGHTTP2_RST_STREAM, 0, stream, SLICE("\0\0\0\10"));
 	}
-	CU_ASSERT(side->call_count > 10);
-	CU_ASSERT(sent > CUT_BYTES / 2 && sent < CUT_BYTES);
+	return sent;
+}
+
+static void large_heads_that_are_reset_count_by_their_bytes(void)
+{
+	for (int is_continued = 0; is_continued < 2; is_continued++) {
+		struct http_limits limits = side_limits;
+		limits.head_bytes = 16384;
+		limits.reset_budget = 1000;
+		struct side *side = side_settled(&limits);
+		size_t sent = reset_large_heads(side, is_continued);
+		CU_ASSERT(side->call_count > 10);
+		CU_ASSERT(sent > CUT_BYTES / 2 && sent < CUT_BYTES);
+		CU_ASSERT_EQUAL(side->closed_fault.counter, COUNTER_http_h2_flooded);
+		side_free(side);
+	}
+}
+
+static void answer_small(struct side *side, struct call *call)
+{
+	side_respond(side, call, 200, 9, true);
+}
+
+// RFC 7541 4.2: any number of table sizes may begin a block. Each is work, and none a field.
+static void a_block_of_table_sizes_counts_by_its_bytes(void)
+{
+	static char block[16000];
+	memset(block, 0x3e, sizeof(block)); // 30
+	memcpy(block + sizeof(block) - 6, BLOCK, 6);
+	struct side *side = side_settled(NULL);
+	side->answer = answer_small;
+	size_t sent = 0;
+	for (unsigned stream = 1; stream < 1000 && side->closed_count == 0; stream += 2)
+		sent += feed_frame(side, NGHTTP2_HEADERS, FOOT, stream,
+				   slice_of(block, sizeof(block)));
+	CU_ASSERT(side->call_count > 5 && side->calls[0].has_sent);
+	CU_ASSERT(sent < CUT_BYTES / 2);
 	CU_ASSERT_EQUAL(side->closed_fault.counter, COUNTER_http_h2_flooded);
 	side_free(side);
+}
+
+// Two sizes (RFC 7541 4.2) and all the padding that there may be.
+static void an_honest_encoders_sizes_and_padding_are_free(void)
+{
+	static const char block[1 + 4 + 6 + 255] = "\xff\x20\x3f\xe1\x1f" BLOCK;
+	struct side *side = side_settled(NULL);
+	side->answer = answer_small;
+	for (unsigned stream = 1; stream < 1000; stream += 2)
+		feed_frame(side, NGHTTP2_HEADERS, FOOT | NGHTTP2_FLAG_PADDED, stream,
+			   slice_of(block, sizeof(block)));
+	CU_ASSERT_EQUAL(side->call_count, 500);
+	CU_ASSERT_EQUAL(side->closed_count, 0);
+	for (unsigned i = 0; i < 1000; i++) // no credit was lost
+		feed_frame(side, NGHTTP2_PING, 0, 0, SLICE("12345678"));
+	CU_ASSERT_EQUAL(side->closed_count, 0);
+	side_free(side);
+}
+
+// One stream's frames (their stream is the next one), and the end that comes of them.
+struct offence {
+	struct flood head, more;
+	unsigned streams; // that it takes; 0: one beyond the budget of resets
+};
+
+// CVE-2025-8671: what RFC 9113 makes us reset. Some of it ends the connection at once.
+static void who_makes_us_reset_spends_the_same_budget(void)
+{
+	static const struct flood open = {NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 0, BLOCK, 6};
+	static const struct offence offences[] = {
+		// a name in capitals; trailers that are not the end; more than content-length
+		{{NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 0, BLOCK "\0\1X\1y", 11}, {0}, 0},
+		{open, {NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 0, "\0\1x\1y", 5}, 0},
+		{{NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 0, BLOCK "\x0f\x0d\0011", 10},
+		 {NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 0, "ab", 2},
+		 0},
+		// a window beyond 2^31; by nothing; DATA behind the end
+		{open, {NGHTTP2_WINDOW_UPDATE, 0, 0, "\x7f\xff\xff\xff", 4}, 0},
+		{open, {NGHTTP2_WINDOW_UPDATE, 0, 0, "\0\0\0\0", 4}, 1},
+		{{NGHTTP2_HEADERS, FOOT, 0, BLOCK, 6},
+		 {NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 0, "x", 1},
+		 1},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(offences); i++) {
+		const struct flood *head = &offences[i].head, *more = &offences[i].more;
+		struct side *side = side_settled(NULL);
+		unsigned wanted = offences[i].streams, streams = 0;
+		while (streams < 500 && side->closed_count == 0) {
+			unsigned stream = 2 * streams++ + 1;
+			feed_frame(side, head->type, head->flags, stream,
+				   slice_of(head->payload, head->bytes));
+			if (more->bytes)
+				feed_frame(side, more->type, more->flags, stream,
+					   slice_of(more->payload, more->bytes));
+		}
+		CU_ASSERT_EQUAL(streams, wanted ? wanted : side_limits.reset_budget + 1);
+		CU_ASSERT_EQUAL(side->closed_fault.counter,
+				wanted ? COUNTER_http_h2_protocol : COUNTER_http_h2_resets_many);
+		side_free(side);
+	}
 }
 
 static void a_block_that_decodes_to_many_heads_is_reset_and_soon_the_connection(void)
@@ -224,6 +320,11 @@ UNIT_MAIN("h2_flood",
 	  {"a block without an end is a flood", a_block_without_an_end_is_a_flood},
 	  {"large heads that are reset count by their bytes",
 	   large_heads_that_are_reset_count_by_their_bytes},
+	  {"a block of table sizes counts by its bytes",
+	   a_block_of_table_sizes_counts_by_its_bytes},
+	  {"an honest encoder's sizes and padding are free",
+	   an_honest_encoders_sizes_and_padding_are_free},
+	  {"who makes us reset spends the same budget", who_makes_us_reset_spends_the_same_budget},
 	  {"a block that decodes to many heads is reset, and soon the connection",
 	   a_block_that_decodes_to_many_heads_is_reset_and_soon_the_connection},
 	  {"heads of forgotten streams are a flood", heads_of_forgotten_streams_are_a_flood},
