@@ -4,22 +4,33 @@
   tls_attack.py ADDRESS HOST CA
 """
 import ctypes
+import re
 import socket
 import ssl
 import sys
 
-LIB = ctypes.CDLL('libssl.so.3')
-for name in ('TLS_client_method', 'SSL_CTX_new', 'SSL_new'):
-    getattr(LIB, name).restype = ctypes.c_void_p
+LIB, CRYPTO = ctypes.CDLL('libssl.so.3'), ctypes.CDLL('libcrypto.so.3')
+for function in (LIB.TLS_client_method, LIB.SSL_CTX_new, LIB.SSL_new, LIB.SSL_get1_session,
+                 CRYPTO.BIO_s_mem, CRYPTO.BIO_new):
+    function.restype = ctypes.c_void_p
 SET_MAX_VERSION, TLS12 = 124, 0x0303
 SET_HOST_NAME, SET_MODE = 55, 33
 UPDATES = 200
+REJECTED, REPLAYS = 1, 3  # SSL_EARLY_DATA_REJECTED
+EARLY = '/counted/early?cache=no-store'
+
+
+def length_of(answer):
+    """Of the whole answer that begins so, or more than there is."""
+    head, end, _ = answer.partition(b'\r\n\r\n')
+    length = re.search(rb'(?i)\r\ncontent-length: *(\d+)', head)
+    return len(head + end) + int(length[1]) if end else len(answer) + 1
 
 
 class Client:
     """A connection of OpenSSL's own, without any check of the server."""
 
-    def __init__(self, target, version=None):
+    def __init__(self, target, version=None, session=None):
         address, host, _ = target
         self.host = host
         self.sock = socket.create_connection((address, 443), timeout=5)
@@ -30,16 +41,41 @@ class Client:
         LIB.SSL_ctrl(self.ssl, SET_HOST_NAME, ctypes.c_long(0), host.encode())
         self.sock.settimeout(None)
         LIB.SSL_set_fd(self.ssl, self.sock.fileno())
+        if session:
+            LIB.SSL_set_session(self.ssl, session)
+            return
+        self.connect()
+
+    def connect(self):
         if LIB.SSL_connect(self.ssl) != 1:
             raise OSError('no handshake')
 
-    def ask(self):
-        """The status line of a request, or what came instead."""
-        text = f'GET /echo HTTP/1.1\r\nHost: {self.host}\r\n\r\n'.encode()
+    def request(self, path):
+        return f'GET {path} HTTP/1.1\r\nHost: {self.host}\r\n\r\n'.encode()
+
+    def ask(self, path='/echo'):
+        """Status line and body of a request's answer, or what came instead."""
+        text = self.request(path)
         LIB.SSL_write(self.ssl, text, len(text))
         room = ctypes.create_string_buffer(4096)
-        count = LIB.SSL_read(self.ssl, room, len(room))
-        return room.raw[:15].decode('latin-1') if count > 0 else f'read {count}'
+        answer = b''
+        while len(answer) < length_of(answer):
+            count = LIB.SSL_read(self.ssl, room, len(room))
+            if count <= 0:
+                return f'read {count}', ''
+            answer += room.raw[:count]
+        return answer[:15].decode(), answer.partition(b'\r\n\r\n')[2].decode().strip()
+
+    def session(self, early_bytes):
+        """What its ticket resumes, as if it had promised room for early data."""
+        session = ctypes.c_void_p(LIB.SSL_get1_session(self.ssl))
+        LIB.SSL_SESSION_set_max_early_data(session, early_bytes)
+        return session
+
+    def write_early(self, text):
+        written = ctypes.c_size_t()
+        if LIB.SSL_write_early_data(self.ssl, text, len(text), ctypes.byref(written)) != 1:
+            raise OSError('no early data')
 
 
 def flood_of_key_updates(target):
@@ -48,7 +84,7 @@ def flood_of_key_updates(target):
         LIB.SSL_key_update(client.ssl, 0)
         if LIB.SSL_do_handshake(client.ssl) != 1:
             return number < UPDATES, f'{number} were taken'
-    return client.ask() != 'HTTP/1.1 200 OK', 'all were taken'
+    return client.ask()[0] != 'HTTP/1.1 200 OK', 'all were taken'
 
 
 def some_key_updates(target):
@@ -56,13 +92,13 @@ def some_key_updates(target):
     for _ in range(10):
         LIB.SSL_key_update(client.ssl, 1)
         LIB.SSL_do_handshake(client.ssl)
-    got = client.ask()
+    got, _ = client.ask()
     return got == 'HTTP/1.1 200 OK', got
 
 
 def renegotiation(target):
     client = Client(target, TLS12)
-    first = client.ask()
+    first, _ = client.ask()
     LIB.SSL_renegotiate(client.ssl)
     LIB.SSL_do_handshake(client.ssl)
     room = ctypes.create_string_buffer(4096)
@@ -113,11 +149,45 @@ def fragmented_hello(target):
     return got == b'HTTP/1.1 200 OK', got
 
 
+def early_data(target):
+    """A request that came too early is answered once, when it is said again (RFC 8446 4.2.10)."""
+    first = Client(target)
+    first.ask()
+    client = Client(target, session=first.session(16384))
+    client.write_early(client.request(EARLY))
+    client.connect()
+    status = LIB.SSL_get_early_data_status(client.ssl)
+    got = status, LIB.SSL_session_reused(client.ssl), client.ask(EARLY)[1], client.ask('/count/early')[1]
+    return got == (REJECTED, 1, '{"answer": 1}', '1'), got
+
+
+def replayed_early_data(target):
+    """The flight that a ticket's owner began with, from other connections: it never gets to the origin."""
+    first = Client(target)
+    first.ask()
+    client = Client(target, session=first.session(16384))
+    out = ctypes.c_void_p(CRYPTO.BIO_new(ctypes.c_void_p(CRYPTO.BIO_s_mem())))
+    LIB.SSL_set0_wbio(client.ssl, out)
+    client.write_early(client.request('/counted/replayed?cache=no-store'))
+    room = ctypes.create_string_buffer(16384)
+    count = CRYPTO.BIO_read(out, room, len(room))
+    flight = room.raw[:count]
+    for _ in range(REPLAYS):
+        with socket.create_connection((target[0], 443), timeout=5) as sock:
+            sock.sendall(flight)
+            if sock.recv(1) != b'\x16':  # the server's flight: it has read all of ours that it takes
+                return False, 'no ServerHello'
+    got = first.ask('/count/replayed')[1]
+    return len(flight) > 200 and got == '0', got
+
+
 TESTS = [('ten KeyUpdates are answered, and the request behind them', some_key_updates),
          (f'{UPDATES} KeyUpdates without data are too many', flood_of_key_updates),
          ('TLS 1.2 is served, but not negotiated again', renegotiation),
          ('a request of one byte a record is answered', tiny_records),
-         ('a ClientHello of one byte a record is understood', fragmented_hello)]
+         ('a ClientHello of one byte a record is understood', fragmented_hello),
+         ('early data is refused, and its request answered once when it is said again', early_data),
+         ('early data that is replayed never comes to the origin', replayed_early_data)]
 
 
 def main():

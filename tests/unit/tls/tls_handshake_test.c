@@ -6,6 +6,8 @@
 #include <openssl/err.h>
 #include <openssl/rand.h>
 
+#include <time.h>
+
 static const struct tls_accept web = {.is_h2_offered = true, .is_http1_offered = true};
 
 struct site { // a worker with one default certificate
@@ -298,6 +300,34 @@ static void without_randomness_it_is_our_fault(void)
 	site_fini(&site);
 }
 
+// OpenSSL's clock, by which it judges a ticket's age.
+static time_t clock_ahead_s;
+
+time_t time(time_t *at)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	now.tv_sec += clock_ahead_s;
+	if (at)
+		*at = now.tv_sec;
+	return now.tv_sec;
+}
+
+// start_again begins another handshake, that offers to resume session.
+static void start_again(struct rig_peer *peer, SSL_SESSION *session)
+{
+	SSL_free(peer->ssl);
+	peer->ssl = SSL_new(peer->ctx);
+	peer->in = BIO_new(BIO_s_mem());
+	peer->out = BIO_new(BIO_s_mem());
+	SSL_set_bio(peer->ssl, peer->in, peer->out);
+	SSL_set_app_data(peer->ssl, peer);
+	SSL_set_connect_state(peer->ssl);
+	SSL_set_tlsext_host_name(peer->ssl, "a.test");
+	SSL_set_session(peer->ssl, session);
+	SSL_SESSION_free(session);
+}
+
 // visit connects once, with a session to resume (NULL: none), and returns the new session.
 static SSL_SESSION *visit(struct site *site, int version, SSL_SESSION *session, bool *is_resumed)
 {
@@ -305,17 +335,8 @@ static SSL_SESSION *visit(struct site *site, int version, SSL_SESSION *session, 
 	struct rig_end end;
 	rig_peer_init(&peer, false, version);
 	rig_peer_start(&peer, "a.test");
-	if (session) { // start again, now with the session
-		SSL_free(peer.ssl);
-		peer.ssl = SSL_new(peer.ctx);
-		peer.in = BIO_new(BIO_s_mem());
-		peer.out = BIO_new(BIO_s_mem());
-		SSL_set_bio(peer.ssl, peer.in, peer.out);
-		SSL_set_app_data(peer.ssl, &peer);
-		SSL_set_connect_state(peer.ssl);
-		SSL_set_tlsext_host_name(peer.ssl, "a.test");
-		SSL_set_session(peer.ssl, session);
-		SSL_SESSION_free(session);
+	if (session) {
+		start_again(&peer, session);
 		SSL_do_handshake(peer.ssl);
 	}
 	rig_accept(&end, &site->rig, web);
@@ -383,6 +404,120 @@ static void old_ticket_keys_make_room_for_new_ones(void)
 	site_fini(&site);
 }
 
+// A client that offers a ticket for as long as it likes is served all the same (RFC 8446 4.6.1).
+static void an_expired_ticket_is_a_full_handshake(void)
+{
+	static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
+	static const time_t ages_s[] = {7100, 7300, 1000000};
+	for (unsigned i = 0; i < 6; i++) {
+		struct site site;
+		bool is_resumed;
+		site_init(&site);
+		rig_apply_ticket_key(&site.rig, 1);
+		SSL_SESSION *session = visit(&site, versions[i % 2], NULL, &is_resumed);
+		clock_ahead_s = ages_s[i / 2];
+		SSL_SESSION_set_time(session, (long)time(NULL)); // as if it were new
+		session = visit(&site, versions[i % 2], session, &is_resumed);
+		CU_ASSERT_EQUAL(is_resumed, i / 2 == 0);
+		session = visit(&site, versions[i % 2], session, &is_resumed);
+		CU_ASSERT(is_resumed); // what came in its place
+		clock_ahead_s = 0;
+		SSL_SESSION_free(session);
+		site_fini(&site);
+	}
+}
+
+static void a_ticket_that_was_changed_is_a_full_handshake(void)
+{
+	static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
+	for (unsigned i = 0; i < 6; i++) { // the key's name, the initial vector, the MAC
+		struct site site;
+		bool is_resumed;
+		const uint8_t *ticket;
+		size_t bytes;
+		site_init(&site);
+		rig_apply_ticket_key(&site.rig, 1);
+		SSL_SESSION *session = visit(&site, versions[i % 2], NULL, &is_resumed);
+		SSL_SESSION_get0_ticket(session, &ticket, &bytes);
+		CU_ASSERT_FATAL(bytes > 64);
+		const size_t places[] = {0, 20, bytes - 1};
+		((uint8_t *)(uintptr_t)ticket)[places[i / 2]] ^= 1;
+		session = visit(&site, versions[i % 2], session, &is_resumed);
+		CU_ASSERT(!is_resumed);
+		session = visit(&site, versions[i % 2], session, &is_resumed);
+		CU_ASSERT(is_resumed);
+		SSL_SESSION_free(session);
+		site_fini(&site);
+	}
+}
+
+// A client that has a ticket and sends count bytes with its ClientHello, though none were promised.
+static void start_early(struct site *site, struct rig_peer *peer, size_t count)
+{
+	static uint8_t early[40000] = "POST / HTTP/1.1\r\n";
+	bool is_resumed;
+	size_t written = 0;
+	SSL_SESSION *session = visit(site, TLS1_3_VERSION, NULL, &is_resumed);
+	CU_ASSERT_EQUAL(SSL_SESSION_get_max_early_data(session), 0);
+	SSL_SESSION_set_max_early_data(session, sizeof(early));
+	rig_peer_init(peer, false, TLS1_3_VERSION);
+	rig_peer_start(peer, "a.test");
+	start_again(peer, session);
+	CU_ASSERT_EQUAL(SSL_write_early_data(peer->ssl, early, count, &written), 1);
+	CU_ASSERT_EQUAL(written, count);
+}
+
+// RFC 8446 8: without early data there is nothing to replay.
+static void early_data_is_skipped_also_when_it_is_replayed(void)
+{
+	struct site site;
+	struct rig_peer peer;
+	struct rig_end end, again;
+	char *wire = NULL;
+	static char copy[8192];
+	site_init(&site);
+	rig_apply_ticket_key(&site.rig, 1);
+	start_early(&site, &peer, 5000);
+	size_t bytes = (size_t)BIO_get_mem_data(peer.out, &wire);
+	CU_ASSERT_FATAL(bytes > 5000 && bytes < sizeof(copy));
+	memcpy(copy, wire, bytes);
+	rig_accept(&end, &site.rig, web);
+	rig_pump(&end, &peer, SIZE_MAX);
+	CU_ASSERT_EQUAL(end.ready_count, 1);
+	CU_ASSERT(end.info.is_resumed);
+	CU_ASSERT_EQUAL(end.plain_bytes, 0);
+	CU_ASSERT_EQUAL(SSL_get_early_data_status(peer.ssl), SSL_EARLY_DATA_REJECTED);
+	echo(&end, &peer, SIZE_MAX); // as it says all once more
+	for (unsigned i = 0; i < 3; i++) {
+		rig_accept(&again, &site.rig, web);
+		CU_ASSERT_EQUAL(rig_receive(&again, copy, bytes, SIZE_MAX), bytes);
+		CU_ASSERT_EQUAL(again.ready_count + again.closed_count, 0);
+		CU_ASSERT_EQUAL(again.plain_bytes, 0);
+		rig_end_free(&again);
+	}
+	rig_end_free(&end);
+	rig_peer_free(&peer);
+	site_fini(&site);
+}
+
+static void early_data_without_end_ends_the_connection(void)
+{
+	struct site site;
+	struct rig_peer peer;
+	struct rig_end end;
+	site_init(&site);
+	rig_apply_ticket_key(&site.rig, 1);
+	start_early(&site, &peer, 40000);
+	rig_accept(&end, &site.rig, web);
+	rig_pump(&end, &peer, SIZE_MAX);
+	CU_ASSERT_EQUAL(end.ready_count, 0);
+	CU_ASSERT_EQUAL(end.reason, COUNTER_tls_handshake_failed);
+	CU_ASSERT_EQUAL(end.plain_bytes, 0);
+	rig_end_free(&end);
+	rig_peer_free(&peer);
+	site_fini(&site);
+}
+
 UNIT_MAIN("tls_handshake", {"versions and cuts do not matter", versions_and_cuts_do_not_matter},
 	  {"tls 1.2 stops and resumes its reader too", tls_1_2_stops_and_resumes_its_reader_too},
 	  {"what we do not share is refused by name", what_we_do_not_share_is_refused_by_name},
@@ -394,4 +529,11 @@ UNIT_MAIN("tls_handshake", {"versions and cuts do not matter", versions_and_cuts
 	  {"without randomness it is our fault", without_randomness_it_is_our_fault},
 	  {"tickets resume over workers and keys that rotate",
 	   tickets_resume_over_workers_and_keys_that_rotate},
-	  {"old ticket keys make room for new ones", old_ticket_keys_make_room_for_new_ones})
+	  {"old ticket keys make room for new ones", old_ticket_keys_make_room_for_new_ones},
+	  {"an expired ticket is a full handshake", an_expired_ticket_is_a_full_handshake},
+	  {"a ticket that was changed is a full handshake",
+	   a_ticket_that_was_changed_is_a_full_handshake},
+	  {"early data is skipped, also when it is replayed",
+	   early_data_is_skipped_also_when_it_is_replayed},
+	  {"early data without end ends the connection",
+	   early_data_without_end_ends_the_connection})
