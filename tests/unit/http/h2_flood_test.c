@@ -200,8 +200,8 @@ struct offence {
 // CVE-2025-8671: what RFC 9113 makes us reset. Some of it ends the connection at once.
 static void who_makes_us_reset_spends_the_same_budget(void)
 {
-	static const struct flood open = {NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 0, BLOCK, 6};
-	static const struct offence offences[] = {
+	const struct flood open = {NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 0, BLOCK, 6};
+	const struct offence offences[] = {
 		// a name in capitals; trailers that are not the end; more than content-length
 		{{NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 0, BLOCK "\0\1X\1y", 11}, {0}, 0},
 		{open, {NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 0, "\0\1x\1y", 5}, 0},
