@@ -29,6 +29,7 @@ static void head_begin(struct head_out *head, struct h2_conn *conn)
 	head->is_full = false;
 }
 
+// Names are lower case already (http.h): nghttp2 takes those that are not to be copied as they are.
 static void add(struct head_out *head, struct slice name, struct slice value)
 {
 	if (head->count == HEAD_FIELDS_MAX) {

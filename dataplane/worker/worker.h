@@ -23,8 +23,8 @@
 #include "worker_channel.h"
 #include "worker_disk.h"
 #include "worker_drain.h"
-#include "worker_stages.h"
 #include "worker_handoff.h"
+#include "worker_stages.h"
 
 #define WORKER_READY_BUDGET     256u // connections of TCP's ready list, twice a loop
 #define WORKER_PROXY_BUDGET     256u // transports of the proxy's busy list

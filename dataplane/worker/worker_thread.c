@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The thread around a worker; see worker_thread.h. Here, and only here, the clock is read: once a
-// loop.
+// The thread around a worker; see worker_thread.h. Here, and only here, the clock that all go by is
+// read: once a loop.
 #include "worker_thread.h"
 
 #include "check.h"
