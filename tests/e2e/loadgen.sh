@@ -66,6 +66,12 @@ is "an open loop asks what was due" "$(say open "r['whole_run']['requests'], r['
 	"(500, 0, 0)"
 is "and has a latency for each" "$(say open "r['latency_us']['count'] == 500 and 0 < r['latency_us']['p50'] <= r['latency_us']['p99']")" True
 
+before=$(counter edge tls_handshakes_done)
+load mixed --rate 500 --handshake-share 0.2 --seconds 1 --connections 8 "GET /bytes/10?cache=max-age=600 bytes=10"
+is "a fifth of the requests have a connection of their own" \
+	"$(say mixed "r['latency_us']['count'], r['fresh_us']['count'], r['errors'], r['whole_run']['unanswered']")" "(400, 100, 0, 0)"
+is "the edge shakes hands for each of them" "$(grown tls_handshakes_done "$before")" 108
+
 # The edge stands still for half a second: what was due meanwhile waits, and the latencies say so.
 load stalled --rate 200 --seconds 2 --connections 2 "GET /bytes/10?cache=max-age=600 bytes=10" &
 eventually 10 grep -q measuring "$TMP/stalled.log"

@@ -50,13 +50,14 @@ static void make_tls(struct load *load)
 static void make_tables(struct load *load)
 {
 	const struct load_options *options = load->options;
-	uint64_t exchanges = (uint64_t)options->connections * options->streams;
+	uint32_t places = load_options_places(options);
+	uint64_t exchanges = (uint64_t)places * options->streams;
 	exchanges = options->per_connection == 0 ? 0 : exchanges;
-	load->sessions = calloc(options->connections, sizeof(*load->sessions));
+	load->sessions = calloc(places, sizeof(*load->sessions));
 	load->exchanges = calloc(exchanges + 1, sizeof(*load->exchanges));
 	if (!load->sessions || !load->exchanges)
 		fail("memory is short for connections");
-	for (uint32_t i = 0; i < options->connections; i++)
+	for (uint32_t i = 0; i < places; i++)
 		list_append(&load->free, &load->sessions[i].link);
 	for (uint64_t i = 0; i < exchanges; i++)
 		list_append(&load->idle, &load->exchanges[i].link);
@@ -86,10 +87,22 @@ struct load *load_new(struct load_options *options)
 	random_init(&load->random, (struct siphash_key){{options->seed, 0}});
 	load->schedule.random = &load->random;
 	load->schedule.is_poisson = options->is_poisson;
+	load->fresh = load->schedule;
 	host_stack_open(&load->stack, load_options_conf(options));
 	make_tls(load);
 	make_tables(load);
 	return load;
+}
+
+static void start_schedules(struct load *load, uint64_t now_ns, uint64_t end_ns)
+{
+	const struct load_options *options = load->options;
+	double fresh_rate = options->rate * options->fresh_share;
+	uint64_t fresh_count = fresh_rate > 0 ? LOAD_FOR_EVER : 0;
+	bool is_all_fresh = options->fresh_share >= 1;
+	load_schedule_start(&load->schedule, now_ns, options->rate - fresh_rate,
+			    is_all_fresh ? 0 : options->count, end_ns);
+	load_schedule_start(&load->fresh, now_ns, fresh_rate, fresh_count, end_ns);
 }
 
 static void begin_phase(struct load *load, enum load_phase phase, uint64_t now_ns)
@@ -99,8 +112,7 @@ static void begin_phase(struct load *load, enum load_phase phase, uint64_t now_n
 	uint64_t warmup_ns = (uint64_t)(options->warmup_s * SECOND_NS);
 	load->phase = phase;
 	if (phase == LOAD_WARMING) {
-		load_schedule_start(&load->schedule, now_ns, options->rate, options->count,
-				    now_ns + warmup_ns + measure_ns);
+		start_schedules(load, now_ns, now_ns + warmup_ns + measure_ns);
 		load->phase_end_ns = now_ns + warmup_ns;
 	} else if (phase == LOAD_MEASURING) {
 		if (options->hold_s > 0)
@@ -120,13 +132,14 @@ static bool is_all_up(const struct load *load)
 {
 	bool stays = load->options->per_connection == LOAD_FOR_EVER || load->options->hold_s > 0;
 	bool is_busy = load->opening_count > 0 || load->under_way > 0;
-	return !stays || (!is_busy && list_is_empty(&load->free));
+	return !stays || (!is_busy && load->session_count == load->options->connections);
 }
 
 static bool is_work_done(const struct load *load, uint64_t now_ns)
 {
-	bool is_begun = load_schedule_is_over(&load->schedule, now_ns);
-	bool is_busy = load->under_way > 0;
+	bool is_begun = load_schedule_is_over(&load->schedule, now_ns) &&
+			load_schedule_is_over(&load->fresh, now_ns);
+	bool is_busy = load->under_way > 0 || load->fresh_count > 0;
 	if (load->options->per_connection != LOAD_FOR_EVER)
 		is_busy |= load->session_count > 0;
 	return is_begun && !is_busy && load->options->hold_s == 0;
@@ -156,8 +169,20 @@ static bool next_connection(struct load *load, uint64_t now_ns, uint64_t *due_ns
 		return false;
 	*due_ns = now_ns;
 	if (stays)
-		return load->phase < LOAD_DRAINING;
+		return load->phase < LOAD_DRAINING &&
+		       load->session_count - load->fresh_count < options->connections;
 	return load->phase != LOAD_OPENING && load_schedule_take(&load->schedule, now_ns, due_ns);
+}
+
+// begin_fresh begins a connection for each request that is due on one of its own.
+static void begin_fresh(struct load *load, uint64_t now_ns)
+{
+	uint64_t due_ns;
+	if (load->phase == LOAD_OPENING)
+		return;
+	while (load->fresh_count < load->options->opening && !list_is_empty(&load->free) &&
+	       load_schedule_take(&load->fresh, now_ns, &due_ns))
+		load_session_open(load, due_ns, true);
 }
 
 static void begin_requests(struct load *load)
@@ -191,7 +216,8 @@ static void step(struct load *load)
 		load_session_end(container_of(link, struct load_session, link));
 	advance(load, now_ns);
 	while (next_connection(load, now_ns, &due_ns))
-		load_session_open(load, due_ns);
+		load_session_open(load, due_ns, false);
+	begin_fresh(load, now_ns);
 	feed_starved(load);
 	begin_requests(load);
 	tls_set_time(load->tls, load->stack.now_us, (uint64_t)time(NULL));
@@ -209,7 +235,7 @@ void load_run(struct load *load, volatile const bool *is_stopped)
 
 void load_free(struct load *load)
 {
-	for (uint32_t i = 0; i < load->options->connections; i++)
+	for (uint32_t i = 0; i < load_options_places(load->options); i++)
 		if (!pool_id_is_null(load->sessions[i].tcp) || load->sessions[i].tls)
 			load_session_end(&load->sessions[i]);
 	while (load->ticket_count > 0)

@@ -25,6 +25,7 @@ struct load {
 	struct tls *tls;
 	struct http_limits http_limits;
 	struct load_schedule schedule; // of requests, or of connections (per_connection)
+	struct load_schedule fresh;    // of requests on connections of their own (fresh_share)
 	struct load_tally tally;
 	struct random_source random;
 	struct load_session *sessions;
@@ -34,6 +35,7 @@ struct load {
 	struct ssl_session_st *tickets[LOAD_TICKETS];
 	uint32_t ticket_count;
 	uint32_t session_count; // with a connection
+	uint32_t fresh_count;   // of these, for one request of load.fresh
 	uint32_t opening_count; // of these, not up yet
 	uint32_t under_way;     // exchanges
 	uint32_t opened;        // sessions ever: whose turn it is
@@ -50,6 +52,7 @@ struct load_session {
 	uint64_t due_ns;        // when this connection was due
 	uint64_t begun;         // requests on it
 	uint32_t under_way;     // exchanges
+	bool is_fresh;          // for one request of load.fresh, due with the connection
 	bool is_ready;
 	bool is_h2;
 	bool is_shut;   // our end is queued
@@ -82,8 +85,9 @@ void load_run(struct load *load, volatile const bool *is_stopped);
 // load_free ends every connection without a word and gives all back.
 void load_free(struct load *load);
 
-// load_session_open begins a connection that was due at due_ns on a free session.
-void load_session_open(struct load *load, uint64_t due_ns);
+// load_session_open begins a connection that was due at due_ns on a free session; is_fresh: for one
+// request of load.fresh.
+void load_session_open(struct load *load, uint64_t due_ns, bool is_fresh);
 
 // load_session_ask begins one request, due at due_ns, on a willing session; load_session_flush must
 // follow.

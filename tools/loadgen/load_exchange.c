@@ -34,8 +34,8 @@ static void finish(struct load_session *session, struct load_exchange *exchange)
 		fail(session, exchange, LOAD_ERROR_body);
 		return;
 	}
-	load_tally_answer(&session->load->tally, load_clock_ns(), exchange->due_ns,
-			  exchange->bytes);
+	load_tally_answer(&session->load->tally, load_clock_ns(), exchange->due_ns, exchange->bytes,
+			  session->is_fresh);
 	if (exchange->uploaded < item->upload_bytes)
 		http_reset(session->http, exchange->stream); // answered before all was said
 	give_back(session, exchange);

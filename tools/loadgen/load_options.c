@@ -35,6 +35,7 @@ static const char help[] =
 	"  --resume              new connections resume by the tickets of earlier ones\n"
 	"  --rate N              open loop: pieces of work a second, latency from the due time\n"
 	"  --poisson             the same at random moments\n"
+	"  --handshake-share F   of the requests of a --rate, each on a new connection (0 to 1)\n"
 	"  --count N             pieces of work: requests, or connections with --per-connection\n"
 	"  --seconds S           of measuring (5, or until --count is done)\n"
 	"  --warmup S            before it (0)\n"
@@ -119,6 +120,7 @@ enum word {
 	RESUME,
 	RATE,
 	POISSON,
+	HANDSHAKE_SHARE,
 	COUNT,
 	SECONDS,
 	WARMUP,
@@ -147,6 +149,7 @@ static const struct option table[] = {
 	{"resume", no_argument, NULL, RESUME},
 	{"rate", required_argument, NULL, RATE},
 	{"poisson", no_argument, NULL, POISSON},
+	{"handshake-share", required_argument, NULL, HANDSHAKE_SHARE},
 	{"count", required_argument, NULL, COUNT},
 	{"seconds", required_argument, NULL, SECONDS},
 	{"warmup", required_argument, NULL, WARMUP},
@@ -171,6 +174,7 @@ static bool read_number(struct load_options *options, int option, const char *na
 		options->per_connection = (uint64_t)number_of(name, optarg, 1e15);
 		break;
 	case RATE: options->rate = number_of(name, optarg, 1e9); break;
+	case HANDSHAKE_SHARE: options->fresh_share = number_of(name, optarg, 1); break;
 	case COUNT: options->count = (uint64_t)number_of(name, optarg, 1e15); break;
 	case SECONDS: options->seconds = number_of(name, optarg, 1e6); break;
 	case WARMUP: options->warmup_s = number_of(name, optarg, 1e6); break;
@@ -219,6 +223,9 @@ static void check(struct load_options *options)
 		fail("--plain is HTTP/1.1 without tickets");
 	if (options->hold_s > 0 && options->rate > 0)
 		fail("--hold has no --rate");
+	if (options->fresh_share > 0 && (options->rate == 0 || options->count != LOAD_FOR_EVER ||
+					 options->per_connection != LOAD_FOR_EVER))
+		fail("--handshake-share is of a --rate, without --count and --per-connection");
 	if (options->seconds == 0)
 		options->seconds = options->count == LOAD_FOR_EVER ? 5 : 1e6;
 }
@@ -240,6 +247,11 @@ void load_options_read(int argc, char **argv, struct load_options *options)
 	for (int i = optind; i < argc; i++)
 		add_request(options, argv[i]);
 	check(options);
+}
+
+uint32_t load_options_places(const struct load_options *options)
+{
+	return options->connections + (options->fresh_share > 0 ? options->opening : 0);
 }
 
 static uint32_t at_least(uint64_t number, uint32_t least)
@@ -271,7 +283,7 @@ static unsigned first_core(void)
 static void write_conf(FILE *out, const struct load_options *options)
 {
 	const char *all = options->gateway && strchr(options->gateway, ':') ? "::/0" : "0.0.0.0/0";
-	uint32_t conns = options->connections;
+	uint32_t conns = load_options_places(options);
 	fprintf(out, "version = 1; run_dir = \"%s\";\n", options->run_dir);
 	fputs("node = { id = \"loadgen\"; role = \"sidecar\"; location = \"loadgen\"; "
 	      "mesh = \"loadgen.test\"; };\n",

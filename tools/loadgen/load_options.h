@@ -36,7 +36,8 @@ struct load_options {
 	uint64_t per_connection; // requests of a connection, 0: its handshake is the work
 	uint64_t count;          // pieces of work
 	double rate;             // of them a second; 0: closed loop
-	double seconds;          // of measuring
+	double fresh_share; // of the requests of a rate, 0 to 1: each on a connection of its own
+	double seconds;     // of measuring
 	double warmup_s;
 	double hold_s; // connections stay open and idle this long
 	uint64_t seed;
@@ -46,6 +47,10 @@ struct load_options {
 // load_options_read reads the command line into *options; ends the program with a message when it
 // is wrong, and after --help.
 void load_options_read(int argc, char **argv, struct load_options *options);
+
+// load_options_places is how many connections there may be at once: those that stay and, with
+// fresh_share, as many more as may shake hands at once.
+uint32_t load_options_places(const struct load_options *options);
 
 // load_options_conf makes the configuration, in memory (free it); ends the program with a message
 // when the options make none.

@@ -43,7 +43,8 @@ static void print_work(const struct load *load, FILE *out)
 	const struct load_tally *tally = &load->tally;
 	double seconds = tally->start_ns ? (double)(tally->end_ns - tally->start_ns) / 1e9 : 0.0;
 	double per = seconds > 0 ? seconds : 1;
-	uint64_t late = load_schedule_late(&load->schedule, tally->end_ns) + load->under_way;
+	uint64_t late = load_schedule_late(&load->schedule, tally->end_ns) +
+			load_schedule_late(&load->fresh, tally->end_ns) + load->under_way;
 	fprintf(out, ", \"seconds\": %.6f, \"requests\": %" PRIu64 ", \"bytes\": %" PRIu64, seconds,
 		tally->requests, tally->bytes);
 	fprintf(out, ", \"connections\": %" PRIu64 ", \"resumed\": %" PRIu64, tally->connections,
@@ -69,6 +70,8 @@ void load_report_print(const struct load *load, FILE *out)
 	print_work(load, out);
 	print_errors(&load->tally, out);
 	print_histogram("latency_us", &load->tally.latency, out);
+	if (options->fresh_share > 0)
+		print_histogram("fresh_us", &load->tally.fresh, out);
 	print_histogram("connecting_us", &load->tally.connecting, out);
 	fputs(", \"counters\": {", out);
 	host_stack_print(&load->stack, out);

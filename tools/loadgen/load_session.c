@@ -16,12 +16,17 @@ static void doom(struct load_session *session)
 	list_append(&session->load->over, &session->link);
 }
 
+// requests_max is how many are asked on the connection in all.
+static uint64_t requests_max(const struct load_session *session)
+{
+	return session->is_fresh ? 1 : session->load->options->per_connection;
+}
+
 static bool is_wanted(const struct load_session *session)
 {
-	const struct load *load = session->load;
-	bool is_used_up = session->begun >= load->options->per_connection;
+	bool is_used_up = session->begun >= requests_max(session);
 	return session->is_ready && !session->is_ending && !session->is_shut && !session->is_over &&
-	       !is_used_up && session->under_way < load->options->streams;
+	       !is_used_up && session->under_way < session->load->options->streams;
 }
 
 static bool can_ask(const struct load_session *session)
@@ -43,7 +48,7 @@ static bool next_due(struct load_session *session, uint64_t *due_ns)
 {
 	struct load *load = session->load;
 	uint64_t now_ns = load_clock_ns();
-	if (load->options->per_connection == LOAD_FOR_EVER)
+	if (requests_max(session) == LOAD_FOR_EVER)
 		return load->phase != LOAD_OPENING &&
 		       load_schedule_take(&load->schedule, now_ns, due_ns);
 	*due_ns = session->begun == 0 ? session->due_ns : now_ns;
@@ -114,7 +119,7 @@ static bool is_used_up(const struct load_session *session)
 	const struct load_options *options = session->load->options;
 	if (!session->is_ready || session->under_way > 0 || options->hold_s > 0)
 		return false;
-	return session->is_ending || session->begun >= options->per_connection;
+	return session->is_ending || session->begun >= requests_max(session);
 }
 
 void load_session_flush(struct load_session *session)
@@ -279,13 +284,13 @@ static void on_tcp_closed(void *user, struct pool_id, enum counter)
 
 static const struct tcp_events tcp_events = {on_opened, on_readable, on_writable, on_tcp_closed};
 
-void load_session_open(struct load *load, uint64_t due_ns)
+void load_session_open(struct load *load, uint64_t due_ns, bool is_fresh)
 {
 	const struct load_options *options = load->options;
 	struct list *link = list_pop(&load->free);
 	CHECK(link);
 	struct load_session *session = container_of(link, struct load_session, link);
-	*session = (struct load_session){.load = load, .due_ns = due_ns};
+	*session = (struct load_session){.load = load, .due_ns = due_ns, .is_fresh = is_fresh};
 	list_init(&session->link);
 	uint32_t turn = load->opened++;
 	const struct endpoint_addr *to =
@@ -298,6 +303,7 @@ void load_session_open(struct load *load, uint64_t due_ns)
 		.user = session,
 	};
 	load->session_count++;
+	load->fresh_count += is_fresh;
 	load->opening_count++;
 	if (tcp_connect_to(load->stack.tcp, &connect, &session->tcp) != 0)
 		doom(session);
@@ -319,6 +325,7 @@ void load_session_end(struct load_session *session)
 	if (session->tls)
 		tls_free(session->tls);
 	CHECK(session->under_way == 0);
+	load->fresh_count -= session->is_fresh;
 	list_remove(&session->link);
 	*session = (struct load_session){.load = load};
 	list_append(&load->free, &session->link);

@@ -6,6 +6,7 @@ void load_tally_init(struct load_tally *tally)
 {
 	*tally = (struct load_tally){.end_ns = UINT64_MAX};
 	load_histogram_init(&tally->latency);
+	load_histogram_init(&tally->fresh);
 	load_histogram_init(&tally->connecting);
 }
 
@@ -14,7 +15,8 @@ static bool is_measured(const struct load_tally *tally, uint64_t at_ns)
 	return tally->start_ns > 0 && at_ns >= tally->start_ns && at_ns < tally->end_ns;
 }
 
-void load_tally_answer(struct load_tally *tally, uint64_t now_ns, uint64_t due_ns, uint64_t bytes)
+void load_tally_answer(struct load_tally *tally, uint64_t now_ns, uint64_t due_ns, uint64_t bytes,
+		       bool is_fresh)
 {
 	tally->all_requests++;
 	if (is_measured(tally, now_ns)) {
@@ -22,7 +24,7 @@ void load_tally_answer(struct load_tally *tally, uint64_t now_ns, uint64_t due_n
 		tally->bytes += bytes;
 	}
 	if (is_measured(tally, due_ns))
-		load_histogram_record(&tally->latency, now_ns - due_ns);
+		load_histogram_record(is_fresh ? &tally->fresh : &tally->latency, now_ns - due_ns);
 }
 
 void load_tally_connection(struct load_tally *tally, uint64_t now_ns, uint64_t due_ns,

@@ -36,6 +36,8 @@ struct load_tally {
 	uint64_t closed_by_peer;
 	struct load_histogram latency; // of requests that were due while measuring
 	struct load_histogram
+		fresh; // the same of those on a connection of their own, and not in it
+	struct load_histogram
 		connecting; // from when a connection was due to the end of its handshake
 	char tls[64];       // what was agreed first
 };
@@ -43,8 +45,10 @@ struct load_tally {
 // load_tally_init makes an empty tally.
 void load_tally_init(struct load_tally *tally);
 
-// load_tally_answer counts a right answer of bytes body bytes at now_ns to a request due at due_ns.
-void load_tally_answer(struct load_tally *tally, uint64_t now_ns, uint64_t due_ns, uint64_t bytes);
+// load_tally_answer counts a right answer of bytes body bytes at now_ns to a request due at
+// due_ns; is_fresh: on a connection of its own.
+void load_tally_answer(struct load_tally *tally, uint64_t now_ns, uint64_t due_ns, uint64_t bytes,
+		       bool is_fresh);
 
 // load_tally_connection counts a connection that came up at now_ns.
 void load_tally_connection(struct load_tally *tally, uint64_t now_ns, uint64_t due_ns,
