@@ -40,7 +40,7 @@ static uint16_t tx_anything(struct port *port, struct rte_mbuf **mbufs, uint16_t
 
 static const struct port_ops nowhere = {rx_nothing, tx_anything};
 
-static void load_conf(struct worker_rig *rig, const char *role)
+static void load_conf(struct worker_rig *rig, const char *role, uint32_t routes)
 {
 	char text[2048];
 	snprintf(text, sizeof(text),
@@ -55,18 +55,24 @@ static void load_conf(struct worker_rig *rig, const char *role)
 		 "tcp = { connections = 64; half_open = 1024; time_wait = 16; };\n"
 		 "http = { connections = 16; exchanges = 32; };\n"
 		 "upstream = { connections = 16; };\n"
-		 "route = { services = 64; endpoints = 64; routes = 64; presences = 64; absent = "
+		 "route = { services = 64; endpoints = 64; routes = %u; presences = 64; absent = "
 		 "64; };\n"
 		 "cache = { memory = \"4MiB\"; max_object = \"1MiB\"; objects = 64; };\n",
-		 role);
+		 role, routes);
 	CHECK(conf_parse(text, "rig", &rig->conf, stderr) == 0);
 }
 
 struct worker_rig *worker_rig_new(const char *role)
 {
+	return worker_rig_new_sized(role, 64, RING_MIN_BYTES * 2);
+}
+
+struct worker_rig *worker_rig_new_sized(const char *role, uint32_t routes, uint32_t down_bytes)
+{
 	struct worker_rig *rig = calloc(1, sizeof(*rig));
 	CHECK(rig);
-	load_conf(rig, role);
+	load_conf(rig, role, routes);
+	rig->down_bytes = down_bytes;
 	rig->mbufs = rte_pktmbuf_pool_create("rig", 1023, 0,
 					     RTE_ALIGN(sizeof(struct packet), RTE_MBUF_PRIV_ALIGN),
 					     RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
@@ -120,7 +126,7 @@ void worker_rig_free(struct worker_rig *rig)
 
 void worker_rig_attach(struct worker_rig *rig)
 {
-	struct region_shape shape = {1, RING_MIN_BYTES * 2, RING_MIN_BYTES};
+	struct region_shape shape = {1, rig->down_bytes, RING_MIN_BYTES};
 	struct handover_fds fds;
 	const char *why;
 	forget_region(rig);

@@ -13,6 +13,7 @@ struct worker_rig {
 	struct worker *worker;
 	uint64_t now_us;
 	uint64_t sent_frames; // that the worker sent
+	uint32_t down_bytes;  // of the ring of records
 	// control's side
 	struct region region;
 	struct ring_writer down;
@@ -31,6 +32,10 @@ void worker_rig_stop(void);
 // every packet and buffer came back.
 struct worker_rig *worker_rig_new(const char *role);
 void worker_rig_free(struct worker_rig *rig);
+
+// worker_rig_new_sized makes one whose table holds routes of them and whose ring of records has
+// down_bytes.
+struct worker_rig *worker_rig_new_sized(const char *role, uint32_t routes, uint32_t down_bytes);
 
 // worker_rig_attach offers the worker a new region and keeps control's ends; one before is
 // forgotten.
