@@ -5,13 +5,14 @@
 #include "cache_fixture.h"
 
 #include "check.h"
+#include "memory_file.h"
 
 #include <errno.h>
 #include <unistd.h>
 
 #define BODY_BYTES 20000u
 
-static char path[] = "/dev/shm/cache_disk_XXXXXX";
+static char path[] = MEMORY_FILE("cache_disk");
 
 // The thread: jobs that wait for it.
 static struct {
@@ -528,14 +529,12 @@ static void a_disk_that_fails_is_left_alone(void)
 
 static void open_path(void)
 {
-	int fd = mkstemp(path);
-	CU_ASSERT_FATAL(fd >= 0);
-	close(fd);
+	memory_file_make(path);
 }
 
 static void close_path(void)
 {
-	CU_ASSERT_EQUAL(unlink(path), 0);
+	memory_file_remove(path);
 }
 
 UNIT_MAIN("cache_disk", {"(a file of its own)", open_path},

@@ -4,7 +4,7 @@
 #include "disk.h"
 
 #include "check.h"
-#include "unit.h"
+#include "memory_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 #define BODY_MAX (6u << 20)
 
-static char path[] = "/dev/shm/disk_log_XXXXXX"; // in memory: nothing waits for fdatasync
+static char path[] = MEMORY_FILE("disk_log");
 static uint8_t written[BODY_MAX], got[BODY_MAX];
 
 static struct disk_options options_of(const char *boot, uint64_t secret)
@@ -368,14 +368,12 @@ static void a_log_that_is_cut_ends_there(void)
 
 static void open_path(void)
 {
-	int fd = mkstemp(path);
-	CU_ASSERT_FATAL(fd >= 0);
-	close(fd);
+	memory_file_make(path);
 }
 
 static void close_path(void)
 {
-	CU_ASSERT_EQUAL(unlink(path), 0);
+	memory_file_remove(path);
 }
 
 UNIT_MAIN("disk_log", {"(a file of its own)", open_path},
