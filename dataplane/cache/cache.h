@@ -118,7 +118,7 @@ void cache_cancel(struct cache *cache, struct pool_id asker);
 
 // cache_fill_begin tells the response head of a fetch. True: it is stored, give the body with
 // cache_fill_write. False: not storable, fill is gone, waiters were told to fetch for themselves;
-// *why is a counter of cache.def, which the caller counts.
+// *why is a counter of cache.def: counted, but for a fetch that was purged, which counted then.
 bool cache_fill_begin(struct cache_fill *fill, const struct http_message *request,
 		      const struct http_message *response, enum counter *why);
 

@@ -224,6 +224,7 @@ static bool begin(struct cache_fill *proxy, const struct http_message *request,
 		pool_free(&proxy->cache->parcels, parcel);
 	}
 	*why = judgement.why;
+	counter_inc(proxy->cache->counters, *why);
 	proxy_refuse(proxy, judgement.refusal);
 	return false;
 }
@@ -237,12 +238,9 @@ bool cache_proxy_begin(struct cache_fill *proxy, const struct http_message *requ
 bool cache_proxy_refresh(struct cache_fill *proxy, const struct http_message *request,
 			 const struct http_message *head)
 {
-	struct counters *counters = proxy->cache->counters;
 	enum counter why;
-	if (!begin(proxy, request, head, true, &why)) {
-		counter_inc(counters, why);
+	if (!begin(proxy, request, head, true, &why))
 		return false;
-	}
 	cache_proxy_end(proxy);
 	return true;
 }

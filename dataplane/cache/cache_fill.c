@@ -351,6 +351,12 @@ void cache_fill_finish(struct cache_fill *fill)
 	cache_ask_again(cache, &waiters);
 }
 
+// count_refusal counts why a response is not stored: once, and a doom was counted when it came.
+static void count_refusal(const struct cache_fill *fill, enum counter why)
+{
+	counter_add(fill->cache->counters, why, !fill->is_doomed);
+}
+
 bool cache_fill_begin(struct cache_fill *fill, const struct http_message *request,
 		      const struct http_message *response, enum counter *why)
 {
@@ -367,6 +373,7 @@ bool cache_fill_begin(struct cache_fill *fill, const struct http_message *reques
 			return true;
 	}
 	*why = judgement.why;
+	count_refusal(fill, *why);
 	cache_fill_refuse(cache, fill, judgement.refusal);
 	return false;
 }
@@ -379,9 +386,7 @@ bool cache_fill_write(struct cache_fill *fill, struct slice bytes)
 		return cache_proxy_write(fill, bytes);
 	if (cache_fill_take_body(fill, bytes, &why))
 		return true;
-	// A doom was counted when it came.
-	if (!fill->is_doomed)
-		counter_inc(cache->counters, why);
+	count_refusal(fill, why);
 	bool is_large = why == COUNTER_cache_not_stored_body_large;
 	cache_fill_refuse(cache, fill, is_large ? CACHE_REFUSAL_KEY : CACHE_REFUSAL_ONCE);
 	return false;
@@ -444,7 +449,7 @@ bool cache_fill_refresh(struct cache_fill *fill, const struct http_message *requ
 	judgement.head.is_refresh = true;
 	if (!is_kept || !fill->stale ||
 	    !cache_fill_take_head(fill, &judgement.head, 0, &judgement.why)) {
-		counter_inc(cache->counters, judgement.why);
+		count_refusal(fill, judgement.why);
 		cache_fill_refuse(cache, fill, CACHE_REFUSAL_ONCE);
 		return false;
 	}

@@ -240,7 +240,7 @@ void exchange_try_failed(struct exchange *exchange, enum counter reason, bool is
 // begin_fill offers the response to the cache.
 static void begin_fill(struct exchange *exchange, const struct http_message *response)
 {
-	enum counter why = COUNTER_COUNT;
+	enum counter why;
 	struct exchange_stored_text room;
 	if (!exchange->answer.fill)
 		return;
@@ -252,8 +252,6 @@ static void begin_fill(struct exchange *exchange, const struct http_message *res
 		return;
 	}
 	exchange->answer.fill = NULL;
-	if (why != COUNTER_COUNT)
-		counter_inc(exchange->proxy->counters, why);
 }
 
 // invalidate forgets what a successful unsafe request has changed (RFC 9111 4.4).

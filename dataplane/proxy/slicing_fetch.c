@@ -108,14 +108,11 @@ static void go_on(struct exchange *exchange, bool is_end)
 static bool begin(struct exchange *exchange, const struct slicing_question *question,
 		  const struct http_message *head)
 {
-	enum counter why = COUNTER_COUNT;
+	enum counter why;
 	struct cache_fill *fill = exchange->answer.fill;
 	exchange->answer.fill = NULL;
-	if (!cache_fill_begin(fill, &question->message, head, &why)) {
-		if (why != COUNTER_COUNT)
-			counter_inc(exchange->proxy->counters, why);
+	if (!cache_fill_begin(fill, &question->message, head, &why))
 		return false;
-	}
 	exchange->answer.fill = fill;
 	return true;
 }

@@ -206,6 +206,51 @@ static void a_fetch_that_runs_is_stored_stale_after_a_soft_purge(void)
 	fixture_free(f);
 }
 
+static uint64_t not_stored(const struct fixture *f)
+{
+	uint64_t count = 0;
+	for (int i = COUNTER_cache_not_stored_status; i <= COUNTER_cache_not_stored_channel; i++)
+		count += f->counters.value[i];
+	return count;
+}
+
+// One response that is not stored is one count, whenever the purge comes and whatever else speaks
+// against it.
+static void a_purged_response_counts_once(void)
+{
+	static const char *const heads[] = {FRESH "surrogate-key: t", "cache-control: private"};
+	for (uint32_t i = 0; i < 4; i++) {
+		struct fixture *f = start();
+		struct cache_fill *fill = fetch(f, false);
+		if (i / 2) // by URL it is known before the head comes, by tag with the head
+			cache_purge_url(f->cache, SLICE("https://h.example/a"));
+		else
+			purge(f, CACHE_PURGE_TAG, "t", false);
+		CU_ASSERT_NOT_EQUAL(respond(fill, "/a", "", heads[i % 2], ""), COUNTER_COUNT);
+		CU_ASSERT_EQUAL(not_stored(f), 1);
+		fixture_free(f);
+	}
+}
+
+// The same of a stored one that the origin confirms.
+static void a_purged_confirmation_counts_once(void)
+{
+	struct fixture *f = start();
+	struct head request, update;
+	struct cache_refreshed refreshed;
+	put(f, "/a", "cache-control: max-age=1\netag: \"e\"\nsurrogate-key: t");
+	fixture_tick(f, 2000000);
+	struct cache_answer *answer = ask(f, 1, "/a", "");
+	cache_purge_url(f->cache, SLICE("https://h.example/a"));
+	request_of(&request, "/a", "");
+	response_of(&update, 304, FRESH "etag: \"e\"");
+	CU_ASSERT(cache_validated(f->cache, &request.message, &update.message, answer, &refreshed));
+	CU_ASSERT(!refreshed.is_stored);
+	CU_ASSERT_EQUAL(not_stored(f), 1);
+	return_answer(f, answer);
+	fixture_free(f);
+}
+
 static void a_refreshed_response_keeps_its_tags(void)
 {
 	struct fixture *f = start();
@@ -327,6 +372,8 @@ UNIT_MAIN("cache_purge",
 	  {"a fetch that runs is not stored", a_fetch_that_runs_is_not_stored},
 	  {"a fetch that runs is stored stale after a soft purge",
 	   a_fetch_that_runs_is_stored_stale_after_a_soft_purge},
+	  {"a purged response counts once", a_purged_response_counts_once},
+	  {"a purged confirmation counts once", a_purged_confirmation_counts_once},
 	  {"a refreshed response keeps its tags", a_refreshed_response_keeps_its_tags},
 	  {"too many tags are not stored", too_many_tags_are_not_stored},
 	  {"many purges never miss", many_purges_never_miss},
