@@ -14,4 +14,15 @@ at_least "those let go, too" "$(counter edge cache_pass_released)" 100
 at_least "and those that need not wait" "$(counter edge cache_pass_marked)" 100
 works "no request is left" eventually 5 counter_is edge exchange_active 0
 works "nobody waits" eventually 5 counter_is edge cache_waiting 0
+
+# Through all nodes: an origin that stalls, for less than cache.wait and for longer.
+lab_up journey --set edge:cache.wait=7s
+background on workload /usr/bin/python3 "$ROOT/tests/support/drip_origin.py" 8081
+works "a service whose origin stalls" set_service stalling --host stalling.example --to "${LAB_ORIGIN%:*}:8081"
+FETCH_HOST=stalling.example
+works "it serves" eventually 10 test_status 200 /count/none
+tap on client /usr/bin/python3 "$ROOT/tests/support/stall_client.py" "$LAB_VIP" stalling.example "$LAB_CA" 7
+at_least "who waited too long is counted" "$(counter edge cache_pass_wait_long)" 100
+works "no request of these is left" eventually 5 counter_is edge exchange_active 0
+works "and nobody waits" eventually 5 counter_is edge cache_waiting 0
 finish

@@ -3,7 +3,7 @@
 
   /drip/NAME/BYTES?ms=M[&cut][&chunked][&text]   a cacheable body over M ms, byte i being i // 16 mod 251;
                     cut: the connection ends in its middle; text: of a type that is compressed
-  /late/NAME?ms=M&cache=CACHE-CONTROL   a short body after M ms
+  /late/NAME?ms=M&cache=CACHE-CONTROL[&then=N]   a short body after M ms; then: the second time, and later, after N
   /count/NAME       {"asked": how often, "at_once": the most at once}
 
   drip_origin.py PORT
@@ -57,7 +57,8 @@ async def answer(writer, words, query):
         if words[0] == 'drip':
             await drip(writer, words, query)
         else:
-            await asyncio.sleep(int(query.get('ms', 0)) / 1000)
+            pause_ms = query.get('then' if 'then' in query and ASKED[name] > 1 else 'ms', 0)
+            await asyncio.sleep(int(pause_ms) / 1000)
             send(writer, 'late', query.get('cache', 'no-store'))
     finally:
         RUNNING[name] -= 1
