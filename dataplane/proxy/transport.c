@@ -11,6 +11,7 @@
 enum {
 	RUNS_PER_SERVICE = 16,   // received runs handled before others get their turn
 	RECORDS_PER_SERVICE = 8, // records sent before others get their turn
+	RECORDS_PER_PUSH = 3,    // sent while they are in the core's cache: a burst of TCP's
 	DISCARD_MAX = 131072,    // bytes behind our end that are still taken
 };
 
@@ -294,6 +295,8 @@ static bool pump_out(struct transport *transport)
 			return false;
 		}
 		send_record(transport, buf, offset, (uint32_t)bytes, &gaps);
+		if (records % RECORDS_PER_PUSH == RECORDS_PER_PUSH - 1)
+			tcp_push(proxy->tcp, transport->tcp);
 	}
 	return true;
 }

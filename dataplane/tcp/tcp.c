@@ -210,6 +210,13 @@ int tcp_send(struct tcp *tcp, struct pool_id id, struct buf *buf, uint32_t offse
 	return 0;
 }
 
+void tcp_push(struct tcp *tcp, struct pool_id id)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	if (conn && !conn->is_ended)
+		tcp_output(conn);
+}
+
 struct slice tcp_peek(struct tcp *tcp, struct pool_id id)
 {
 	struct tcp_conn *conn = owned(tcp, id);

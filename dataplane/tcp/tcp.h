@@ -186,6 +186,11 @@ size_t tcp_send_room(const struct tcp *tcp, struct pool_id conn);
 int tcp_send(struct tcp *tcp, struct pool_id conn, struct buf *buf, uint32_t offset,
 	     uint32_t bytes);
 
+// tcp_push sends what the windows allow of what is queued now, not only when tcp_run_ready comes to
+// the connection: for who queues a lot, so that it leaves while it is still in the core's cache. A
+// dead handle is ignored.
+void tcp_push(struct tcp *tcp, struct pool_id conn);
+
 // tcp_peek borrows the first run of in-order received bytes, writable (records are opened in
 // place); empty when none wait. Valid until tcp_consume or the end of the event.
 struct slice tcp_peek(struct tcp *tcp, struct pool_id conn);

@@ -401,6 +401,27 @@ static void idle_ends_hold_no_buffers(void)
 	tcp_world_end(world);
 }
 
+// What is pushed leaves at once, within the windows, and once only; a dead handle is nobody's.
+static void what_is_pushed_leaves_at_once(void)
+{
+	struct tcp_world *world = tcp_world_connected(sim_limits());
+	struct tcp *tcp = world->hosts[0].tcp;
+	uint64_t before = tcp_world_count(world, 0, COUNTER_tcp_bytes_out);
+	size_t queued = tcp_world_send(&world->client, 60000);
+	CU_ASSERT_EQUAL(tcp_world_count(world, 0, COUNTER_tcp_bytes_out), before);
+	tcp_push(tcp, world->client.conn);
+	uint64_t pushed = tcp_world_count(world, 0, COUNTER_tcp_bytes_out) - before;
+	CU_ASSERT(pushed >= 10 * 1400 && pushed < queued); // the initial window, RFC 6928
+	tcp_push(tcp, world->client.conn);
+	CU_ASSERT_EQUAL(tcp_world_count(world, 0, COUNTER_tcp_bytes_out), before + pushed);
+	tcp_world_run_ms(world, 2000);
+	CU_ASSERT_EQUAL(world->server.read, queued);
+	CU_ASSERT_EQUAL(tcp_world_count(world, 0, COUNTER_tcp_retransmits), 0);
+	tcp_abort(tcp, world->client.conn);
+	tcp_push(tcp, world->client.conn);
+	tcp_world_end(world);
+}
+
 UNIT_MAIN("tcp_cases", {"both may open at once", both_may_open_at_once},
 	  {"both may close at once", both_may_close_at_once},
 	  {"a closed port refuses", a_closed_port_refuses},
@@ -428,4 +449,5 @@ UNIT_MAIN("tcp_cases", {"both may open at once", both_may_open_at_once},
 	   too_big_lowers_the_segments_when_it_quotes_what_is_in_flight},
 	  {"a hard error ends an attempt and nothing else",
 	   a_hard_error_ends_an_attempt_and_nothing_else},
-	  {"idle ends hold no buffers", idle_ends_hold_no_buffers})
+	  {"idle ends hold no buffers", idle_ends_hold_no_buffers},
+	  {"what is pushed leaves at once", what_is_pushed_leaves_at_once})

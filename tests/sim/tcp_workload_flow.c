@@ -99,6 +99,8 @@ static bool write_some(struct flow_end *end)
 		buf->data[offset + i] = byte_at(end, end->sent + i);
 	if (tcp_send(tcp, end->conn, buf, offset, bytes) != 0)
 		fail(end, "tcp_send refused");
+	if (random_below(random_of(end), 4) == 0)
+		tcp_push(tcp, end->conn);
 	end->sent += bytes;
 	return true;
 }
