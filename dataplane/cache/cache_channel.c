@@ -5,7 +5,7 @@
 // (the asker is passed on), so what can wait is bounded by what was out before: answers by the
 // other's errands, releases by loans, fills by proxies and parcels, news of objects that grow by
 // mirrors and fills. The outboxes have room for all of it.
-#include "cache_priv.h"
+#include "cache_disk_priv.h"
 
 #include "check.h"
 
@@ -114,9 +114,15 @@ void cache_channel_ask(struct cache *cache, const struct cache_question *questio
 // that shard is forgotten as soon as there is: too much, never too little.
 void cache_channel_invalidate(struct cache *cache, uint32_t to_worker, uint64_t key_hash)
 {
-	struct cache_message message = {.kind = CACHE_MESSAGE_INVALIDATE, .key_hash = key_hash};
-	if (!cache_channel_try(cache, to_worker, &message))
-		cache->outboxes[to_worker].wants_invalidate_all = true;
+	struct cache_message message = {
+		.kind = CACHE_MESSAGE_INVALIDATE,
+		.key_hash = key_hash,
+		.intent = cache_disk_intend_forget(cache, to_worker, key_hash),
+	};
+	if (cache_channel_try(cache, to_worker, &message))
+		return;
+	cache_disk_unintend(cache, to_worker, message.intent);
+	cache->outboxes[to_worker].wants_invalidate_all = true;
 }
 
 void cache_release(struct cache *cache, struct cache_object *object)
@@ -463,7 +469,9 @@ void cache_message_received(struct cache *cache, uint32_t from_worker,
 	case CACHE_MESSAGE_MORE: cache_mirror_more(cache, from_worker, message); break;
 	case CACHE_MESSAGE_GROWN: cache_mirror_grown(cache, message); break;
 	case CACHE_MESSAGE_JOINED: take_joined(cache, from_worker, message); break;
-	case CACHE_MESSAGE_INVALIDATE: cache_purge_hash(cache, message->key_hash); break;
+	case CACHE_MESSAGE_INVALIDATE:
+		cache_purge_hash(cache, message->key_hash, message->intent);
+		break;
 	case CACHE_MESSAGE_INVALIDATE_ALL: cache_purge_all(cache); break;
 	default: CHECK(message->kind < CACHE_MESSAGE_KIND_COUNT);
 	}

@@ -51,6 +51,7 @@ struct cache_message {
 	uint64_t body_bytes;         // MORE: read so far; with growth: there is so much
 	uint64_t content_length;     // with growth: of the whole, HTTP_LENGTH_NONE when not known
 	uint64_t key_hash;           // INVALIDATE
+	uint32_t intent;             // INVALIDATE: the disk's, for the owner to end
 	struct pool_id filler; // BEGIN, DATA, PARCEL_BACK, JOINED: the asker's name of the fill
 	struct cache_answer answer; // ANSWER; its fill is the owner's
 };

@@ -18,8 +18,8 @@ int cache_disk_init(struct cache *cache)
 		return ENOMEM;
 	disk->limits = *limits;
 	disk->begin = disk->head = limits->head;
-	disk->oldest = disk_tail(&limits->geometry, limits->head + 1);
-	disk->sequence = limits->sequence;
+	disk->oldest = MAX(disk_tail(&limits->geometry, limits->head + 1),
+			   cache_disk_number(cache, CACHE_DISK_FLOOR));
 	disk->is_walking = true;
 	// Above those of all earlier lives.
 	cache->purge_number = limits->life << 32;
@@ -95,16 +95,27 @@ uint32_t cache_disk_in_flight(const struct cache *cache)
 	return disk ? disk->reads.in_use + disk->writes.in_use + disk->note_count : 0;
 }
 
+uint64_t cache_disk_number(const struct cache *cache, enum cache_disk_number which)
+{
+	return disk_intents_number(cache->limits.disk.intents, cache->limits.worker_index, which);
+}
+
+void cache_disk_set_number(struct cache *cache, enum cache_disk_number which, uint64_t value)
+{
+	disk_intents_set_number(cache->limits.disk.intents, cache->limits.worker_index, which,
+				value);
+}
+
 static void tell(struct cache *cache, uint64_t sequence)
 {
-	struct cache_disk_job job = {.kind = CACHE_DISK_TOLD, .sequence = sequence};
-	cache->disk->sequence = sequence;
+	struct cache_disk_job job = {.kind = CACHE_DISK_TOLD};
+	cache_disk_set_number(cache, CACHE_DISK_SEQUENCE, sequence);
 	cache_disk_note(cache, &job);
 }
 
 void cache_disk_purged(struct cache *cache, uint64_t sequence)
 {
-	if (cache->disk && sequence > cache->disk->sequence)
+	if (cache->disk && sequence > cache_disk_number(cache, CACHE_DISK_SEQUENCE))
 		tell(cache, sequence);
 }
 
@@ -116,7 +127,7 @@ static void discard(struct cache *cache)
 	counter_inc(cache->counters, COUNTER_cache_disk_lost);
 	disk->oldest = MAX(disk->oldest, disk->begin);
 	cache_label_recall(cache, &all);
-	cache_disk_note_purge(cache, &all);
+	cache_disk_note_purge(cache, &all, 0);
 }
 
 void cache_disk_known(struct cache *cache, uint64_t sequence)
@@ -125,7 +136,7 @@ void cache_disk_known(struct cache *cache, uint64_t sequence)
 	if (!disk || disk->is_known)
 		return;
 	disk->is_known = true;
-	if (sequence == disk->sequence)
+	if (sequence == cache_disk_number(cache, CACHE_DISK_SEQUENCE))
 		return;
 	// Also when there are fewer than we know of: it is not the registry that we knew.
 	discard(cache);

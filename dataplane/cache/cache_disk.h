@@ -23,15 +23,21 @@ enum cache_disk_kind { // of jobs, and of records
 	CACHE_DISK_READ,
 	CACHE_DISK_PURGE, // a label, or everything
 	CACHE_DISK_DROP,  // one variant: there is a newer one
-	CACHE_DISK_TOLD,  // how far the operators' purges are known
+	CACHE_DISK_TOLD,  // how far the operators' purges are known: to be kept with the log
 	CACHE_DISK_KIND_COUNT
 };
 
-// What a PURGE or DROP says; its record's head.
+// Numbers that last of a log (disk_state).
+enum cache_disk_number {
+	CACHE_DISK_SEQUENCE, // of the operators' purge that is known
+	CACHE_DISK_FLOOR,    // position: records before it are not used, nor told of any more
+};
+
+// What a PURGE or DROP says; its record's head, and an intent's until that is written.
 struct cache_disk_note {
 	uint64_t label;  // PURGE; DROP: hash of the key
 	uint64_t check;  // DROP
-	uint64_t number; // PURGE
+	uint64_t number; // PURGE; 0, of an intent only: all of earlier lives
 	uint64_t soft_s; // PURGE that is soft: Unix time
 	uint32_t is_soft, is_all;
 };
@@ -45,7 +51,8 @@ struct cache_disk_job {
 	uint8_t *head;               // WRITE: head_bytes of it; READ: room for DISK_HEAD_BYTES
 	uint32_t head_bytes;
 	struct cache_disk_note note;
-	uint64_t sequence; // TOLD
+	uint32_t intent;  // PURGE, DROP: to be ended when it is written
+	uint64_t doubted; // PURGE of everything: it settles that
 };
 
 // What a record of an earlier life is about.
@@ -56,6 +63,8 @@ struct cache_disk_found {
 	uint64_t body_bytes;
 	char vary[CACHE_DISK_VARY_BYTES];
 	struct cache_disk_note note;
+	uint32_t intent;  // PURGE, DROP: it is to be written still
+	uint64_t doubted; // PURGE of everything: the same
 };
 
 enum cache_disk_done {
@@ -82,11 +91,11 @@ typedef bool (*cache_disk_send)(void *owner, const struct cache_disk_job *job);
 
 struct cache_disk_limits {
 	struct disk_geometry geometry;
-	uint64_t head;       // disk_log.head
-	uint64_t life;       // disk_file.life
-	uint64_t sequence;   // that was TOLD last
-	uint32_t entries;    // responses on the disk: 0 is no disk
-	uint64_t rate_bytes; // written in a second
+	uint64_t head;                // disk_log.head
+	uint64_t life;                // disk_file.life
+	struct disk_intents *intents; // borrowed: disk_file.intents
+	uint32_t entries;             // responses on the disk: 0 is no disk
+	uint64_t rate_bytes;          // written in a second
 	cache_disk_send send;
 };
 

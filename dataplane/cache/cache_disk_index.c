@@ -75,6 +75,12 @@ static struct cache_disk_entry *oldest(const struct cache_disk *disk)
 	return entry ? entry : oldest_of(&disk->live);
 }
 
+void cache_disk_raise_floor(struct cache *cache, uint64_t position)
+{
+	if (position > cache_disk_number(cache, CACHE_DISK_FLOOR))
+		cache_disk_set_number(cache, CACHE_DISK_FLOOR, position);
+}
+
 struct cache_disk_entry *cache_disk_entry_add(struct cache *cache, uint64_t hash,
 					      const struct cache_disk_entry *entry, bool is_old)
 {
@@ -84,6 +90,7 @@ struct cache_disk_entry *cache_disk_entry_add(struct cache *cache, uint64_t hash
 		// Without its mark a walk could find what is gone: then it finds nothing.
 		if (oldest(disk)->is_gone && disk->is_walking)
 			disk->oldest = MAX(disk->oldest, disk->begin);
+		cache_disk_raise_floor(cache, oldest(disk)->position + 1);
 		cache_disk_entry_remove(disk, oldest(disk));
 		counter_inc(cache->counters, COUNTER_cache_disk_overwritten);
 	}

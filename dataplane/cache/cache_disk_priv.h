@@ -40,12 +40,11 @@ struct cache_disk_slot {
 
 struct cache_disk {
 	struct cache_disk_limits limits;
-	uint64_t begin;    // positions of this life
-	uint64_t head;     // where the next record goes
-	uint64_t oldest;   // nothing before it is used
-	uint64_t sequence; // of the operators' purges
-	bool is_known;     // no purge was missed before this life
-	bool is_walking;   // records of earlier lives are still being found
+	uint64_t begin;  // positions of this life
+	uint64_t head;   // where the next record goes
+	uint64_t oldest; // nothing before it is used
+	bool is_known;   // no purge was missed before this life
+	bool is_walking; // records of earlier lives are still being found
 	bool is_broken;
 	int64_t budget_bytes;
 	uint64_t budget_us; // when it was counted last
@@ -86,15 +85,31 @@ void cache_disk_offer(struct cache *cache, struct cache_object *object);
 // cache_disk_replaced forgets the variant on the disk that a new object takes the place of.
 void cache_disk_replaced(struct cache *cache, const struct cache_object *object);
 
-// cache_disk_forget purges what is on the disk under a hash.
-void cache_disk_forget(struct cache *cache, uint64_t key_hash);
+// cache_disk_intend_forget intends what cache_disk_forget does on another worker, which is told by
+// message: its intent, or 0.
+uint32_t cache_disk_intend_forget(struct cache *cache, uint32_t owner, uint64_t key_hash);
 
-// cache_disk_note_purge remembers a purge for the next life.
-void cache_disk_note_purge(struct cache *cache, const struct cache_disk_note *note);
+// cache_disk_unintend: that worker is to forget everything instead.
+void cache_disk_unintend(struct cache *cache, uint32_t owner, uint32_t intent);
 
-// cache_disk_note sends a PURGE, DROP or TOLD; what finds no room waits, and too many become a
-// purge of everything.
+// cache_disk_forget purges what is on the disk under a hash, and ends or takes over the intent.
+void cache_disk_forget(struct cache *cache, uint64_t key_hash, uint32_t intent);
+
+// cache_disk_note_purge remembers a purge for the next life, even if we are killed when it returns.
+// intent: there is one of it; 0 is none.
+void cache_disk_note_purge(struct cache *cache, const struct cache_disk_note *note,
+			   uint32_t intent);
+
+// cache_disk_note sends a PURGE, DROP or TOLD, and holds it as an intent until it is written. What
+// finds no room waits, and too many become a purge of everything.
 void cache_disk_note(struct cache *cache, struct cache_disk_job *job);
+
+// cache_disk_drop remembers that a variant whose entry is gone is not to be found again.
+void cache_disk_drop(struct cache *cache, uint64_t hash, uint64_t check);
+
+// cache_disk_number and cache_disk_set_number are about what lasts of our log.
+uint64_t cache_disk_number(const struct cache *cache, enum cache_disk_number which);
+void cache_disk_set_number(struct cache *cache, enum cache_disk_number which, uint64_t value);
 
 // The index.
 
@@ -112,6 +127,10 @@ uint32_t cache_disk_vary_row(struct cache_disk *disk, const char *names);
 // cache_disk_entry_add makes an entry at the end of its list, instead of the oldest if need be.
 struct cache_disk_entry *cache_disk_entry_add(struct cache *cache, uint64_t hash,
 					      const struct cache_disk_entry *entry, bool is_old);
+
+// cache_disk_raise_floor: records before position have no entry for want of rows, so what forgets
+// them later is not remembered: no life is to find them.
+void cache_disk_raise_floor(struct cache *cache, uint64_t position);
 
 // cache_disk_entry_remove forgets one.
 void cache_disk_entry_remove(struct cache_disk *disk, struct cache_disk_entry *entry);

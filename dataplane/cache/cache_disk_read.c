@@ -71,13 +71,17 @@ struct cache_fill *cache_disk_fetch(struct cache *cache, const struct cache_ques
 	return NULL;
 }
 
-// forget removes the entry of a record that is of no use.
+// forget removes the entry of a record that is of no use. Without it nothing later that forgets the
+// URL is remembered, so the record must not be found by the next life either.
 static void forget(struct cache *cache, const struct cache_disk_slot *slot)
 {
-	struct cache_disk_entry *entry =
-		cache_disk_entry_at(cache->disk, slot->object->key.hash, slot->position);
-	if (entry)
-		cache_disk_entry_remove(cache->disk, entry);
+	uint64_t hash = slot->object->key.hash;
+	struct cache_disk_entry *entry = cache_disk_entry_at(cache->disk, hash, slot->position);
+	if (!entry)
+		return;
+	uint64_t check = entry->check;
+	cache_disk_entry_remove(cache->disk, entry);
+	cache_disk_drop(cache, hash, check);
 }
 
 void cache_disk_end_late_reads(struct cache *cache)
@@ -160,6 +164,33 @@ static void take_written(struct cache *cache, const struct cache_disk_result *re
 	pool_free(&disk->writes, slot);
 }
 
+// note_again writes what an earlier life intended or doubted.
+static void note_again(struct cache *cache, const struct cache_disk_found *found,
+		       const struct cache_disk_note *note)
+{
+	struct cache_disk_job job = {.kind = found->kind,
+				     .note = *note,
+				     .intent = found->intent,
+				     .doubted = found->doubted};
+	cache_disk_note(cache, &job);
+}
+
+// recall makes a purge known.
+static void recall(struct cache *cache, const struct cache_disk_found *found)
+{
+	struct cache_disk *disk = cache->disk;
+	struct cache_disk_note note = found->note;
+	if (note.number == 0)
+		note.number = disk->limits.life << 32;
+	cache_label_recall(cache, &note);
+	if (found->doubted) {
+		disk->oldest = MAX(disk->oldest, disk->begin);
+		counter_inc(cache->counters, COUNTER_cache_disk_lost);
+	}
+	if (found->intent || found->doubted)
+		note_again(cache, found, &note);
+}
+
 // take_found keeps what an earlier life wrote, unless something newer is known.
 static void take_found(struct cache *cache, const struct cache_disk_result *result)
 {
@@ -167,7 +198,7 @@ static void take_found(struct cache *cache, const struct cache_disk_result *resu
 	const struct cache_disk_found *found = &result->found;
 	bool is_drop = found->kind == CACHE_DISK_DROP;
 	if (found->kind == CACHE_DISK_PURGE) {
-		cache_label_recall(cache, &found->note);
+		recall(cache, found);
 		return;
 	}
 	uint64_t hash = is_drop ? found->note.label : found->hash;
@@ -176,12 +207,18 @@ static void take_found(struct cache *cache, const struct cache_disk_result *resu
 					 .born = found->born,
 					 .body_bytes = found->body_bytes};
 	struct cache_disk_entry *known = cache_disk_entry_exact(disk, hash, entry.check);
+	if (found->intent)
+		note_again(cache, found, &found->note);
 	if (known && known->position > entry.position)
 		return;
 	if (known)
 		cache_disk_entry_remove(disk, known);
 	entry.vary = is_drop ? CACHE_NONE : cache_disk_vary_row(disk, found->vary);
 	bool has_room = disk->entries.free_count || !list_is_empty(&disk->old);
+	if (!is_drop && entry.vary == CACHE_NONE)
+		cache_disk_drop(cache, hash, entry.check);
+	else if (!has_room)
+		cache_disk_raise_floor(cache, entry.position + 1);
 	if (entry.vary == CACHE_NONE || !has_room || entry.position < disk->oldest)
 		return;
 	cache_disk_entry_add(cache, hash, &entry, true);

@@ -15,9 +15,14 @@ static int append(struct disk_log *log, const struct cache_disk_job *job)
 		record.head = slice_of(&job->note, sizeof(job->note));
 	}
 	int error = disk_append(log, &record);
+	if (error || job->kind == CACHE_DISK_WRITE)
+		return error;
 	// What was forgotten must not come back when the log's end is lost.
-	if (!error && job->kind != CACHE_DISK_WRITE)
-		error = disk_keep_state(log);
+	error = disk_keep_state(log);
+	if (!error) {
+		disk_intent_end(&log->file->intents, job->intent);
+		disk_intents_settle(&log->file->intents, log->index, job->doubted);
+	}
 	return error;
 }
 
@@ -46,15 +51,47 @@ int cache_disk_serve(struct disk_log *log, const struct cache_disk_job *job, boo
 		if (!is_broken)
 			read(log, job, result);
 		return 0;
-	case CACHE_DISK_TOLD:
-		log->state.number[0] = job->sequence;
-		return is_broken ? 0 : disk_keep_state(log);
+	case CACHE_DISK_TOLD: return is_broken ? 0 : disk_keep_state(log);
 	default:
 		error = is_broken ? 0 : append(log, job);
 		result->done = CACHE_DISK_WROTE;
 		result->is_good = !error && !is_broken;
 		return error;
 	}
+}
+
+// take_left tells the next that earlier lives intended and did not write, as if it stood at the end
+// of the log; false: that was all.
+static bool take_left(struct disk_log *log, struct disk_scan *scan,
+		      struct cache_disk_result *result)
+{
+	const struct disk_intents *intents = &log->file->intents;
+	struct disk_record record = {0};
+	uint32_t intent;
+	while ((intent = disk_intent_left(intents, log->index, scan->intent, &record.kind,
+					  &record.head))) {
+		scan->intent = intent;
+		record.head = slice_head(record.head, sizeof(result->found.note));
+		if (!cache_disk_found_of(&record, &result->found))
+			continue;
+		result->done = CACHE_DISK_FOUND;
+		result->position = log->head;
+		result->found.intent = intent;
+		return true;
+	}
+	scan->intent = UINT32_MAX;
+	return false;
+}
+
+// take_doubt tells once that something of earlier lives may be missing; false: nothing is.
+static bool take_doubt(struct disk_log *log, struct cache_disk_result *result)
+{
+	result->done = CACHE_DISK_FOUND;
+	result->position = log->head;
+	result->found = (struct cache_disk_found){
+		.kind = CACHE_DISK_PURGE, .doubted = log->doubted, .note.is_all = 1};
+	log->doubted = 0;
+	return result->found.doubted != 0;
 }
 
 bool cache_disk_walk(struct disk_log *log, struct disk_scan *scan, struct cache_disk_result *result)
@@ -68,7 +105,11 @@ bool cache_disk_walk(struct disk_log *log, struct disk_scan *scan, struct cache_
 				continue;
 			break;
 		case DISK_SCAN_HOLE: result->done = CACHE_DISK_HOLE; break;
-		case DISK_SCAN_END: result->done = CACHE_DISK_WALKED; return false;
+		case DISK_SCAN_END:
+			if (take_left(log, scan, result) || take_doubt(log, result))
+				return true;
+			result->done = CACHE_DISK_WALKED;
+			return false;
 		}
 		result->position = record.position;
 		return true;

@@ -30,35 +30,86 @@ static void place_note(struct cache_disk *disk, struct cache_disk_job *job)
 	set_head(disk, head);
 }
 
+// intend holds a note until it is written: we may be killed before. Where that cannot be, all will
+// be doubted then.
+static void intend(struct cache *cache, struct cache_disk_job *job)
+{
+	struct disk_intents *intents = cache->disk->limits.intents;
+	uint32_t index = cache->limits.worker_index;
+	if (job->kind == CACHE_DISK_TOLD || job->intent || job->doubted)
+		return;
+	job->intent = disk_intent_add(intents, index, index, job->kind,
+				      slice_of(&job->note, sizeof(job->note)));
+	if (!job->intent)
+		disk_intents_doubt(intents, index);
+}
+
+// give_up_notes: too much waits. All that is on the disk goes, and the places of these notes stay
+// empty, which is a hole.
+static void give_up_notes(struct cache *cache, struct cache_disk_job *job)
+{
+	struct cache_disk *disk = cache->disk;
+	struct disk_intents *intents = disk->limits.intents;
+	uint32_t index = cache->limits.worker_index;
+	disk_intents_doubt(intents, index); // before what is held is let go
+	disk_intent_end(intents, job->intent);
+	for (uint32_t i = 0; i < disk->note_count; i++)
+		disk_intent_end(intents, disk->notes[i].intent);
+	disk->note_count = 0;
+	disk->oldest = disk->head;
+	counter_inc(cache->counters, COUNTER_cache_disk_lost);
+	*job = (struct cache_disk_job){.kind = CACHE_DISK_PURGE,
+				       .note = {.is_all = 1, .number = cache->purge_number},
+				       .doubted = disk_intents_doubted(intents, index)};
+}
+
 void cache_disk_note(struct cache *cache, struct cache_disk_job *job)
 {
 	struct cache_disk *disk = cache->disk;
 	if (disk->is_broken)
 		return;
-	if (disk->note_count == CACHE_DISK_NOTES) {
-		// Too much: all that is on the disk goes, and the places of these notes stay empty,
-		// which is a hole.
-		disk->note_count = 0;
-		disk->oldest = disk->head;
-		counter_inc(cache->counters, COUNTER_cache_disk_lost);
-		*job = (struct cache_disk_job){
-			.kind = CACHE_DISK_PURGE,
-			.note = {.is_all = 1, .number = cache->purge_number}};
-	}
+	intend(cache, job);
+	if (disk->note_count == CACHE_DISK_NOTES)
+		give_up_notes(cache, job);
 	place_note(disk, job);
 	if (disk->note_count == 0 && send(cache, job))
 		return;
 	disk->notes[disk->note_count++] = *job;
 }
 
-void cache_disk_note_purge(struct cache *cache, const struct cache_disk_note *note)
+void cache_disk_note_purge(struct cache *cache, const struct cache_disk_note *note, uint32_t intent)
 {
-	struct cache_disk_job job = {.kind = CACHE_DISK_PURGE, .note = *note};
-	if (cache->disk)
-		cache_disk_note(cache, &job);
+	struct cache_disk_job job = {.kind = CACHE_DISK_PURGE, .note = *note, .intent = intent};
+	if (!cache->disk)
+		return;
+	// It is about all that can be doubted yet.
+	if (note->is_all && !note->is_soft && note->number == cache->purge_number)
+		job.doubted = disk_intents_doubted(cache->disk->limits.intents,
+						   cache->limits.worker_index);
+	cache_disk_note(cache, &job);
 }
 
-void cache_disk_forget(struct cache *cache, uint64_t key_hash)
+uint32_t cache_disk_intend_forget(struct cache *cache, uint32_t owner, uint64_t key_hash)
+{
+	struct cache_disk_note note = {.label = key_hash};
+	if (!cache->disk)
+		return 0;
+	uint32_t intent = disk_intent_add(cache->disk->limits.intents, cache->limits.worker_index,
+					  owner, CACHE_DISK_PURGE, slice_of(&note, sizeof(note)));
+	if (!intent)
+		disk_intents_doubt(cache->disk->limits.intents, owner);
+	return intent;
+}
+
+void cache_disk_unintend(struct cache *cache, uint32_t owner, uint32_t intent)
+{
+	if (!cache->disk)
+		return;
+	disk_intents_doubt(cache->disk->limits.intents, owner);
+	disk_intent_end(cache->disk->limits.intents, intent);
+}
+
+void cache_disk_forget(struct cache *cache, uint64_t key_hash, uint32_t intent)
 {
 	struct cache_disk *disk = cache->disk;
 	uint32_t row, count = 0;
@@ -70,7 +121,20 @@ void cache_disk_forget(struct cache *cache, uint64_t key_hash)
 	}
 	counter_add(cache->counters, COUNTER_cache_disk_purged, count);
 	if (count || disk->is_walking)
-		cache_label_purge(cache, key_hash, false);
+		cache_label_purge_hash(cache, key_hash, intent);
+	else
+		disk_intent_end(disk->limits.intents, intent);
+}
+
+void cache_disk_drop(struct cache *cache, uint64_t hash, uint64_t check)
+{
+	struct cache_disk *disk = cache->disk;
+	struct cache_disk_job job = {.kind = CACHE_DISK_DROP,
+				     .note = {.label = hash, .check = check}};
+	struct cache_disk_entry gone = {.check = check, .position = disk->head, .is_gone = true};
+	cache_disk_note(cache, &job);
+	if (disk->is_walking)
+		cache_disk_entry_add(cache, hash, &gone, false);
 }
 
 void cache_disk_replaced(struct cache *cache, const struct cache_object *object)
@@ -83,19 +147,10 @@ void cache_disk_replaced(struct cache *cache, const struct cache_object *object)
 		return;
 	uint64_t check = cache_disk_check(cache, &object->key, &object->vary);
 	struct cache_disk_entry *entry = cache_disk_entry_exact(disk, object->key.hash, check);
-	struct cache_disk_job job = {.kind = CACHE_DISK_DROP,
-				     .note = {.label = object->key.hash, .check = check}};
 	if (entry)
 		cache_disk_entry_remove(disk, entry);
-	if (!entry && !disk->is_walking)
-		return;
-	cache_disk_note(cache, &job);
-	if (disk->is_walking)
-		cache_disk_entry_add(cache, object->key.hash,
-				     &(struct cache_disk_entry){.check = check,
-								.position = disk->head,
-								.is_gone = true},
-				     false);
+	if (entry || disk->is_walking)
+		cache_disk_drop(cache, object->key.hash, check);
 }
 
 // Responses.

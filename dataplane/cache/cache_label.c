@@ -133,7 +133,7 @@ static struct cache_purged *way_for(struct cache_purge_set *set, uint64_t label)
 }
 
 // note writes the next number.
-static void note(struct cache *cache, struct cache_purged *purged, bool is_soft)
+static void note(struct cache *cache, struct cache_purged *purged, bool is_soft, uint32_t intent)
 {
 	cache->purge_number++;
 	if (is_soft) {
@@ -148,17 +148,22 @@ static void note(struct cache *cache, struct cache_purged *purged, bool is_soft)
 				       .soft_s = purged->soft_s,
 				       .is_soft = is_soft,
 				       .is_all = purged == &cache->purged_all};
-	cache_disk_note_purge(cache, &note);
+	cache_disk_note_purge(cache, &note, intent);
 }
 
 void cache_label_purge(struct cache *cache, uint64_t label, bool is_soft)
 {
-	note(cache, way_for(set_of(cache, label), label), is_soft);
+	note(cache, way_for(set_of(cache, label), label), is_soft, 0);
+}
+
+void cache_label_purge_hash(struct cache *cache, uint64_t key_hash, uint32_t intent)
+{
+	note(cache, way_for(set_of(cache, key_hash), key_hash), false, intent);
 }
 
 void cache_label_purge_all(struct cache *cache, bool is_soft)
 {
-	note(cache, &cache->purged_all, is_soft);
+	note(cache, &cache->purged_all, is_soft, 0);
 }
 
 void cache_label_recall(struct cache *cache, const struct cache_disk_note *note)

@@ -450,6 +450,9 @@ bool cache_label_tags(const struct cache *cache, const struct http_message *head
 void cache_label_purge(struct cache *cache, uint64_t label, bool is_soft);
 void cache_label_purge_all(struct cache *cache, bool is_soft);
 
+// cache_label_purge_hash purges a URL hard; intent: the disk's of it, or 0.
+void cache_label_purge_hash(struct cache *cache, uint64_t key_hash, uint32_t intent);
+
 // cache_label_settle brings an object up to the purges since its fetch began: false when one was
 // hard, its lifetime is over when one was soft.
 bool cache_label_settle(const struct cache *cache, struct cache_object *object);
@@ -466,7 +469,8 @@ bool cache_label_key_is_purged(const struct cache *cache, const struct cache_key
 bool cache_label_is_purged(const struct cache *cache, const struct cache_fill *fill);
 
 // cache_purge_hash forgets all objects under a hash and dooms its fetch; returns how many objects.
-uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash);
+// intent: the disk's of it, or 0.
+uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash, uint32_t intent);
 
 // cache_purge_sweep looks for what hard purges left, a bounded step.
 void cache_purge_sweep(struct cache *cache);

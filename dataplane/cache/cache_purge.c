@@ -8,7 +8,7 @@
 
 #define SWEEP_ROWS 64u // looked at in one cache_run
 
-uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash)
+uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash, uint32_t intent)
 {
 	uint32_t count = 0;
 	uint32_t row;
@@ -18,7 +18,7 @@ uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash)
 	}
 	counter_add(cache->counters, COUNTER_cache_purged, count);
 	cache_pass_clear(cache, key_hash);
-	cache_disk_forget(cache, key_hash);
+	cache_disk_forget(cache, key_hash, intent);
 	// Their waiters may start another, which is newer than the purge.
 	struct list waiters;
 	list_init(&waiters);
@@ -31,7 +31,7 @@ uint32_t cache_purge_hash(struct cache *cache, uint64_t key_hash)
 uint32_t cache_purge_url(struct cache *cache, struct slice url)
 {
 	struct cache_key key;
-	return cache_key_parse(cache, url, &key) ? cache_purge_hash(cache, key.hash) : 0;
+	return cache_key_parse(cache, url, &key) ? cache_purge_hash(cache, key.hash, 0) : 0;
 }
 
 static bool is_outdated(const struct cache_fill *fill, uint64_t number)
@@ -62,7 +62,7 @@ static bool purge_url(struct cache *cache, struct slice url, bool is_soft)
 	if (is_soft)
 		cache_label_purge(cache, key.hash, true);
 	else
-		cache_purge_hash(cache, key.hash);
+		cache_purge_hash(cache, key.hash, 0);
 	return true;
 }
 
@@ -110,7 +110,7 @@ static void invalidate(struct cache *cache, const struct http_message *request)
 	uint32_t owner = cache_key_owner(cache, key.hash);
 	counter_inc(cache->counters, COUNTER_cache_invalidated);
 	if (owner == cache->limits.worker_index)
-		cache_purge_hash(cache, key.hash);
+		cache_purge_hash(cache, key.hash, 0);
 	else
 		cache_channel_invalidate(cache, owner, key.hash);
 }

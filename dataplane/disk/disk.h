@@ -14,6 +14,7 @@
 // they are for a thread outside the packet loop.
 #pragma once
 
+#include "disk_intent.h"
 #include "siphash.h"
 #include "slice.h"
 
@@ -60,10 +61,12 @@ struct disk_file {
 	int fd;
 	uint32_t log_count;
 	struct disk_geometry geometry;
-	struct siphash_key secret; // as long as the file lives
-	uint64_t life;             // how often it was opened
-	char boot[40];             // of the kernel
-	bool is_kept;              // what was in it is of use
+	struct siphash_key secret;   // as long as the file lives
+	uint64_t life;               // how often it was opened
+	char boot[40];               // of the kernel
+	bool is_kept;                // what was in it is of use
+	bool was_closed;             // by the life before
+	struct disk_intents intents; // of all logs
 };
 
 struct disk_options {
@@ -71,22 +74,24 @@ struct disk_options {
 	uint64_t bytes;
 	uint32_t log_count;
 	const char *boot;         // the kernel's boot id: another one means that power was lost
+	const char *intents_path; // file of intents, or NULL: there are none
 	struct siphash_key fresh; // random: the secret of a file that is made anew
 };
 
 // disk_file_open opens the file for us alone, or makes it anew (mode 0600) when it is damaged, of
 // another version, size or number of logs, or was not closed before the machine went down: what was
-// not written then may be a purge. why tells the reason of that, else it is empty. Returns 0, or an
-// errno: it cannot be opened, made or filled; EBUSY: another process has it; EEXIST: it is none of
-// ours, as why tells.
+// not written then may be a purge. So it is when the process was killed and the intents of that
+// life are not to be had. why tells the reason of that, else it is empty. Returns 0, or an errno:
+// it cannot be opened, made or filled; EBUSY: another process has it; EEXIST: it is none of ours,
+// as why tells.
 int disk_file_open(struct disk_file *file, const struct disk_options *options, const char **why);
 
 // disk_file_close makes all that was written lasting and closes the file. is_good false: what is in
 // it must not be used again.
 void disk_file_close(struct disk_file *file, bool is_good);
 
-// What lasts of a log beside its records: numbers of whoever uses it.
-#define DISK_STATE_NUMBERS 4u
+// What lasts of a log beside its records: numbers of whoever uses it. Where there are intents they
+// stand there, and are kept from there.
 struct disk_state {
 	uint64_t end; // the log was whole up to here
 	uint64_t number[DISK_STATE_NUMBERS];
@@ -98,6 +103,7 @@ struct disk_log {
 	struct disk_state state;
 	uint64_t head;     // where this life begins: behind the newest segment
 	uint64_t kept_end; // the end that earlier lives told of
+	uint64_t doubted;  // disk_intents_doubted of earlier lives
 	uint64_t end;      // behind the last record written
 	uint64_t segment;  // that is written, 0 before the first
 	uint8_t *piece;    // owned: two
@@ -142,6 +148,7 @@ struct disk_scan {
 	uint64_t end;      // behind the last record
 	uint64_t last;     // segment
 	bool is_first;     // nothing before it is known
+	uint32_t intent;   // for the user: that was looked at last
 	bool is_ended;
 };
 

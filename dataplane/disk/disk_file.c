@@ -114,6 +114,7 @@ static const char *judge(struct disk_file *file, uint64_t bytes)
 	else if (!header.is_closed && memcmp(header.boot, file->boot, sizeof(header.boot)) != 0)
 		why = "the machine went down while it was in use";
 	file->life = header.life;
+	file->was_closed = header.is_closed;
 	if (why)
 		file->secret = fresh;
 	return why;
@@ -128,6 +129,23 @@ static int make_anew(struct disk_file *file, uint64_t bytes)
 	return posix_fallocate(file->fd, 0, (off_t)bytes);
 }
 
+// intents_id names the intents of the file's life.
+static uint64_t intents_id(const struct disk_file *file)
+{
+	return disk_mac(file, DISK_MAC_INTENTS, &file->life, sizeof(file->life));
+}
+
+// judge_intents opens them; *fault is set when those of a life that was killed are missing.
+static int judge_intents(struct disk_file *file, const char *path, const char **fault)
+{
+	if (!path)
+		return 0;
+	int error = disk_intents_open(&file->intents, path, file->log_count, intents_id(file));
+	if (!error && !*fault && !file->was_closed && !file->intents.is_kept)
+		*fault = "it was not closed, and what was to be written last is not known";
+	return error;
+}
+
 // take makes the open file ours for as long as it is open.
 static int take(struct disk_file *file, const struct disk_options *options, const char **why)
 {
@@ -139,10 +157,18 @@ static int take(struct disk_file *file, const struct disk_options *options, cons
 		return EEXIST;
 	if (fchmod(file->fd, 0600) != 0)
 		return errno;
-	int error = fault ? make_anew(file, options->bytes) : 0;
+	int error = judge_intents(file, options->intents_path, &fault);
+	*why = fault ? fault : "";
+	if (!error && fault)
+		error = make_anew(file, options->bytes);
 	file->is_kept = fault == NULL;
 	file->life++;
-	return error ? error : write_header(file, false);
+	if (!error)
+		error = write_header(file, false);
+	if (!error)
+		disk_intents_begin(&file->intents, (uint32_t)file->life, intents_id(file),
+				   file->is_kept && !file->was_closed);
+	return error;
 }
 
 int disk_file_open(struct disk_file *file, const struct disk_options *options, const char **why)
@@ -158,6 +184,7 @@ int disk_file_open(struct disk_file *file, const struct disk_options *options, c
 		return errno;
 	int error = take(file, options, why);
 	if (error) {
+		disk_intents_close(&file->intents);
 		close(file->fd);
 		file->fd = -1;
 	}
@@ -172,6 +199,7 @@ void disk_file_close(struct disk_file *file, bool is_good)
 	bool is_lasting = is_good && fdatasync(file->fd) == 0 && write_header(file, true) == 0;
 	if (!is_lasting && ftruncate(file->fd, 0) != 0)
 		memset(&file->secret, 0, sizeof(file->secret)); // nothing more can be done
+	disk_intents_close(&file->intents);
 	close(file->fd);
 	file->fd = -1;
 }

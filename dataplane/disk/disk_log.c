@@ -119,9 +119,19 @@ static uint64_t state_mac(const struct disk_log *log, const struct disk_state *s
 	return disk_mac(log->file, DISK_MAC_STATE, &all, sizeof(all));
 }
 
+// number_of is one of the numbers that last: with intents they are set there.
+static uint64_t number_of(const struct disk_log *log, uint32_t which)
+{
+	const struct disk_intents *intents = &log->file->intents;
+	return intents->area ? disk_intents_number(intents, log->index, which)
+			     : log->state.number[which];
+}
+
 int disk_keep_state(struct disk_log *log)
 {
 	log->state.end = log->end;
+	for (uint32_t i = 0; i < DISK_STATE_NUMBERS; i++)
+		log->state.number[i] = number_of(log, i);
 	struct state_block block = {log->state, state_mac(log, &log->state)};
 	return disk_pwrite(log->file->fd, &block, sizeof(block), state_offset(log));
 }
@@ -139,6 +149,19 @@ static int read_state(struct disk_log *log)
 	return error;
 }
 
+// take_intents takes what a life that was killed left there, or puts there what is known.
+static void take_intents(struct disk_log *log)
+{
+	struct disk_intents *intents = &log->file->intents;
+	for (uint32_t i = 0; i < DISK_STATE_NUMBERS; i++) {
+		if (intents->is_kept)
+			log->state.number[i] = number_of(log, i);
+		else
+			disk_intents_set_number(intents, log->index, i, log->state.number[i]);
+	}
+	log->doubted = disk_intents_doubted(intents, log->index);
+}
+
 int disk_log_open(struct disk_log *log, struct disk_file *file, uint32_t index)
 {
 	const struct disk_geometry *geometry = &file->geometry;
@@ -149,6 +172,7 @@ int disk_log_open(struct disk_log *log, struct disk_file *file, uint32_t index)
 	if (!log->piece)
 		return ENOMEM;
 	int error = read_state(log);
+	take_intents(log);
 	for (uint64_t i = 0; i < geometry->segment_count && !error; i++) {
 		struct segment_header header;
 		bool is_ours = read_segment(log, i, &header) &&

@@ -14,6 +14,7 @@ enum disk_mac_of {
 	DISK_MAC_HEAD,
 	DISK_MAC_BODY,
 	DISK_MAC_FOLD,
+	DISK_MAC_INTENTS,
 };
 
 // disk_mac authenticates bytes under the file's secret.

@@ -70,13 +70,15 @@ bool worker_disk_open(struct worker_disk *disk, const struct conf *conf, struct 
 				       .bytes = conf->cache.disk_size_bytes,
 				       .log_count = conf->dataplane.cores.count,
 				       .fresh = fresh};
-	char boot[40];
+	char boot[40], intents_path[sizeof(conf->run_dir) + 32];
 	const char *fault;
 	*disk = (struct worker_disk){.conf = conf, .file.fd = -1};
 	if (!options.path[0] || conf->cache.memory_bytes == 0 || conf->node.role != CONF_ROLE_EDGE)
 		return true;
 	read_boot(boot, fresh.half[1]);
 	options.boot = boot;
+	snprintf(intents_path, sizeof(intents_path), "%s/cache-intents", conf->run_dir);
+	options.intents_path = intents_path;
 	int error = disk_file_open(&disk->file, &options, &fault);
 	for (uint32_t i = 0; i < options.log_count && !error; i++) {
 		error = open_log(disk, i);
@@ -94,14 +96,14 @@ bool worker_disk_open(struct worker_disk *disk, const struct conf *conf, struct 
 	return error == 0;
 }
 
-struct cache_disk_limits worker_disk_limits(const struct worker_disk *disk, uint32_t index)
+struct cache_disk_limits worker_disk_limits(struct worker_disk *disk, uint32_t index)
 {
 	const struct disk_log *log = &disk->logs[index].log;
 	return (struct cache_disk_limits){
 		.geometry = disk->file.geometry,
 		.head = log->head,
 		.life = disk->file.life,
-		.sequence = log->state.number[0],
+		.intents = &disk->file.intents,
 		.entries = MAX(disk->conf->cache.disk_objects / disk->log_count, 16u),
 		.rate_bytes = disk->conf->cache.disk_rate_bytes / disk->log_count,
 	};
@@ -151,6 +153,7 @@ static void give_up(struct worker_disk *disk, struct worker_disk_log *log, int e
 	fprintf(stderr, "%s: cache.disk_path %s: %s; not used until the next start\n",
 		disk->conf->node.id, disk->conf->cache.disk_path, strerror(error));
 	log->is_broken = true;
+	disk_intents_doubt(&disk->file.intents, log->log.index);
 	tell(log, &broken);
 }
 

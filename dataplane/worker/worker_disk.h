@@ -50,7 +50,7 @@ void worker_disk_stop(struct worker_disk *disk);
 void worker_disk_close(struct worker_disk *disk);
 
 // worker_disk_limits is the share of worker index; send is not set.
-struct cache_disk_limits worker_disk_limits(const struct worker_disk *disk, uint32_t index);
+struct cache_disk_limits worker_disk_limits(struct worker_disk *disk, uint32_t index);
 
 // worker_disk_set_wake tells by what (borrowed until worker_disk_stop) worker index is woken.
 void worker_disk_set_wake(struct worker_disk *disk, uint32_t index, int wake_fd);

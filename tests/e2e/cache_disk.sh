@@ -43,6 +43,16 @@ is "all are fetched" "$(get 1)" "$COUNT 200"
 (cd "$TMP/got" && sha256sum -- *) >"$TMP/wanted"
 is "nothing that was asked for once is written" "$(counter edge cache_disk_written)" 0
 works "what is asked for again is, as the queue allows" eventually 20 is_there
+
+# Killed as soon as the answer to an unsafe request has come.
+changed="/bytes/300000?seed=1&cache=max-age%3D600"
+from_disk() { head_of "$changed" | grep -c 'hit.*detail=disk'; }
+for method in POST PUT DELETE; do
+	is "a $method succeeds" "$(fetch "$changed" -X $method -o /dev/null -w '%{http_code}')" 200
+	works "the data plane is killed at once" restart KILL
+	is "what the $method has invalidated is not used" "$(from_disk)" 0
+	works "all is on the disk again" eventually 20 is_there
+done
 kill "${BACKGROUND[0]}"
 eventually 5 test_status '50[234]' '/bytes/1?nothing'
 
