@@ -19,7 +19,7 @@
 #define BIT(kind) (1u << STORE_##kind)
 #define COMPILED_KINDS                                                                             \
 	(BIT(service) | BIT(policy) | BIT(route) | BIT(instance) | BIT(location) | BIT(node) |     \
-	 BIT(trust) | BIT(ticket_key))
+	 BIT(name) | BIT(trust) | BIT(ticket_key))
 
 // What an operator does about a file that cannot be used.
 #define LOCAL_CURE                                                                                 \
@@ -110,6 +110,7 @@ void control_follow(struct control *control)
 	if (changed & BIT(purge))
 		control_purge(control, false);
 	control_tell_purged(control);
+	control_tell_names(control);
 	if ((changed & (BIT(svid) | BIT(instance) | BIT(trust))) ||
 	    (control->authority && (changed & BIT(csr))))
 		control_identity_run(control, control_now_s());

@@ -48,6 +48,7 @@ struct control {
 	uint64_t seen_s;         // when the data plane was last attached
 	uint64_t purge_sequence; // of the last one sent
 	uint64_t told_sequence;  // of the last one that the registry knows to be applied
+	bool has_told_names;     // all that this node can show, once at least
 	bool has_purge_sequence;
 	bool is_ending;
 	bool is_registry_broken;   // told once
@@ -101,6 +102,12 @@ void control_identity_run(struct control *control, uint64_t now_s);
 
 // control_register writes this node's row: a heartbeat, or at once when is_now.
 void control_register(struct control *control, uint64_t now_s, bool is_now);
+
+// control_is_applied is true when every worker has applied all that this node knows.
+bool control_is_applied(const struct control *control);
+
+// control_tell_names writes which names this node's data plane can show, once it can.
+void control_tell_names(struct control *control);
 
 // control_purge sends purges that are new; all of the last minute when is_again.
 void control_purge(struct control *control, bool is_again);

@@ -36,16 +36,9 @@ static bool read_applied(struct control *control, uint64_t now_s, struct row_nod
 	const struct row_trust *trust = model_get(control->registry, STORE_trust, "bundle");
 	const struct rowset *set = publish_latest(control->publish);
 	const struct rowset_row *told = set ? rowset_find(set, RECORD_TRUST, 0) : NULL;
-	if (!trust || !told || uv_is_active((uv_handle_t *)&control->compile) ||
-	    !attach_is_attached(control->attach) ||
+	if (!trust || !told || !control_is_applied(control) ||
 	    ((const struct record_trust *)told->payload)->epoch != trust->epoch)
 		return false;
-	for (uint32_t i = 0; i < publish_worker_count(control->publish); i++) {
-		struct publish_status status;
-		publish_read_status(control->publish, i, now_s * 1000000, &status);
-		if (!status.is_current)
-			return false;
-	}
 	row->trust_epoch = trust->epoch;
 	bool is_signed = trust->phase == TRUST_RENEWING;
 	struct model_rows secrets = model_all(control->local, STORE_secret);
@@ -88,6 +81,8 @@ void control_register(struct control *control, uint64_t now_s, bool is_now)
 	row.is_leaving = control->is_leaving;
 	row.is_down = now_s >= control->seen_s + DOWN_GRACE_S;
 	row.is_draining = known.is_draining; // the operator's, not ours
+	// A node that is new tells from the start; one that others already send to, when it has.
+	row.tells_names = known.tells_names || !known.node[0] || control->has_told_names;
 	row.heartbeat_s = now_s;
 	if (!is_now && is_node_equal(&row, &known) &&
 	    now_s < control->heartbeat_s + CONTROL_HEARTBEAT_S)

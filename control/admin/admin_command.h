@@ -27,16 +27,16 @@ const char *admin_text(const json_t *request, const char *name, const char *fall
 // admin_name_is_good is true for 1..63 of lower-case letters, digits, '-', '.'.
 bool admin_name_is_good(const char *name);
 
-// The commands, named as typed: admin_service_set, admin_service_list, admin_service_remove,
-// admin_service_drain, admin_service_unhealthy, admin_policy_set, admin_policy_show,
-// admin_policy_remove, admin_location_set, admin_location_list,
-// admin_node_list, admin_node_token, admin_node_drain, admin_node_remove, admin_status,
-// admin_trust_rotate, admin_routes, admin_purge, admin_purge_status,
-// admin_why. Each takes the request and returns a
-// reply that the caller owns.
+// The commands, named as typed: admin_service_set, admin_service_list, admin_service_remove
+// (admin_instance_remove, when it names an instance), admin_service_drain, admin_service_unhealthy,
+// admin_policy_set, admin_policy_show, admin_policy_remove, admin_location_set,
+// admin_location_list, admin_node_list, admin_node_token, admin_node_drain, admin_node_remove,
+// admin_status, admin_trust_rotate, admin_routes, admin_purge, admin_purge_status, admin_why. Each
+// takes the request and returns a reply that the caller owns.
 json_t *admin_service_set(const struct admin_options *admin, const json_t *request);
 json_t *admin_service_list(const struct admin_options *admin, const json_t *request);
 json_t *admin_service_remove(const struct admin_options *admin, const json_t *request);
+json_t *admin_instance_remove(const struct admin_options *admin, const json_t *request);
 json_t *admin_service_drain(const struct admin_options *admin, const json_t *request);
 json_t *admin_service_unhealthy(const struct admin_options *admin, const json_t *request);
 json_t *admin_policy_set(const struct admin_options *admin, const json_t *request);

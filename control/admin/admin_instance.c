@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// service drain | unhealthy: one instance out of service and back, without forgetting it.
+// service drain | unhealthy: one instance out of service and back; service remove: one forgotten.
 #include "admin_command.h"
 
 #include <stdio.h>
@@ -58,5 +58,18 @@ json_t *admin_service_unhealthy(const struct admin_options *admin, const json_t 
 	row.is_unhealthy = is_on(request, "unhealthy");
 	enum store_result result =
 		store_put(admin->registry_store, STORE_instance, key, &row, revision);
+	return result == STORE_OK ? admin_ok(NULL) : admin_store_error(admin, result);
+}
+
+json_t *admin_instance_remove(const struct admin_options *admin, const json_t *request)
+{
+	char key[STORE_KEY_BYTES];
+	struct row_instance row;
+	uint64_t revision = 0;
+	json_t *refusal = read_instance(admin, request, key, &row, &revision);
+	if (refusal)
+		return refusal;
+	struct store_write write = {STORE_instance, key, NULL, revision};
+	enum store_result result = store_write(admin->registry_store, &write, 1);
 	return result == STORE_OK ? admin_ok(NULL) : admin_store_error(admin, result);
 }

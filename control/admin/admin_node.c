@@ -128,7 +128,15 @@ json_t *admin_node_remove(const struct admin_options *admin, const json_t *reque
 		{STORE_node, node, NULL, STORE_ANY},
 		{STORE_member, node, NULL, STORE_ANY}, // its identity is not renewed any more
 	};
-	enum store_result result = store_write(admin->registry_store, writes, 2);
+	char prefix[80];
+	snprintf(prefix, sizeof(prefix), "%.64s/", node);
+	enum store_result result = STORE_OK;
+	struct model_rows names = model_range(admin->registry, STORE_name, prefix);
+	// A node of that name that comes later has to show them anew.
+	for (size_t i = 0; i < names.count && result == STORE_OK; i++)
+		result = store_remove(admin->registry_store, STORE_name, names.rows[i]->key);
+	if (result == STORE_OK)
+		result = store_write(admin->registry_store, writes, 2);
 	return result == STORE_OK ? admin_ok(NULL) : admin_store_error(admin, result);
 }
 

@@ -307,6 +307,8 @@ json_t *admin_service_remove(const struct admin_options *admin, const json_t *re
 	const struct model_row *service = model_find(admin->registry, STORE_service, name);
 	if (!service)
 		return admin_error("no service '%.64s'", name);
+	if (admin_text(request, "address", "")[0])
+		return admin_instance_remove(admin, request);
 	drop_routes(&change, name);
 	snprintf(prefix, sizeof(prefix), "%.64s/", name);
 	struct model_rows instances = model_range(admin->registry, STORE_instance, prefix);

@@ -135,7 +135,10 @@ static void why_instance(const struct admin_options *admin, json_t *steps,
 					       : "healthy";
 	say(steps, "instance %s in %s%s%s: %s", row->address, row->location,
 	    row->node[0] ? " behind " : "", row->node, state);
-	if (admin->self.role == CONF_ROLE_EDGE) {
+	if (admin->self.role != CONF_ROLE_SIDECAR && !compile_can_reach(admin->registry, row)) {
+		say(steps, "  NOT reached: %s %s", row->node,
+		    node ? "cannot show the service's name yet" : "has not registered");
+	} else if (admin->self.role == CONF_ROLE_EDGE) {
 		if (compile_has_gateway(admin->registry, row->location))
 			say(steps, "  reached by the gateway of %s", row->location);
 		else if (is_here)
@@ -146,8 +149,6 @@ static void why_instance(const struct admin_options *admin, json_t *steps,
 	} else if (admin->self.role == CONF_ROLE_GATEWAY) {
 		if (!is_here)
 			say(steps, "  NOT reached: this gateway serves %s only", here);
-		else if (row->node[0] && !node)
-			say(steps, "  NOT reached: its sidecar %s has not registered", row->node);
 		else if (node && !node->mesh_address[0])
 			say(steps, "  NOT reached: its sidecar %s has no mesh listener", row->node);
 		else

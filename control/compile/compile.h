@@ -57,7 +57,17 @@ void compile_each_route(const struct model *registry, const char *host, compile_
 // /api?x, not /apix.
 bool compile_path_matches(const char *prefix, const char *path);
 
-// compile_has_gateway is true when a gateway of location has told its mesh address.
+// compile_can_show is true when node's data plane can show the name of a slot ("node",
+// "svc/<service>"): before that nobody is sent there. One of a version that does not tell counts as
+// able.
+bool compile_can_show(const struct model *registry, const struct row_node *node, const char *slot);
+
+// compile_can_reach is false for an instance whose sidecar has not registered or cannot show the
+// service's name yet.
+bool compile_can_reach(const struct model *registry, const struct row_instance *instance);
+
+// compile_has_gateway is true when a gateway of location has told its mesh address and can show its
+// name.
 bool compile_has_gateway(const struct model *registry, const char *location);
 
 // compile_slot_name writes the name of an identity slot ("node", "svc/<service>") as

@@ -71,13 +71,28 @@ bool compile_is_served(const struct model *registry, const char *host)
 	return false;
 }
 
+bool compile_can_show(const struct model *registry, const struct row_node *node, const char *slot)
+{
+	char key[STORE_KEY_BYTES];
+	snprintf(key, sizeof(key), "%s/%s", node->node, slot);
+	return !node->tells_names || model_find(registry, STORE_name, key);
+}
+
+bool compile_can_reach(const struct model *registry, const struct row_instance *instance)
+{
+	char slot[RECORD_NAME_BYTES + 8];
+	const struct row_node *node = model_get(registry, STORE_node, instance->node);
+	snprintf(slot, sizeof(slot), "svc/%s", instance->service);
+	return !instance->node[0] || (node && compile_can_show(registry, node, slot));
+}
+
 bool compile_has_gateway(const struct model *registry, const char *location)
 {
 	struct model_rows nodes = model_all(registry, STORE_node);
 	for (size_t i = 0; i < nodes.count; i++) {
 		const struct row_node *node = nodes.rows[i]->row;
 		if (strcmp(node->role, "gateway") == 0 && strcmp(node->location, location) == 0 &&
-		    node->mesh_address[0])
+		    node->mesh_address[0] && compile_can_show(registry, node, "node"))
 			return true;
 	}
 	return false;
@@ -153,7 +168,8 @@ static void add_sidecar(const struct compile_input *input, struct rowset *set,
 		has_healthy |= !other->is_unhealthy;
 		is_draining &= other->is_draining;
 	}
-	if (!node || !begin_endpoint(input, instances.rows[index], &row) ||
+	if (!compile_can_reach(input->registry, instance) ||
+	    !begin_endpoint(input, instances.rows[index], &row) ||
 	    endpoint_addr_parse(node->mesh_address, &row.to) != 0)
 		return;
 	row.hop = RECORD_HOP_SIDECAR;

@@ -102,6 +102,7 @@ static void add_gateways(const struct compile_input *input, struct rowset *set)
 		struct record_endpoint row;
 		memset(&row, 0, sizeof(row));
 		if (strcmp(node->role, "gateway") != 0 || !location ||
+		    !compile_can_show(input->registry, node, "node") ||
 		    !rowset_find(set, RECORD_LOCATION, location->id) ||
 		    endpoint_addr_parse(node->mesh_address, &row.to) != 0)
 			continue;
@@ -127,7 +128,8 @@ static void add_presence(const struct compile_input *input, struct rowset *set, 
 				      .location_id = (uint32_t)location->id};
 	for (size_t i = 0; i < instances.count; i++) {
 		const struct row_instance *instance = instances.rows[i]->row;
-		if (strcmp(instance->location, place->name) != 0)
+		if (strcmp(instance->location, place->name) != 0 ||
+		    !compile_can_reach(input->registry, instance))
 			continue;
 		row.total_count++;
 		if (!instance->is_unhealthy && !instance->is_draining && !place->is_draining)

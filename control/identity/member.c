@@ -224,6 +224,7 @@ void member_forget(const struct member_options *options, const char *slot)
 {
 	char key[STORE_KEY_BYTES];
 	snprintf(key, sizeof(key), "%s/%s", options->node, slot);
+	store_remove(options->registry, STORE_name, key);
 	store_remove(options->local, STORE_secret, slot);
 	store_remove(options->registry, STORE_csr, key);
 	store_remove(options->registry, STORE_svid, key);

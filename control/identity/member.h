@@ -26,7 +26,8 @@ struct member_options {
 // chain changed.
 bool member_seek(const struct member_options *options, const char *slot, uint64_t now_s);
 
-// member_forget drops a slot that is no longer wanted, its key and its request.
+// member_forget drops a slot that is no longer wanted: what is told of it first, then its key and
+// its request.
 void member_forget(const struct member_options *options, const char *slot);
 
 // member_renew_s tells when an identity is renewed: half its life, give or take a tenth that hangs

@@ -79,7 +79,10 @@ class SteadyH2(Steady):
     def make(self):
         peer = h2_wire.Peer(self.address, self.host, self.ca)
         self.stream = -1
-        return peer.begin()
+        peer.begin()
+        # All that is ever answered fits into the connection's window.
+        peer.send(h2_wire.frame(h2_wire.WINDOW_UPDATE, payload=(1 << 30).to_bytes(4, 'big')))
+        return peer
 
     def last_stream(self):
         found = self.open.frames(h2_wire.GOAWAY)

@@ -325,7 +325,76 @@ static void a_sidecar_is_out_of_service_when_all_its_instances_are(void)
 	world_close(&w);
 }
 
+static void only_a_sidecar_that_can_show_the_name_is_an_endpoint_of_the_service(void)
+{
+	struct world w;
+	world_open(&w, CONF_ROLE_GATEWAY, "gw-fra", "fra");
+	fixture_name(&w.registry, "side-1", "node");
+	fixture_name(&w.registry, "side-1", "svc/shopping"); // another service
+	fixture_follow(&w.registry);
+	struct rowset *set = compile_checked(&w);
+	CU_ASSERT_PTR_NULL(endpoint_to(set, "10.1.2.1:8443"));
+	// side-2 is of a version that does not tell.
+	CU_ASSERT_PTR_NOT_NULL(endpoint_to(set, "[2001:db8::2]:8443"));
+	rowset_drop(set);
+	fixture_name(&w.registry, "side-1", "svc/shop");
+	fixture_follow(&w.registry);
+	set = compile_checked(&w);
+	CU_ASSERT_PTR_NOT_NULL(endpoint_to(set, "10.1.2.1:8443"));
+	rowset_drop(set);
+	world_close(&w);
+}
+
+static void an_edge_counts_only_instances_that_can_be_reached(void)
+{
+	struct world w;
+	world_open(&w, CONF_ROLE_EDGE, "edge-1", "par");
+	ask(&w, "shop.example");
+	uint64_t id = store_id(w.registry.store, STORE_service, "shop") << 32 |
+		      store_id(w.registry.store, STORE_location, "fra");
+	fixture_name(&w.registry, "side-1", "node");
+	for (uint32_t reached = 1; reached <= 3; reached += 2) {
+		fixture_follow(&w.registry);
+		struct rowset *set = compile_checked(&w);
+		const struct rowset_row *presence = rowset_find(set, RECORD_PRESENCE, id);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(presence);
+		const struct record_presence *row = presence->payload;
+		CU_ASSERT_EQUAL(row->healthy_count, reached);
+		CU_ASSERT_EQUAL(row->total_count, reached); // no reason to go elsewhere
+		rowset_drop(set);
+		fixture_name(&w.registry, "side-1", "svc/shop");
+	}
+	world_close(&w);
+}
+
+static void only_a_gateway_that_can_show_its_name_is_told_to_edges(void)
+{
+	struct world w;
+	world_open(&w, CONF_ROLE_EDGE, "edge-1", "par");
+	ask(&w, "shop.example");
+	fixture_name(&w.registry, "gw-nyc", "svc/other");
+	fixture_follow(&w.registry);
+	struct rowset *set = compile_checked(&w);
+	CU_ASSERT_PTR_NULL(endpoint_to(set, "10.2.1.1:8443"));
+	CU_ASSERT_PTR_NOT_NULL(endpoint_to(set, "10.1.1.1:8443"));
+	CU_ASSERT_EQUAL(count(set, RECORD_PRESENCE), 1); // nyc has no gateway yet
+	rowset_drop(set);
+	fixture_name(&w.registry, "gw-nyc", "node");
+	fixture_follow(&w.registry);
+	set = compile_checked(&w);
+	CU_ASSERT_PTR_NOT_NULL(endpoint_to(set, "10.2.1.1:8443"));
+	CU_ASSERT_EQUAL(count(set, RECORD_PRESENCE), 2);
+	rowset_drop(set);
+	world_close(&w);
+}
+
 UNIT_MAIN("compile",
+	  {"only a sidecar that can show the name is an endpoint of the service",
+	   only_a_sidecar_that_can_show_the_name_is_an_endpoint_of_the_service},
+	  {"an edge counts only instances that can be reached",
+	   an_edge_counts_only_instances_that_can_be_reached},
+	  {"only a gateway that can show its name is told to edges",
+	   only_a_gateway_that_can_show_its_name_is_told_to_edges},
 	  {"a sidecar is out of service when all its instances are",
 	   a_sidecar_is_out_of_service_when_all_its_instances_are},
 	  {"an edge knows nothing that nobody asked for",

@@ -95,6 +95,21 @@ static inline void fixture_instance(struct fixture *f, const char *service, cons
 	CU_ASSERT_EQUAL(store_put(f->store, STORE_location, location, &place, STORE_ANY), STORE_OK);
 }
 
+// fixture_name tells that a node can show the name of a slot, and that it tells such things.
+static inline void fixture_name(struct fixture *f, const char *node, const char *slot)
+{
+	struct row_name row = {0};
+	struct row_node of;
+	char key[STORE_KEY_BYTES];
+	row_copy_text(row.node, sizeof(row.node), node);
+	row_copy_text(row.slot, sizeof(row.slot), slot);
+	snprintf(key, sizeof(key), "%s/%s", node, slot);
+	CU_ASSERT_EQUAL(store_put(f->store, STORE_name, key, &row, STORE_ANY), STORE_OK);
+	CU_ASSERT_EQUAL(store_read(f->store, STORE_node, node, &of, NULL), STORE_OK);
+	of.tells_names = true;
+	CU_ASSERT_EQUAL(store_put(f->store, STORE_node, node, &of, STORE_ANY), STORE_OK);
+}
+
 // fixture_node registers a node that others reach at address.
 static inline void fixture_node(struct fixture *f, const char *node, const char *role,
 				const char *location, const char *address)

@@ -50,6 +50,24 @@ void node_open(struct node *node, const char *dir, const char *id, const char *r
 	node_start(node);
 }
 
+void node_join(struct node *node, struct node *core, const char *id, const char *role)
+{
+	char text[256];
+	snprintf(text, sizeof(text),
+		 "{\"command\":\"node-token\",\"node\":\"%s\",\"role\":\"%s\","
+		 "\"location\":\"par\"}",
+		 id, role);
+	node_command(core, text);
+	char *token = strstr(node_reply, "\"token\":\"");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(token);
+	token += strlen("\"token\":\"");
+	snprintf(text, sizeof(text), "%s/token", core->dir);
+	FILE *file = fopen(text, "w");
+	fprintf(file, "%.*s\n", (int)strcspn(token, "\""), token);
+	fclose(file);
+	node_open(node, core->dir, id, role, false);
+}
+
 int node_stop(struct node *node, int signal)
 {
 	int status = -1;

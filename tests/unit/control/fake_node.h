@@ -27,6 +27,9 @@ void node_remove_dir(const char *dir);
 void node_open(struct node *node, const char *dir, const char *id, const char *role, bool is_ca);
 void node_close(struct node *node);
 
+// node_join makes a node beside core, which is the CA, with a token of its; it has no identity yet.
+void node_join(struct node *node, struct node *core, const char *id, const char *role);
+
 // node_start starts the control process and waits until it attached.
 void node_start(struct node *node);
 

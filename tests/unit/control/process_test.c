@@ -150,20 +150,10 @@ static void a_change_by_another_control_process_arrives_in_time(void)
 	static struct node core;
 	static struct node edge;
 	char dir[64];
-	char token[256];
 	node_make_dir(dir);
 	node_open(&core, dir, "gw", "gateway", true);
 	CU_ASSERT(plane_until(&core.plane, node_has_identity, 5000) >= 0);
-	node_command(&core, "{\"command\":\"node-token\",\"node\":\"edge\",\"role\":\"edge\","
-			    "\"location\":\"par\"}");
-	char *text = strstr(node_reply, "\"token\":\"");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-	text += strlen("\"token\":\"");
-	snprintf(token, sizeof(token), "%s/token", dir);
-	FILE *file = fopen(token, "w");
-	fprintf(file, "%.*s\n", (int)strcspn(text, "\""), text);
-	fclose(file);
-	node_open(&edge, dir, "edge", "edge", false);
+	node_join(&edge, &core, "edge", "edge");
 	CU_ASSERT(plane_until(&edge.plane, node_has_identity, 5000) >= 0);
 	plane_ask(&edge.plane, EVENT_LOOKUP, "shop.example");
 	CU_ASSERT(plane_until(&edge.plane, was_told_absent, 3000) >= 0);
@@ -220,22 +210,6 @@ static bool is_rotated(struct plane *plane)
 	return bundle_of(plane, bundle) == 4 && !is_bundle_of_two(plane);
 }
 
-static void join_edge(struct node *core, struct node *edge, const char *dir)
-{
-	char path[128];
-	node_command(core, "{\"command\":\"node-token\",\"node\":\"edge\",\"role\":\"edge\","
-			   "\"location\":\"par\"}");
-	char *text = strstr(node_reply, "\"token\":\"");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-	text += strlen("\"token\":\"");
-	snprintf(path, sizeof(path), "%s/token", dir);
-	FILE *file = fopen(path, "w");
-	fprintf(file, "%.*s\n", (int)strcspn(text, "\""), text);
-	fclose(file);
-	node_open(edge, dir, "edge", "edge", false);
-	CU_ASSERT(plane_until(&edge->plane, node_has_identity, 5000) >= 0);
-}
-
 static void the_ca_is_replaced_when_every_node_has_followed(void)
 {
 	static struct node core;
@@ -246,7 +220,8 @@ static void the_ca_is_replaced_when_every_node_has_followed(void)
 	node_make_dir(dir);
 	node_open(&core, dir, "gw", "gateway", true);
 	CU_ASSERT(plane_until(&core.plane, node_has_identity, 5000) >= 0);
-	join_edge(&core, &edge, dir);
+	node_join(&edge, &core, "edge", "edge");
+	CU_ASSERT(plane_until(&edge.plane, node_has_identity, 5000) >= 0);
 	CU_ASSERT_EQUAL(bundle_of(&core.plane, before), 1);
 	node_stop(&edge, SIGKILL); // one that does not follow holds it up
 	CU_ASSERT_EQUAL(node_tool(&core, "trust rotate"), 0);
@@ -474,6 +449,11 @@ static void an_instance_is_drained_and_told_unhealthy_and_comes_back(void)
 	CU_ASSERT(plane_until(&node.plane, are_both_whole, 3000) >= 0);
 	CU_ASSERT_EQUAL(node_tool(&node, "service drain shop 10.0.0.11:8080"), 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(node_reply, "has no instance 10.0.0.11:8080"));
+	CU_ASSERT_EQUAL(node_tool(&node, "service remove shop 10.0.0.11:8080"), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(node_reply, "has no instance 10.0.0.11:8080"));
+	CU_ASSERT_EQUAL(node_tool(&node, "service remove shop 10.0.0.9:8080"), 0);
+	CU_ASSERT(plane_until(&node.plane, node_has_shop, 3000) >= 0);
+	CU_ASSERT_PTR_NOT_NULL(workload(&node.plane, "10.0.0.10:8080"));
 	node_close(&node);
 	node_remove_dir(dir);
 }
