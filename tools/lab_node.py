@@ -149,6 +149,9 @@ def conf_of(plan, directory, host):
         conf['dataplane']['mbufs'] = 16384
     if not is_signer:
         conf['identity']['join_token'] = os.path.join(directory, host, 'join-token')
+    if plan['topology'] == 'single':
+        conf['certificates'] = [{'chain': own_certificate(directory)[0],
+                                 'key': own_certificate(directory)[1], 'default': True}]
     if host == 'edge':
         conf = _with_edge_conf(conf, plan['edge_conf'])
     for entry in plan['sets']:
@@ -223,6 +226,20 @@ def supervise_plan(plan, directory, host):
 def millrace_command(programs, run_dir, words):
     """The operator's tool against the control process of run_dir."""
     return [programs['millrace'], '--socket', os.path.join(run_dir, 'control.sock')] + words
+
+
+def own_certificate(directory):
+    """The files of what `single` shows to who names no host, as clients of an address do: chain, key."""
+    return os.path.join(directory, 'address.pem'), os.path.join(directory, 'address-key.pem')
+
+
+def write_certificate(plan, directory):
+    """Makes the certificate of the edge's addresses; it is signed by itself (curl -k)."""
+    chain, key = own_certificate(directory)
+    names = ','.join(f'IP:{address}' for address in vips(plan))
+    lab_net.run('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+                '-days', '30', '-subj', '/CN=lab edge', '-addext', f'subjectAltName={names}',
+                '-out', chain, '-keyout', key)
 
 
 def write_workload(root, state):

@@ -7,6 +7,10 @@ background on origin python3 "$ROOT/tests/support/origin.py" 8080
 is "the origin's address is told" "$LAB_ORIGIN" 10.77.3.2:8080
 works "any host reaches the origin" eventually 10 test_status 200 /echo
 is "over IPv6" "$(FETCH_IP=6 status_of /echo)" 200
+is "a client that names no host gets the certificate of the address" \
+	"$(on client curl -s --cacert "$LAB_DIR/address.pem" -o /dev/null -w '%{http_code}' "https://$LAB_VIP/echo")" 200
+is "over IPv6 too" \
+	"$(on client curl -s --cacert "$LAB_DIR/address.pem" -o /dev/null -w '%{http_code}' "https://[$LAB_VIP6]/echo")" 200
 is "1 MB" "$(fetch /bytes/1000000 | sum)" \
 	"$(on origin curl -s 'http://127.0.0.1:8080/sha256/1000000')"
 
