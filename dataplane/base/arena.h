@@ -4,6 +4,7 @@
 
 #include "slice.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,10 @@ void arena_reset(struct arena *arena);
 
 // arena_alloc returns bytes bytes aligned to 8, not cleared, or NULL when the block is full.
 void *arena_alloc(struct arena *arena, size_t bytes);
+
+// arena_grow makes the allocation of bytes at memory longer, to more bytes, where it is; false when
+// another was made after it, or the block is full.
+bool arena_grow(struct arena *arena, const void *memory, size_t bytes, size_t more);
 
 // arena_copy returns a copy of from in the arena; at is NULL (and bytes 0) when it does not fit.
 // An empty slice copies to a non-NULL empty one.

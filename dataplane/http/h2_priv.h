@@ -67,6 +67,7 @@ struct h2_head {
 	bool is_trailers;
 	struct arena arena;
 	struct http_field *fields; // borrowed from head_memory: limits->field_count
+	struct http_field *cookie; // of fields, NULL: none yet
 	uint32_t list_bytes;       // RFC 9113 6.5.2: names + values + 32 each
 	struct http_message message;
 	int fault; // first rule broken, 0: none
@@ -116,8 +117,9 @@ struct h2_text {
 // Where in the frames the received bytes are; see h2_scan.c.
 struct h2_scan {
 	size_t skip_bytes; // of the preface, or of the frame's payload
-	uint8_t head[9];
+	uint8_t head[9];   // of the frame; then the dependency, the first 4 bytes of a PRIORITY
 	uint32_t head_bytes;
+	uint32_t dependent;          // whose PRIORITY is read, or 0
 	uint32_t frame_bytes;        // payload of the frame begun last; of a block, of its first
 	uint32_t continuation_count; // since the last HEADERS
 };

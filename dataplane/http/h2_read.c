@@ -69,11 +69,53 @@ static void add_pseudo(struct http_message *m, struct slice name, struct slice v
 	}
 }
 
+// room_for_crumb makes a cookie's memory longer, to bytes: where it is, or as a copy, which counts
+// as part of the head. NULL: the head would be too large.
+static char *room_for_crumb(struct h2_conn *c, size_t bytes)
+{
+	struct h2_head *head = &c->head;
+	const struct http_field *cookie = head->cookie;
+	size_t used = cookie->name.bytes + cookie->value.bytes + 1;
+	if (arena_grow(&head->arena, cookie->name.at, used, bytes))
+		return (char *)(uintptr_t)cookie->name.at;
+	if (head->list_bytes + bytes > c->base.limits->head_bytes)
+		return NULL;
+	char *at = arena_alloc(&head->arena, bytes);
+	head->list_bytes += (uint32_t)bytes;
+	return at ? memcpy(at, cookie->name.at, used) : NULL;
+}
+
+// RFC 9113 8.2.3: a cookie comes in crumbs, for the tables' sake; HTTP/1.1 has one field of it.
+static void add_crumb(struct h2_conn *c, struct slice crumb)
+{
+	struct http_field *cookie = c->head.cookie;
+	size_t name_bytes = cookie->name.bytes, used = name_bytes + cookie->value.bytes;
+	char *at = room_for_crumb(c, used + 2 + crumb.bytes + 1);
+	if (!at) {
+		c->head.fault = COUNTER_http_head_too_large;
+		return;
+	}
+	memcpy(at + used, "; ", 2);
+	if (crumb.bytes)
+		memcpy(at + used + 2, crumb.at, crumb.bytes);
+	*cookie = (struct http_field){
+		slice_of(at, name_bytes),
+		slice_of(at + name_bytes, cookie->value.bytes + 2 + crumb.bytes),
+	};
+	if (!http_is_value(crumb))
+		c->head.fault = COUNTER_http_field_value_bad;
+}
+
 static void add_field(struct h2_conn *c, struct slice name, struct slice value)
 {
 	struct h2_head *head = &c->head;
 	bool is_pseudo = name.bytes && name.at[0] == ':';
+	bool is_cookie = c->base.is_server && slice_equal(name, SLICE("cookie"));
 	size_t name_bytes = is_pseudo ? 0 : name.bytes;
+	if (is_cookie && head->cookie) {
+		add_crumb(c, value);
+		return;
+	}
 	char *at = arena_alloc(&head->arena, name_bytes + value.bytes + 1);
 	CHECK(at); // list_bytes counts 32 more a field than the arena needs
 	if (name_bytes)
@@ -92,6 +134,8 @@ static void add_field(struct h2_conn *c, struct slice name, struct slice value)
 	else
 		head->fields[head->message.field_count++] =
 			(struct http_field){slice_of(at, name_bytes), kept};
+	if (is_cookie && !head->fault)
+		head->cookie = &head->fields[head->message.field_count - 1];
 }
 
 // A block that decodes to several times what a head may have (CVE-2016-6581): nghttp2 skips the

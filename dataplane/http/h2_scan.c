@@ -4,6 +4,7 @@
 #include "h2_priv.h"
 
 #define CONTINUATIONS_MAX 8u // of one field block
+#define PRIORITY_BYTES    5u
 
 static bool is_useful(const nghttp2_frame_hd *hd)
 {
@@ -43,6 +44,17 @@ static bool is_late_head(const struct h2_conn *c, const nghttp2_frame_hd *hd)
 	       (uint32_t)hd->stream_id <= c->past.last;
 }
 
+// RFC 9113 6.3; nghttp2 looks away. Another length is nghttp2's to refuse.
+static void note_priority(struct h2_conn *c, const nghttp2_frame_hd *hd)
+{
+	if (c->base.limits->counters)
+		counter_inc(c->base.limits->counters, COUNTER_http_priorities_old);
+	if (hd->stream_id == 0)
+		h2_end(c, COUNTER_http_h2_protocol, NGHTTP2_PROTOCOL_ERROR);
+	else if (hd->length == PRIORITY_BYTES)
+		c->scan.dependent = (uint32_t)hd->stream_id;
+}
+
 static void on_frame_head(struct h2_conn *c, const nghttp2_frame_hd *hd)
 {
 	bool is_live = nghttp2_session_find_stream(c->session, hd->stream_id);
@@ -55,11 +67,15 @@ static void on_frame_head(struct h2_conn *c, const nghttp2_frame_hd *hd)
 	note_block(c, hd);
 	if (hd->type == NGHTTP2_SETTINGS)
 		h2_past_settings_begin(c);
-	if (hd->type == NGHTTP2_PRIORITY && c->base.limits->counters)
-		counter_inc(c->base.limits->counters, COUNTER_http_priorities_old);
-	if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0) // RFC 9113 6.3; nghttp2 looks away
-		h2_end(c, COUNTER_http_h2_protocol, NGHTTP2_PROTOCOL_ERROR);
+	if (hd->type == NGHTTP2_PRIORITY)
+		note_priority(c, hd);
 	h2_past_check(c, hd);
+}
+
+static uint32_t read_stream(const uint8_t bytes[4])
+{
+	return (uint32_t)(bytes[0] & 0x7f) << 24 | (uint32_t)bytes[1] << 16 |
+	       (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
 static nghttp2_frame_hd read_head(const uint8_t head[9])
@@ -68,23 +84,38 @@ static nghttp2_frame_hd read_head(const uint8_t head[9])
 		.length = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2],
 		.type = head[3],
 		.flags = head[4],
-		.stream_id = (int32_t)((uint32_t)(head[5] & 0x7f) << 24 | (uint32_t)head[6] << 16 |
-				       (uint32_t)head[7] << 8 | head[8]),
+		.stream_id = (int32_t)read_stream(head + 5),
 	};
 }
 
-static size_t skip(struct h2_scan *scan, size_t room)
+// RFC 7540 5.3.1: no stream depends on itself. RFC 9113 gave priorities up, not what is no tree.
+static void read_dependency(struct h2_conn *c, struct slice bytes)
 {
-	size_t bytes = MIN(scan->skip_bytes, room);
-	scan->skip_bytes -= bytes;
-	return bytes;
+	struct h2_scan *scan = &c->scan;
+	size_t taken = MIN(sizeof(uint32_t) - scan->head_bytes, bytes.bytes);
+	memcpy(scan->head + scan->head_bytes, bytes.at, taken);
+	scan->head_bytes += (uint32_t)taken;
+	if (scan->head_bytes < sizeof(uint32_t))
+		return;
+	if (read_stream(scan->head) == scan->dependent)
+		h2_end(c, COUNTER_http_h2_protocol, NGHTTP2_PROTOCOL_ERROR);
+	scan->head_bytes = scan->dependent = 0;
+}
+
+static size_t skip(struct h2_conn *c, struct slice bytes)
+{
+	size_t count = MIN(c->scan.skip_bytes, bytes.bytes);
+	if (c->scan.dependent && count)
+		read_dependency(c, slice_head(bytes, count));
+	c->scan.skip_bytes -= count;
+	return count;
 }
 
 size_t h2_scan(struct h2_conn *c, struct slice bytes)
 {
 	struct h2_scan *scan = &c->scan;
 	if (scan->skip_bytes)
-		return skip(scan, bytes.bytes);
+		return skip(c, bytes);
 	size_t taken = MIN(sizeof(scan->head) - scan->head_bytes, bytes.bytes);
 	memcpy(scan->head + scan->head_bytes, bytes.at, taken);
 	scan->head_bytes += (uint32_t)taken;
@@ -96,5 +127,5 @@ size_t h2_scan(struct h2_conn *c, struct slice bytes)
 	if (hd.type != NGHTTP2_CONTINUATION) // paid for by itself
 		scan->frame_bytes = (uint32_t)hd.length;
 	on_frame_head(c, &hd);
-	return taken + skip(scan, bytes.bytes - taken);
+	return taken + skip(c, slice_skip(bytes, taken));
 }

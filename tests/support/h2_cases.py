@@ -95,6 +95,12 @@ def negative_window(p):
     return [frame(WINDOW_UPDATE, 0, 1, word(8))]
 
 
+def cut_dependency(p):
+    whole_frame = frame(PRIORITY, 0, 1, word(1 << 31 | 1) + b'\x0f')
+    p.send(whole_frame[:11])
+    return [whole_frame[11:]]
+
+
 def acked(p):
     """How many SETTINGS were acknowledged beside the first."""
     p.send(frame(SETTINGS, payload=settings((3, 100))))
@@ -104,14 +110,28 @@ def acked(p):
     return [get(p, path='/echo')]
 
 
+def cut_preface(p):
+    for piece in (PREFACE[:1], PREFACE[1:20], PREFACE[20:] + frame(SETTINGS)[:5]):
+        p.send(piece)
+        time.sleep(0.02)
+    return [frame(SETTINGS)[5:]]
+
+
 STARTING = [
     ('3.4', 'a preface that is not one', lambda p: [b'PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n'],
      ('end',)),
     ('3.4', 'a first frame that is not SETTINGS', lambda p: [PREFACE, frame(PING,
     payload=b'8' * 8)],
      goaway(PROTOCOL_ERROR)),
-    ('3.4', 'SETTINGS of the server come without waiting', lambda p: [PREFACE, frame(SETTINGS)],
+    ('3.4', 'SETTINGS of the server come first, without waiting', lambda p: [PREFACE, frame(SETTINGS)],
      ('settings',)),
+    ('3.4', 'a preface in pieces', cut_preface, ('settings',)),
+    ('3.4', 'a request at once behind the preface',
+     lambda p: [PREFACE, frame(SETTINGS), get(p, path='/echo')], answer()),
+    ('3.4', 'HTTP/1.1 where HTTP/2 was negotiated',
+     lambda p: [b'GET /echo HTTP/1.1\r\nHost: shop.example\r\n\r\n'], ('end',)),
+    ('3.4', 'a first frame that acknowledges SETTINGS',
+     lambda p: [PREFACE, frame(SETTINGS, ACK)], goaway(PROTOCOL_ERROR)),
 ]
 
 FRAMES = [
@@ -225,7 +245,10 @@ STREAMS = [
      goaway(FRAME_SIZE_ERROR)),
     ('5.3.1', 'a stream that depends on itself, by PRIORITY',
      lambda p: [get(p, path=SLOW), frame(PRIORITY, 0, 1, word(1) + b'\x0f')],
-     ('tolerated', PROTOCOL_ERROR)),
+     goaway(PROTOCOL_ERROR)),
+    ('5.3.1', 'an idle stream that depends on itself',
+     lambda p: [frame(PRIORITY, 0, 1, word(1) + b'\x0f')], goaway(PROTOCOL_ERROR)),
+    ('5.3.1', 'an exclusive one, by a frame in two pieces', cut_dependency, goaway(PROTOCOL_ERROR)),
     ('5.4.1', 'after a connection error there is GOAWAY and the end',
      lambda p: [frame(PING, 0, 1, b'12345678')], ('goaway-end', (PROTOCOL_ERROR,))),
 ]
@@ -307,6 +330,8 @@ CONTROL_FRAMES = [
     goaway(FRAME_SIZE_ERROR)),
     ('6.8', 'GOAWAY lets what is under way end', lambda p: [get(p, path=SLOW), frame(
         GOAWAY, payload=word(0) + word(NO_ERROR))], answer()),
+    ('6.8', 'GOAWAY with nothing under way ends the connection',
+     lambda p: [frame(GOAWAY, payload=word(0) + word(NO_ERROR) + b'enough')], ('end',)),
     ('6.8', 'GOAWAY on a stream', lambda p: [frame(GOAWAY, 0, 1, word(0) + word(0))],
     goaway(PROTOCOL_ERROR)),
     ('6.8', 'GOAWAY of 4 bytes', lambda p: [frame(GOAWAY, payload=word(0))],
@@ -316,6 +341,8 @@ CONTROL_FRAMES = [
                                                      frame(PING, payload=b'12345678')], PONG),
     ('7', 'GOAWAY of an unknown error', lambda p: [frame(GOAWAY, payload=word(0) + word(0xff))],
      ('no-error',)),
+    ('7', 'GOAWAY of an unknown error ends the connection too',
+     lambda p: [frame(GOAWAY, payload=word(0) + word(0xff))], ('end',)),
 ]
 
 WINDOWS = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tries every row of h2_cases.py on an edge and prints TAP.
+"""Tries every row of h2_cases.py and h2_cases_wider.py on an edge and prints TAP.
 
   h2_conformance.py ADDRESS HOST CA [TEXT]     only rows whose sentence has TEXT
 """
@@ -7,6 +7,7 @@ import concurrent.futures
 import sys
 
 from h2_cases import CASES, STARTING
+from h2_cases_wider import WIDER, WIDER_STARTING
 from h2_wire import ACK, ERRORS, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, Peer
 
 AT_ONCE = 8
@@ -18,7 +19,8 @@ def expect_end(p):
 
 
 def expect_settings(p):
-    return p.wait(lambda: any(f[0] == SETTINGS and not f[1] & ACK for f in p.seen))
+    p.wait(lambda: p.seen)
+    return p.seen and p.seen[0][0] == SETTINGS and not p.seen[0][1] & ACK
 
 
 def expect_goaway(p, errors):
@@ -28,6 +30,11 @@ def expect_goaway(p, errors):
 
 def expect_goaway_end(p, errors):
     return expect_goaway(p, errors) and expect_end(p)
+
+
+def expect_goaway_last(p, error, last):
+    """GOAWAY names the last stream that was taken."""
+    return expect_goaway(p, (error,)) and int.from_bytes(p.frames(GOAWAY)[-1][3][:4], 'big') == last
 
 
 def expect_reset(p, errors, stream):
@@ -47,6 +54,11 @@ def expect_flow(p, errors):
 def expect_answer(p, status, stream):
     p.wait(lambda: p.is_ended(stream))
     return p.is_ended(stream) and p.status(stream) == status
+
+
+def expect_echoed(p, text, stream):
+    """What /echo tells of the request that the origin read."""
+    return expect_answer(p, 200, stream) and text in p.body(stream)
 
 
 def expect_answered(p):
@@ -101,20 +113,24 @@ def try_row(target, row, is_settled):
         holds = globals()['expect_' + kind.replace('-', '_')](p, *wanted)
         return None if holds else told(p)
     except AssertionError as error:
-        return str(error)
+        return f'{error}; {told(p)}'
     finally:
         p.close()
+
+
+def rfc_of(section):
+    return f'RFC {section}' if section[4:5] == ' ' else f'RFC 9113 {section}'
 
 
 def main():
     address, host, ca = sys.argv[1:4]
     text = sys.argv[4] if len(sys.argv) > 4 else ''
-    rows = [(row, False) for row in STARTING] + [(row, True) for row in CASES]
+    rows = [(row, False) for row in STARTING + WIDER_STARTING] + [(row, True) for row in CASES + WIDER]
     rows = [(row, is_settled) for row, is_settled in rows if text in row[1]]
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         found = pool.map(lambda pair: try_row((address, host, ca), *pair), rows)
         for number, ((row, _), came) in enumerate(zip(rows, found), 1):
-            print(f'{"not ok" if came else "ok"} {number} - RFC {row[0] if row[0][:4] == "7541" else "9113 " + row[0]}: {row[1]}')
+            print(f'{"not ok" if came else "ok"} {number} - {rfc_of(row[0])}: {row[1]}')
             if came:
                 print(f'# wanted {row[3]}\n# got {came}', flush=True)
     print(f'1..{len(rows)}')

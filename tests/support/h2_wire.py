@@ -82,6 +82,7 @@ class Peer:
         self.decoder.max_allowed_table_size = 65536
         self.heads = {}
         self.sent_bytes = 0
+        self.answers_pings = False
 
     def close(self):
         with contextlib.suppress(OSError):
@@ -138,6 +139,8 @@ class Peer:
             for at in range(0, len(payload), 6):
                 name, value = struct.unpack('>HI', payload[at:at + 6])
                 self.settings[name] = value
+        if kind == PING and not flags & ACK and self.answers_pings:
+            self.send(frame(PING, ACK, 0, payload))
         if kind == HEADERS:
             fields = self.decoder.decode(payload, raw=True)
             self.heads.setdefault(stream, []).append(dict(fields))

@@ -59,6 +59,22 @@ static void a_full_arena_gives_nothing(void)
 	CU_ASSERT_PTR_EQUAL(arena_alloc(&arena, 64), memory);
 }
 
+static void what_was_allocated_last_may_grow(void)
+{
+	_Alignas(8) uint8_t memory[64];
+	struct arena arena;
+	arena_init(&arena, memory, sizeof(memory));
+	void *first = arena_alloc(&arena, 3);
+	CU_ASSERT(arena_grow(&arena, first, 3, 9));
+	void *second = arena_alloc(&arena, 8);
+	CU_ASSERT_PTR_EQUAL(second, memory + 16);
+	CU_ASSERT_FALSE(arena_grow(&arena, first, 9, 10));
+	CU_ASSERT_FALSE(arena_grow(&arena, second, 8, 49));
+	CU_ASSERT_FALSE(arena_grow(&arena, second, 8, SIZE_MAX));
+	CU_ASSERT(arena_grow(&arena, second, 8, 48));
+	CU_ASSERT_PTR_NULL(arena_alloc(&arena, 1));
+}
+
 static void slices_compare_find_and_trim(void)
 {
 	CU_ASSERT(slice_equal_nocase(SLICE("Host"), SLICE("hOST")));
@@ -76,4 +92,5 @@ UNIT_MAIN("bytes", {"siphash gives the published values", siphash_gives_the_publ
 	  {"a reader stays wrong after the end", a_reader_stays_wrong_after_the_end},
 	  {"a writer writes nothing beyond its end", a_writer_writes_nothing_beyond_its_end},
 	  {"a full arena gives nothing", a_full_arena_gives_nothing},
+	  {"what was allocated last may grow", what_was_allocated_last_may_grow},
 	  {"slices compare, find and trim", slices_compare_find_and_trim})

@@ -239,6 +239,55 @@ static void a_large_head_in_many_continuations_is_read(void)
 	side_free(side);
 }
 
+// crumbs asks with count cookies of bytes each, apart from each other by another field, or not;
+// returns the status when it is refused.
+static const char *crumbs(struct side *side, struct foe *foe, unsigned count, size_t bytes,
+			  bool is_apart)
+{
+	static uint8_t filler[2000];
+	nghttp2_nv fields[40] = WITH();
+	size_t used = 4;
+	memset(filler, 'c', sizeof(filler));
+	foe_start(foe, false);
+	for (unsigned i = 0; i < count; i++) {
+		fields[used++] = (nghttp2_nv){(uint8_t *)"cookie", filler, 6, bytes, 0};
+		if (is_apart)
+			fields[used++] = (nghttp2_nv)NV("x", "y");
+	}
+	nghttp2_submit_request(foe->session, NULL, fields, used, NULL, NULL);
+	foe_exchange(foe, side);
+	nghttp2_session_del(foe->session);
+	return foe->status;
+}
+
+static void cookies_in_several_fields_are_one(void)
+{
+	static const struct {
+		unsigned count;
+		size_t bytes;
+		bool is_apart;
+		const char *status, *fields;
+	} cases[] = {
+		{1, 2, false, "", "cookie=cc;"},
+		{3, 2, false, "", "cookie=cc; cc; cc;"},
+		{3, 0, false, "", "cookie=; ; ;"},
+		{3, 2, true, "", "cookie=cc; cc; cc;x=y;x=y;x=y;"},
+		{4, 1900, false, "", NULL},   // joined where they are
+		{4, 1500, true, "431", NULL}, // a copy each, as long as the head may be
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct foe foe;
+		struct side *side = side_new(HTTP_VERSION_2, true, NULL);
+		CU_ASSERT_STRING_EQUAL(
+			crumbs(side, &foe, cases[i].count, cases[i].bytes, cases[i].is_apart),
+			cases[i].status);
+		CU_ASSERT_EQUAL(side->call_count, cases[i].status[0] == 0);
+		if (cases[i].fields)
+			CU_ASSERT_STRING_EQUAL(side->calls[0].fields, cases[i].fields);
+		side_free(side);
+	}
+}
+
 static void rapid_resets_end_the_connection_beyond_the_budget(void)
 {
 	struct foe foe;
@@ -524,6 +573,7 @@ UNIT_MAIN("h2_conn",
 	   heads_beyond_their_bounds_are_answered_431_and_414},
 	  {"a large head in many continuations is read",
 	   a_large_head_in_many_continuations_is_read},
+	  {"cookies in several fields are one", cookies_in_several_fields_are_one},
 	  {"rapid resets end the connection beyond the budget",
 	   rapid_resets_end_the_connection_beyond_the_budget},
 	  {"exchanges that end well pay for resets", exchanges_that_end_well_pay_for_resets},

@@ -308,13 +308,16 @@ static void frames_against_the_rules_end_the_connection(void)
 		{"\0\0\x7\x10\0\0\0\0\0\0\0\0\x2u=0", 16, NGHTTP2_PROTOCOL_ERROR}, // a push
 		{"\0\0\x3\x10\0\0\0\0\0\0\0\0", 12, NGHTTP2_FRAME_SIZE_ERROR},
 		{"\0\0\0\x10\0\0\0\0\0", 9, NGHTTP2_FRAME_SIZE_ERROR},
+		{"\0\0\x5\x2\0\0\0\0\x1\0\0\0\x1\x10", 14, NGHTTP2_PROTOCOL_ERROR}, // on itself
+		{"\0\0\x5\x2\0\x80\0\0\x1\x80\0\0\x1\x10", 14, NGHTTP2_PROTOCOL_ERROR},
 	};
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
 		struct browser b;
 		open_browser(&b, false);
-		side_feed(b.server, slice_of(cases[i].frame, cases[i].bytes), SIZE_MAX);
+		const size_t at = i / 2, step = i % 2 ? SIZE_MAX : 1;
+		side_feed(b.server, slice_of(cases[at].frame, cases[at].bytes), step);
 		to_client(&b, 10);
-		CU_ASSERT_EQUAL(b.goaway_error, cases[i].error);
+		CU_ASSERT_EQUAL(b.goaway_error, cases[at].error);
 		CU_ASSERT_EQUAL(b.server->closed_fault.counter, COUNTER_http_h2_protocol);
 		close_browser(&b);
 	}
