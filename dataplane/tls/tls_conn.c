@@ -317,6 +317,7 @@ struct tls_conn *tls_conn_make(struct tls *tls, const struct tls_events *events,
 	conn->events = events;
 	conn->user = user;
 	conn->handshake = handshake;
+	tls_handshake_begin(conn);
 	counter_set(tls->counters, COUNTER_tls_conns, tls->conns.in_use);
 	return conn;
 }
@@ -328,25 +329,11 @@ struct tls_conn *tls_conn_refuse(struct tls_conn *conn)
 	return NULL;
 }
 
-// mesh_identity returns the identity of name when hops between nodes can be made, or counts why
-// not.
-static struct tls_identity *mesh_identity(struct tls *tls, const char *name)
-{
-	struct tls_identity *identity = tls_identity_find(tls, name);
-	if (identity && tls->trust.store)
-		return identity;
-	counter_inc(tls->counters, COUNTER_tls_no_identity);
-	return NULL;
-}
-
 struct tls_conn *tls_accept_new(struct tls *tls, const struct tls_accept *accept)
 {
-	SSL_CTX *ctx = tls->public_ctx;
-	if (accept->is_mesh) {
-		struct tls_identity *identity = mesh_identity(tls, NULL);
-		if (!identity)
-			return NULL;
-		ctx = identity->ctx;
+	if (accept->is_mesh && (!tls->trust.store || tls->identities.in_use == 0)) {
+		counter_inc(tls->counters, COUNTER_tls_no_identity);
+		return NULL;
 	}
 	struct tls_conn *conn = tls_conn_make(tls, accept->events, accept->user);
 	if (!conn)
@@ -357,12 +344,6 @@ struct tls_conn *tls_accept_new(struct tls *tls, const struct tls_accept *accept
 	handshake->peer_roles = accept->peer_roles;
 	handshake->is_h2_offered = accept->is_h2_offered;
 	handshake->is_http1_offered = accept->is_http1_offered;
-	if (!tls_handshake_start(conn, ctx))
-		return tls_conn_refuse(conn);
-	if (!accept->is_mesh && tls->ticket_key_count == 0) {
-		SSL_set_options(conn->ssl, SSL_OP_NO_TICKET);
-		SSL_set_num_tickets(conn->ssl, 0);
-	}
 	return conn;
 }
 
@@ -371,7 +352,9 @@ struct tls_conn *tls_connect_new(struct tls *tls, const struct tls_connect *conn
 	static const uint8_t h2[] = {2, 'h', '2'};
 	CHECK(strlen(connect->server_name) < RECORD_HOST_BYTES);
 	CHECK(connect->peer[0] && strlen(connect->peer) < RECORD_PEER_BYTES);
-	struct tls_identity *identity = mesh_identity(tls, connect->identity);
+	struct tls_identity *identity = tls_identity_for_hop(tls, connect->identity);
+	if (!identity)
+		counter_inc(tls->counters, COUNTER_tls_no_identity);
 	struct tls_conn *conn =
 		identity ? tls_conn_make(tls, connect->events, connect->user) : NULL;
 	if (!conn)

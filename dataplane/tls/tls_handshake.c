@@ -30,7 +30,7 @@ void tls_handshake_observe(SSL_CTX *ctx)
 	SSL_CTX_set_msg_callback(ctx, on_message);
 }
 
-bool tls_handshake_start(struct tls_conn *conn, SSL_CTX *ctx)
+void tls_handshake_begin(struct tls_conn *conn)
 {
 	struct tls *tls = conn->tls;
 	struct tls_handshake *handshake = conn->handshake;
@@ -38,17 +38,46 @@ bool tls_handshake_start(struct tls_conn *conn, SSL_CTX *ctx)
 	handshake->refusal = TLS_NO_REASON;
 	handshake->deadline_us = tls->now_us + (uint64_t)tls->limits.handshake_timeout_ms * 1000;
 	list_init(&handshake->wait_link);
-	list_init(&handshake->start_link);
+	list_append(&tls->handshakes_by_start, &handshake->start_link);
+	counter_inc(tls->counters, COUNTER_tls_handshakes_started);
+	counter_set(tls->counters, COUNTER_tls_handshakes, tls->handshakes.in_use);
+}
+
+bool tls_handshake_start(struct tls_conn *conn, SSL_CTX *ctx)
+{
 	conn->ssl = SSL_new(ctx);
-	if (!conn->ssl || !SSL_set_ex_data(conn->ssl, 0, conn) || !tls_bio_attach(tls, conn->ssl))
+	if (!conn->ssl || !SSL_set_ex_data(conn->ssl, 0, conn) ||
+	    !tls_bio_attach(conn->tls, conn->ssl))
 		return false;
 	if (conn->is_server)
 		SSL_set_accept_state(conn->ssl);
 	else
 		SSL_set_connect_state(conn->ssl);
-	list_append(&tls->handshakes_by_start, &handshake->start_link);
-	counter_inc(tls->counters, COUNTER_tls_handshakes_started);
-	counter_set(tls->counters, COUNTER_tls_handshakes, tls->handshakes.in_use);
+	return true;
+}
+
+// hear makes OpenSSL's part of a server's handshake when its client has begun to speak. False: the
+// connection is closed.
+static bool hear(struct tls_conn *conn)
+{
+	struct tls *tls = conn->tls;
+	SSL_CTX *ctx = tls->public_ctx;
+	if (conn->handshake->is_mesh) {
+		struct tls_identity *identity = tls_identity_for_hop(tls, NULL);
+		if (!identity) {
+			tls_conn_close(conn, COUNTER_tls_no_identity);
+			return false;
+		}
+		ctx = identity->ctx;
+	}
+	if (!tls_handshake_start(conn, ctx)) {
+		tls_conn_close(conn, COUNTER_tls_openssl_refused);
+		return false;
+	}
+	if (!conn->handshake->is_mesh && tls->ticket_key_count == 0) {
+		SSL_set_options(conn->ssl, SSL_OP_NO_TICKET);
+		SSL_set_num_tickets(conn->ssl, 0);
+	}
 	return true;
 }
 
@@ -227,6 +256,8 @@ size_t tls_handshake_step(struct tls_conn *conn, const uint8_t *bytes, size_t co
 {
 	struct tls *tls = conn->tls;
 	struct tls_handshake *handshake = conn->handshake;
+	if (!conn->ssl && !hear(conn))
+		return 0;
 	OSSL_HANDSHAKE_STATE before = SSL_get_state(conn->ssl);
 	tls_bio_begin(tls, bytes, count);
 	ERR_clear_error();

@@ -234,6 +234,11 @@ struct tls_identity *tls_identity_find(struct tls *tls, const char *name)
 	return name ? NULL : first;
 }
 
+struct tls_identity *tls_identity_for_hop(struct tls *tls, const char *name)
+{
+	return tls->trust.store ? tls_identity_find(tls, name) : NULL;
+}
+
 struct tls_identity *tls_identity_find_sni(struct tls *tls, const char *server_name)
 {
 	for (uint32_t i = 0; server_name[0] && i < tls->identities.capacity; i++) {

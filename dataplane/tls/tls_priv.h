@@ -185,7 +185,7 @@ struct tls_conn {
 	struct tls *tls;
 	const struct tls_events *events;
 	void *user;
-	SSL *ssl;                        // handshake and TLS 1.2; else NULL
+	SSL *ssl;                        // handshake, from a first byte on, and TLS 1.2; else NULL
 	struct tls_handshake *handshake; // NULL when done
 	uint8_t state;                   // enum tls_state
 	bool is_server;
@@ -323,7 +323,12 @@ bool tls_schedule_load(struct tls_crypto *crypto);
 // tls_handshake_observe makes ctx tell us the records sent.
 void tls_handshake_observe(SSL_CTX *ctx);
 
-// tls_handshake_start makes the half of conn that a handshake needs. False: openssl_refused.
+// tls_handshake_begin starts conn's handshake, its time and its count; nothing of OpenSSL's is
+// made.
+void tls_handshake_begin(struct tls_conn *conn);
+
+// tls_handshake_start makes OpenSSL's object of it: a client's at once, a server's by the first
+// tls_handshake_step. False: openssl_refused.
 bool tls_handshake_start(struct tls_conn *conn, SSL_CTX *ctx);
 
 // tls_handshake_step lends count wire bytes to OpenSSL and goes on; returns how many it took.
@@ -400,6 +405,9 @@ const char *tls_identity_apply_trust(struct tls *tls, const struct record *recor
 // tls_identity_find returns the identity of a SPIFFE name (NULL: the one with the lowest id), or
 // NULL.
 struct tls_identity *tls_identity_find(struct tls *tls, const char *name);
+
+// tls_identity_for_hop is tls_identity_find once there is a trust bundle; before, NULL.
+struct tls_identity *tls_identity_for_hop(struct tls *tls, const char *name);
 
 // tls_identity_find_sni returns the identity a client asks for by SNI, else the first, or NULL.
 struct tls_identity *tls_identity_find_sni(struct tls *tls, const char *server_name);
