@@ -17,10 +17,9 @@ void h2_end_streams(struct h2_conn *c, struct http_fault fault)
 {
 	c->is_dead = true;
 	c->is_goaway_due = false;
-	for (uint32_t i = 0; i < c->slot_count; i++)
-		if (c->streams[i].id)
-			h2_stream_fail(c, &c->streams[i],
-				       (struct http_fault){COUNTER_http_conn_lost, 0});
+	while (!list_is_empty(&c->streams))
+		h2_stream_fail(c, h2_stream_at(c->streams.next),
+			       (struct http_fault){COUNTER_http_conn_lost, 0});
 	http_tell_closed(&c->base, fault);
 }
 
@@ -99,9 +98,9 @@ static int fault_of_error(ssize_t error)
 	}
 }
 
-static void drop_idle_memory(struct h2_conn *c)
+void h2_drop_idle_memory(struct h2_conn *c)
 {
-	if (c->stream_count || c->head.stream)
+	if (!c->head_memory || c->stream_count || c->head.stream)
 		return;
 	http_head_give(c->base.limits, c->head_memory, h2_head_memory_bytes(c->base.limits));
 	c->head_memory = NULL;
@@ -138,7 +137,7 @@ static size_t h2_receive(struct http_conn *conn, struct slice bytes)
 		taken += step;
 	}
 	c->is_inside = false;
-	drop_idle_memory(c);
+	h2_drop_idle_memory(c);
 	return taken;
 }
 
@@ -275,7 +274,7 @@ static bool h2_can_request(const struct http_conn *conn)
 		return false;
 	uint32_t peer_max = nghttp2_session_get_remote_settings(
 		c->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-	return c->stream_count < MIN(c->slot_count, peer_max) &&
+	return c->stream_count < MIN(conn->limits->stream_count, peer_max) &&
 	       nghttp2_session_check_request_allowed(c->session);
 }
 
@@ -286,7 +285,9 @@ static void h2_free(struct http_conn *conn)
 	h2_window_fini(c);
 	nghttp2_session_del(c->session);
 	h2_text_fini(c);
-	free(c->streams);
+	for (struct list *link; (link = list_pop(&c->streams));)
+		h2_memory_give(c, h2_stream_at(link));
+	h2_memory_give(c, c->kept_rest);
 	free(c->head_memory);
 	free(c);
 }
@@ -375,15 +376,12 @@ struct http_conn *h2_conn_new(bool is_server, const struct http_limits *limits)
 		return NULL;
 	c->base.ops = &h2_ops;
 	c->base.limits = limits;
-	c->slot_count = limits->stream_count;
+	c->base.is_server = is_server;
 	c->refilled_us = limits->now_us ? *limits->now_us : 0;
 	c->scan.skip_bytes = is_server ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
-	c->streams = calloc(c->slot_count, sizeof(*c->streams));
-	for (uint32_t i = 0; c->streams && i < c->slot_count; i++)
-		c->streams[i].next_free = i + 1;
-	if (!c->streams || new_session(c, is_server) || submit_settings(c, is_server, limits)) {
+	list_init(&c->streams);
+	if (new_session(c, is_server) || submit_settings(c, is_server, limits)) {
 		nghttp2_session_del(c->session);
-		free(c->streams);
 		free(c);
 		return NULL;
 	}

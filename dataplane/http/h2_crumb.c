@@ -37,9 +37,10 @@ bool h2_crumb_waits(struct h2_conn *c, struct h2_stream *stream, size_t window)
 
 static void release(struct h2_conn *c)
 {
-	for (uint32_t i = 0; i < c->slot_count; i++) {
-		struct h2_stream *stream = &c->streams[i];
-		if (!stream->id || !stream->is_held)
+	struct list *link;
+	list_for_each (link, &c->streams) {
+		struct h2_stream *stream = h2_stream_at(link);
+		if (!stream->is_held)
 			continue;
 		stream->is_held = false;
 		stream->is_spent = false;

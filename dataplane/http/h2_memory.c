@@ -5,6 +5,7 @@
 // down before it ends any.
 #include "h2_priv.h"
 
+#include "check.h"
 #include "slab.h"
 
 static bool has_slab(const struct h2_conn *c)
@@ -12,9 +13,25 @@ static bool has_slab(const struct h2_conn *c)
 	return c->session && c->base.limits->slab;
 }
 
+static bool is_frame_room(const struct h2_conn *c, const void *piece)
+{
+	return c->base.limits->frame_room && piece == c->base.limits->frame_room->bytes;
+}
+
+// take_first takes what a session is made of.
+static void *take_first(struct h2_conn *c, size_t bytes)
+{
+	bool is_frames = bytes > H2_FRAME_BYTES && bytes <= HTTP_FRAME_ROOM;
+	if (is_frames && c->base.is_server && c->base.limits->frame_room)
+		return c->base.limits->frame_room->bytes;
+	return malloc(bytes);
+}
+
 static void *take(size_t bytes, void *user)
 {
 	struct h2_conn *c = user;
+	if (!c->session)
+		return take_first(c, bytes);
 	if (!has_slab(c))
 		return malloc(bytes);
 	void *piece = slab_take(c->base.limits->slab, bytes);
@@ -30,7 +47,7 @@ static void give(void *piece, void *user)
 	struct h2_conn *c = user;
 	if (has_slab(c) && slab_has(c->base.limits->slab, piece))
 		slab_give(c->base.limits->slab, piece);
-	else
+	else if (!is_frame_room(c, piece))
 		free(piece);
 }
 
@@ -47,6 +64,7 @@ static void *take_again(void *piece, size_t bytes, void *user)
 	struct h2_conn *c = user;
 	if (!piece)
 		return take(bytes, user);
+	CHECK(!is_frame_room(c, piece));
 	if (!has_slab(c) || !slab_has(c->base.limits->slab, piece))
 		return realloc(piece, bytes);
 	size_t before = slab_piece_bytes(c->base.limits->slab, piece);
@@ -58,6 +76,16 @@ static void *take_again(void *piece, size_t bytes, void *user)
 	memcpy(larger, piece, before);
 	slab_give(c->base.limits->slab, piece);
 	return larger;
+}
+
+void *h2_memory_take(struct h2_conn *c, size_t bytes)
+{
+	return take(bytes, c);
+}
+
+void h2_memory_give(struct h2_conn *c, void *piece)
+{
+	give(piece, c);
 }
 
 nghttp2_mem h2_memory_of(struct h2_conn *c)

@@ -53,10 +53,10 @@ void h2_past_check(struct h2_conn *c, const nghttp2_frame_hd *hd)
 static int64_t widest_window(const struct h2_conn *c)
 {
 	int64_t widest = 0;
-	for (uint32_t i = 0; i < c->slot_count; i++) {
-		int64_t bytes = c->streams[i].id ? nghttp2_session_get_stream_remote_window_size(
-							   c->session, (int32_t)c->streams[i].id)
-						 : 0;
+	struct list *link;
+	list_for_each (link, &c->streams) {
+		int64_t bytes = nghttp2_session_get_stream_remote_window_size(
+			c->session, (int32_t)h2_stream_at(link)->id);
 		widest = MAX(widest, bytes);
 	}
 	return widest;

@@ -9,6 +9,7 @@
 #include "arena.h"
 #include "http_priv.h"
 #include "http_rules.h"
+#include "list.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -17,6 +18,8 @@ struct h2_priority {
 	int8_t urgency; // 0..7, 0 first
 	int8_t is_incremental;
 };
+
+#define H2_FRAME_BYTES 16384u // largest payload: nghttp2 makes no larger frame
 
 #define H2_PRIORITY_NONE        ((struct h2_priority){-1, -1})
 #define H2_PRIORITY_BYTES_MAX   128u // of a Priority Field Value
@@ -34,11 +37,11 @@ struct h2_updates {
 	unsigned early_count;
 };
 
-// One exchange; a slot of h2_conn.streams. nghttp2's stream points at it until it is freed.
+// One exchange, a piece of the worker's slab. nghttp2's stream points at it until it is freed.
 struct h2_stream {
-	uint32_t id; // 0 while free
-	uint32_t next_free;
+	struct list link; // h2_conn.streams
 	void *user;
+	uint32_t id;
 	uint32_t unconsumed_bytes; // given by body, not yet consumed
 	uint32_t window_bytes;     // that the peer may send unconsumed
 	uint32_t turn;             // the last one in which bytes were consumed
@@ -127,10 +130,8 @@ struct h2_scan {
 struct h2_conn {
 	struct http_conn base;
 	nghttp2_session *session;
-	struct h2_stream *streams; // owned: slot_count
-	uint32_t slot_count;
-	uint32_t free_slot;       // head of the list of free slots, slot_count: none
-	uint32_t stream_count;    // slots in use
+	struct list streams; // oldest first
+	uint32_t stream_count;
 	struct h2_stream *recent; // found or begun last: most calls come several to a stream
 	struct h2_head head;
 	void *head_memory; // owned, while a head arrives or streams live
@@ -138,6 +139,7 @@ struct h2_conn {
 	struct h2_text text;
 	const uint8_t *rest; // of a frame that did not fit, nghttp2's until the next mem_send
 	size_t rest_bytes;
+	void *kept_rest;        // owned: the memory it was moved to; else NULL
 	uint8_t last_words[17]; // a GOAWAY, when nghttp2 can write none
 	uint8_t *out;           // inside produce
 	size_t out_room;
@@ -173,13 +175,21 @@ static inline struct h2_conn *h2_of(struct http_conn *conn)
 	return (struct h2_conn *)conn;
 }
 
+// h2_stream_at is the stream of a link of h2_conn.streams.
+static inline struct h2_stream *h2_stream_at(struct list *link)
+{
+	return container_of(link, struct h2_stream, link);
+}
+
 // h2_stream_get finds a live stream, or NULL.
 struct h2_stream *h2_stream_get(struct h2_conn *c, uint32_t id);
 
-// h2_stream_new takes a slot for id; NULL when all are taken. h2_stream_free gives it back with the
-// connection window that its unconsumed bytes hold; nothing of it is told to the owner.
+// h2_stream_new makes a stream of id; NULL at the bound, or without memory. h2_stream_free gives it
+// back with the connection window that its unconsumed bytes hold; nothing of it is told to the
+// owner. h2_stream_closed is h2_stream_free of one that nghttp2 is forgetting.
 struct h2_stream *h2_stream_new(struct h2_conn *c, uint32_t id);
 void h2_stream_free(struct h2_conn *c, struct h2_stream *stream);
+void h2_stream_closed(struct h2_conn *c, struct h2_stream *stream);
 
 // h2_stream_fail tells the owner reset, and frees the stream.
 void h2_stream_fail(struct h2_conn *c, struct h2_stream *stream, struct http_fault fault);
@@ -259,9 +269,14 @@ void h2_note_moved(struct h2_conn *c, size_t bytes);
 // h2_head_memory_bytes (h2_read.c) is the size of the block that heads of these limits need.
 size_t h2_head_memory_bytes(const struct http_limits *limits);
 
+// h2_drop_idle_memory gives the head's memory back when nothing lives.
+void h2_drop_idle_memory(struct h2_conn *c);
+
 // h2_memory_of (h2_memory.c) is the memory of c's session: the worker's slab, once c->session is
-// set.
+// set. h2_memory_take and h2_memory_give are pieces of it for ourselves; NULL: there is none.
 nghttp2_mem h2_memory_of(struct h2_conn *c);
+void *h2_memory_take(struct h2_conn *c, size_t bytes);
+void h2_memory_give(struct h2_conn *c, void *piece);
 
 // h2_text_take returns room for a name and a value that stays until the head that is submitted with
 // them is written; NULL where there is none. h2_text_more (h2_text.c) is its rare part.

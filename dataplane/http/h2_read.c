@@ -312,6 +312,16 @@ static void on_end(struct h2_conn *c, int32_t id)
 	c->base.events->end(c->base.user, stream->id, stream->user, NULL, 0);
 }
 
+// first_above is the oldest stream with a higher number than last, or NULL.
+static struct h2_stream *first_above(struct h2_conn *c, uint32_t last)
+{
+	struct list *link;
+	list_for_each (link, &c->streams)
+		if (h2_stream_at(link)->id > last)
+			return h2_stream_at(link);
+	return NULL;
+}
+
 static void on_goaway(struct h2_conn *c, const nghttp2_goaway *goaway)
 {
 	c->is_goaway_received = true;
@@ -319,10 +329,10 @@ static void on_goaway(struct h2_conn *c, const nghttp2_goaway *goaway)
 		http_tell_closed(&c->base, (struct http_fault){0});
 		return;
 	}
-	for (uint32_t i = 0; !c->base.is_server && i < c->slot_count; i++)
-		if (c->streams[i].id > (uint32_t)goaway->last_stream_id)
-			h2_stream_fail(c, &c->streams[i],
-				       (struct http_fault){COUNTER_http_h2_refused_by_peer, 503});
+	struct h2_stream *stream;
+	while (!c->base.is_server && (stream = first_above(c, (uint32_t)goaway->last_stream_id)))
+		h2_stream_fail(c, stream,
+			       (struct http_fault){COUNTER_http_h2_refused_by_peer, 503});
 	h2_end_streams(c, http_fault_of(COUNTER_http_h2_goaway_by_peer, false));
 }
 
@@ -467,7 +477,7 @@ static int on_stream_close(nghttp2_session *, int32_t id, uint32_t error, void *
 	if (stream->is_recv_ended && stream->is_sent) {
 		c->resets -= c->resets > 0;
 		h2_note_moved(c, 8192);
-		h2_stream_free(c, stream);
+		h2_stream_closed(c, stream);
 		return 0;
 	}
 	// RFC 9113 8.1: a server that answered may stop the request; the answer counts.
@@ -479,7 +489,7 @@ static int on_stream_close(nghttp2_session *, int32_t id, uint32_t error, void *
 	}
 	if (!stream->is_reset_by_peer)
 		h2_note_reset(c);
-	if (stream->id == (uint32_t)id) // unless that ended the connection
+	if (h2_stream_get(c, (uint32_t)id)) // unless that ended the connection
 		h2_stream_fail(c, stream, fault_of_close(c, stream, error));
 	return 0;
 }

@@ -8,8 +8,7 @@
 #include <errno.h>
 
 #define FRAME_HEAD_BYTES 9u
-#define FRAME_BYTES_MAX  16384u // nghttp2 asks for no more
-#define ROOM_MIN         64u    // less room is left for the next call
+#define ROOM_MIN         64u // less room is left for the next call
 #define HEAD_FIELDS_MAX  (HTTP_FIELDS_MAX + 32u)
 
 // A head on its way to nghttp2. head_begin leaves the fields alone: zeroing them
@@ -100,7 +99,7 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *, size_t l
 			stream->is_deferred = true;
 		return NGHTTP2_ERR_DEFERRED;
 	}
-	stream->is_spent = c->pulled.bytes == length && length < FRAME_BYTES_MAX;
+	stream->is_spent = c->pulled.bytes == length && length < H2_FRAME_BYTES;
 	c->is_dribble = stream->is_spent && length < H2_CRUMB_BYTES;
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
 	if (!is_end)
@@ -304,11 +303,38 @@ static bool send_frame(struct h2_conn *c)
 	return c->out_used > before;
 }
 
+// keep_rest moves what is left of a frame out of the room that others write to next.
+static void keep_rest(struct h2_conn *c)
+{
+	const struct http_frame_room *frames = c->base.limits->frame_room;
+	bool is_lent =
+		frames && c->rest >= frames->bytes && c->rest < frames->bytes + HTTP_FRAME_ROOM;
+	if (c->rest_bytes > 0 && !is_lent)
+		return;
+	h2_memory_give(c, c->kept_rest);
+	c->kept_rest = c->rest_bytes ? h2_memory_take(c, c->rest_bytes) : NULL;
+	if (c->rest_bytes == 0)
+		return;
+	if (c->kept_rest) {
+		c->rest = memcpy(c->kept_rest, c->rest, c->rest_bytes);
+		return;
+	}
+	c->rest_bytes = 0; // half a frame was said
+	c->is_broken = true;
+	if (!c->is_dead)
+		h2_end_streams(c, http_fault_of(COUNTER_http_memory_short, false));
+}
+
 size_t h2_produce(struct http_conn *conn, uint8_t *out, size_t room)
 {
 	struct h2_conn *c = h2_of(conn);
 	if (c->is_inside)
 		return 0;
+	struct http_frame_room *frames = c->base.limits->frame_room;
+	if (frames) {
+		CHECK(!frames->is_used);
+		frames->is_used = true;
+	}
 	c->is_inside = true;
 	c->out = out;
 	c->out_room = room;
@@ -319,6 +345,11 @@ size_t h2_produce(struct http_conn *conn, uint8_t *out, size_t room)
 	       send_frame(c)) {
 	}
 	h2_text_written(c);
+	if (c->rest_bytes || c->kept_rest)
+		keep_rest(c);
+	if (frames)
+		frames->is_used = false;
+	h2_drop_idle_memory(c);
 	c->out = NULL;
 	c->is_inside = false;
 	return c->out_used;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The exchanges of an HTTP/2 connection: slots, found by nghttp2's user data, freed exactly once.
+// The exchanges of an HTTP/2 connection: found by nghttp2's user data, freed exactly once.
 #include "h2_priv.h"
 
 struct h2_stream *h2_stream_get(struct h2_conn *c, uint32_t id)
@@ -12,18 +12,23 @@ struct h2_stream *h2_stream_get(struct h2_conn *c, uint32_t id)
 		return stream;
 	}
 	// A request that was not sent yet is no stream of nghttp2's.
-	for (uint32_t i = 0; id && !c->base.is_server && i < c->slot_count; i++)
-		if (c->streams[i].id == id)
-			return &c->streams[i];
+	struct list *link;
+	list_for_each (link, &c->streams) {
+		if (!id || c->base.is_server)
+			break;
+		if (h2_stream_at(link)->id == id)
+			return h2_stream_at(link);
+	}
 	return NULL;
 }
 
 struct h2_stream *h2_stream_new(struct h2_conn *c, uint32_t id)
 {
-	if (c->free_slot == c->slot_count)
+	if (c->stream_count == c->base.limits->stream_count)
 		return NULL;
-	struct h2_stream *stream = &c->streams[c->free_slot];
-	c->free_slot = stream->next_free;
+	struct h2_stream *stream = h2_memory_take(c, sizeof(*stream));
+	if (!stream)
+		return NULL;
 	c->stream_count++;
 	c->recent = stream;
 	*stream = (struct h2_stream){
@@ -32,18 +37,24 @@ struct h2_stream *h2_stream_new(struct h2_conn *c, uint32_t id)
 		.window_bytes = c->base.limits->stream_window_bytes,
 		.rest_bytes = c->base.limits->stream_window_bytes / 2,
 	};
+	list_append(&c->streams, &stream->link);
 	return stream;
 }
 
 void h2_stream_free(struct h2_conn *c, struct h2_stream *stream)
 {
 	nghttp2_session_set_stream_user_data(c->session, (int32_t)stream->id, NULL);
+	h2_stream_closed(c, stream);
+}
+
+void h2_stream_closed(struct h2_conn *c, struct h2_stream *stream)
+{
 	if (stream->unconsumed_bytes && !c->is_broken)
 		nghttp2_session_consume_connection(c->session, stream->unconsumed_bytes);
 	h2_window_release(c, stream);
-	stream->id = 0;
-	stream->next_free = c->free_slot;
-	c->free_slot = (uint32_t)(stream - c->streams);
+	list_remove(&stream->link);
+	c->recent = NULL;
+	h2_memory_give(c, stream);
 	c->stream_count--;
 }
 

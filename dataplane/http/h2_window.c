@@ -111,9 +111,10 @@ void h2_window_turned(struct h2_conn *c)
 		return;
 	bool has_grown = false, has_moved = false;
 	c->turn.is_open = false;
-	for (uint32_t i = 0; i < c->slot_count; i++) {
-		struct h2_stream *stream = &c->streams[i];
-		if (!stream->id || stream->turn != c->turn.number)
+	struct list *link;
+	list_for_each (link, &c->streams) {
+		struct h2_stream *stream = h2_stream_at(link);
+		if (stream->turn != c->turn.number)
 			continue;
 		has_moved = true;
 		has_grown |= judge(c, stream);
@@ -139,7 +140,7 @@ void h2_window_release(struct h2_conn *c, struct h2_stream *stream)
 void h2_window_fini(struct h2_conn *c)
 {
 	c->is_broken = true;
-	for (uint32_t i = 0; i < c->slot_count; i++)
-		if (c->streams[i].id)
-			h2_window_release(c, &c->streams[i]);
+	struct list *link;
+	list_for_each (link, &c->streams)
+		h2_window_release(c, h2_stream_at(link));
 }

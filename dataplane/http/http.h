@@ -75,6 +75,14 @@ struct http_spare {
 	size_t head_bytes;
 };
 
+// Where HTTP/2 servers write a frame before it is sent, one at a time: of a worker, and not each
+// connection's, since nothing is in it between two calls. Its owner free()s bytes.
+#define HTTP_FRAME_ROOM 16640u
+struct http_frame_room {
+	uint8_t *bytes; // HTTP_FRAME_ROOM
+	bool is_used;   // inside http_produce
+};
+
 struct http_limits {
 	uint32_t head_bytes; // whole head; more: 431 / REFUSED
 	uint32_t field_count;
@@ -87,6 +95,7 @@ struct http_limits {
 	struct http_window_budget *window_budget; // borrowed; NULL: none grows
 	struct http_spare *spare;                 // borrowed; NULL: none
 	struct slab *slab; // borrowed, h2: for frames, streams and fields; NULL: malloc
+	struct http_frame_room *frame_room; // borrowed, h2 server; NULL: each has its own
 	bool is_shared; // h2 server: the streams are many users', and share alike whatever they ask
 	uint32_t reset_budget;  // streams a peer may reset per connection before
 				// GOAWAY(ENHANCE_YOUR_CALM)

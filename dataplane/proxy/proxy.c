@@ -15,6 +15,7 @@ static int take_memory(struct proxy *proxy)
 	const struct proxy_limits *limits = &proxy->limits;
 	return pool_init(&proxy->downstreams, limits->downstream_count,
 			 sizeof(struct downstream)) ||
+	       !(proxy->frame_room.bytes = malloc(HTTP_FRAME_ROOM)) ||
 	       slab_init(&proxy->h2_slab, limits->h2_memory_bytes) ||
 	       compressor_init(&proxy->compressor, &limits->compress) ||
 	       pool_init(&proxy->upstream_pool, limits->upstream_count, sizeof(struct upstream)) ||
@@ -55,6 +56,7 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 	http->window_budget = &proxy->window_budget;
 	http->spare = &proxy->http_spare;
 	http->slab = &proxy->h2_slab;
+	http->frame_room = &proxy->frame_room;
 	proxy->window_budget.max_bytes = proxy->limits.window_memory_bytes;
 	http->conn_window_bytes =
 		(uint32_t)MAX(http->conn_window_bytes, MIN(all, (uint64_t)INT32_MAX));
@@ -171,6 +173,7 @@ void proxy_free(struct proxy *proxy)
 	compressor_fini(&proxy->compressor);
 	policy_table_free(proxy->policies);
 	free(proxy->http_spare.head);
+	free(proxy->frame_room.bytes);
 	slab_fini(&proxy->h2_slab);
 	free(proxy);
 }

@@ -57,6 +57,7 @@ struct proxy {
 	struct http_limits mesh_http; // of connections from nodes, whose streams are many users'
 	struct http_window_budget window_budget;
 	struct http_spare http_spare;
+	struct http_frame_room frame_room;
 	struct slab h2_slab;
 	struct proxy_callbacks callbacks;
 	struct tcp *tcp;

@@ -9,6 +9,7 @@
 
 static size_t refused_bytes; // a request for at least so many fails; 0: none does
 static unsigned malloc_count;
+static size_t malloc_bytes;
 
 void *__real_malloc(size_t bytes);
 void *__wrap_malloc(size_t bytes);
@@ -16,6 +17,7 @@ void *__wrap_malloc(size_t bytes);
 void *__wrap_malloc(size_t bytes)
 {
 	malloc_count++;
+	malloc_bytes += bytes;
 	return refused_bytes && bytes >= refused_bytes ? NULL : __real_malloc(bytes);
 }
 
@@ -153,7 +155,8 @@ static void a_request_after_rest_takes_none_either(void)
 		malloc_count = 0;
 		side_feed(side, slice_of(request + i * 15, 15), SIZE_MAX);
 		side_drain(side, 16384);
-		side_feed(side, SLICE("\0\0\0\4\1\0\0\0\0"), SIZE_MAX); // at rest from here
+		CU_ASSERT_PTR_NOT_NULL(spare.head); // at rest, as soon as the answer is written
+		side_feed(side, SLICE("\0\0\0\4\1\0\0\0\0"), SIZE_MAX);
 		CU_ASSERT_EQUAL(malloc_count, i == 0);
 		CU_ASSERT_EQUAL(side->call_count, i + 1);
 		CU_ASSERT_PTR_NOT_NULL(spare.head);
@@ -199,15 +202,25 @@ static void a_full_slab_is_counted_and_ends_nothing(void)
 	}
 }
 
-static void answer_long(struct side *side, struct call *call)
+static void answer_long_by(struct side *side, struct call *call, char letter)
 {
 	static char text[900];
-	memset(text, 'x', sizeof(text));
+	memset(text, letter, sizeof(text));
 	struct http_field field = {SLICE("etag"), slice_of(text, sizeof(text))};
 	struct http_message head = {
 		.status = 200, .content_length = 0, .fields = &field, .field_count = 1};
 	CU_ASSERT_EQUAL(http_respond(side->conn, call->stream, &head, false), 0);
 	memset(text, 'y', sizeof(text)); // whoever gave it may forget it
+}
+
+static void answer_long(struct side *side, struct call *call)
+{
+	answer_long_by(side, call, 'x');
+}
+
+static void answer_otherwise(struct side *side, struct call *call)
+{
+	answer_long_by(side, call, 'z');
 }
 
 static void heads_that_wait_hold_little_of_the_slab(void)
@@ -252,7 +265,95 @@ static void a_head_whose_stream_was_reset_gives_its_memory_back(void)
 	pool_test_end(&test);
 }
 
+// move_in_turn moves what fits into little room, of both pairs in turn, so that each is stopped in
+// the middle of a frame while the other makes its own.
+static void move_in_turn(struct pair *pairs[2], size_t room)
+{
+	uint8_t bytes[2048];
+	for (size_t moved = 1; moved > 0;) {
+		moved = 0;
+		for (unsigned i = 0; i < 2; i++) {
+			size_t some = http_produce(pairs[i]->server->conn, bytes, room);
+			size_t taken = http_receive(pairs[i]->client->conn, slice_of(bytes, some));
+			CU_ASSERT_EQUAL(taken, some);
+			moved += some;
+		}
+	}
+}
+
+static void servers_of_a_worker_make_frames_in_the_same_place(void)
+{
+	struct http_frame_room frames = {malloc(HTTP_FRAME_ROOM), false};
+	for (size_t room = 64; room < 1400; room += 37) {
+		struct http_limits limits = side_limits;
+		struct pair *pairs[2];
+		struct call *calls[2][4];
+		limits.frame_room = &frames;
+		for (unsigned i = 0; i < 2; i++) {
+			pairs[i] = pair_new(HTTP_VERSION_2, &limits);
+			pair_run(pairs[i]);
+			pairs[i]->server->answer = i ? answer_otherwise : answer_long;
+			for (unsigned j = 0; j < 4; j++)
+				calls[i][j] = side_request(pairs[i]->client, HTTP_GET, "/",
+							   UINT64_MAX, true);
+			pipe_move(&pairs[i]->up, pairs[i]->client, pairs[i]->server, 16384,
+				  SIZE_MAX);
+		}
+		move_in_turn(pairs, room);
+		for (unsigned j = 0; j < 4; j++) {
+			CU_ASSERT(calls[0][j]->is_head_end && calls[1][j]->is_head_end);
+			CU_ASSERT_EQUAL(strspn(calls[0][j]->fields + 5, "x"), 900);
+			CU_ASSERT_EQUAL(strspn(calls[1][j]->fields + 5, "z"), 900);
+		}
+		pair_free(pairs[0]);
+		pair_free(pairs[1]);
+	}
+	CU_ASSERT(!frames.is_used);
+	free(frames.bytes);
+}
+
+static void half_a_frame_without_memory_ends_the_connection(void)
+{
+	struct http_frame_room frames = {malloc(HTTP_FRAME_ROOM), false};
+	struct http_limits limits = side_limits;
+	limits.frame_room = &frames;
+	struct pair *pair = pair_new(HTTP_VERSION_2, &limits);
+	pair_run(pair);
+	pair->server->answer = answer_long;
+	side_request(pair->client, HTTP_GET, "/", UINT64_MAX, true);
+	pipe_move(&pair->up, pair->client, pair->server, 16384, SIZE_MAX);
+	while (slab_take(&pair->server->slab, 600)) {
+	}
+	refused_bytes = 600;
+	pipe_move(&pair->down, pair->server, pair->client, 100, SIZE_MAX);
+	refused_bytes = 0;
+	CU_ASSERT_EQUAL(pair->server->closed_count, 1);
+	CU_ASSERT_EQUAL(pair->server->closed_fault.counter, COUNTER_http_memory_short);
+	CU_ASSERT(http_is_done(pair->server->conn));
+	pair_free(pair);
+	free(frames.bytes);
+}
+
+static void a_server_takes_little_when_it_begins(void)
+{
+	struct http_frame_room frames = {malloc(HTTP_FRAME_ROOM), false};
+	struct http_limits limits = side_limits;
+	limits.frame_room = &frames;
+	struct side *before = side_new(HTTP_VERSION_2, true, &limits); // whatever is taken once
+	malloc_bytes = 0;
+	struct side *side = side_new(HTTP_VERSION_2, true, &limits);
+	CU_ASSERT(malloc_bytes > 0 && malloc_bytes < 6144);
+	side_free(side);
+	side_free(before);
+	free(frames.bytes);
+}
+
 UNIT_MAIN("http_memory",
+	  {"servers of a worker make frames in the same place",
+	   servers_of_a_worker_make_frames_in_the_same_place},
+	  {"half a frame without memory ends the connection",
+	   half_a_frame_without_memory_ends_the_connection},
+	  {"a server takes little when it begins", a_server_takes_little_when_it_begins},
 	  {"a request without memory is answered 503", a_request_without_memory_is_answered_503},
 	  {"a response without memory is reset", a_response_without_memory_is_reset},
 	  {"a stream without memory leaves the next its chance",
