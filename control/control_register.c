@@ -139,12 +139,24 @@ static void read_purge_sequence(struct control *control, uint64_t newest)
 	}
 }
 
-// tell_known says up to which purge all had been sent to data planes before this one: it may have a
-// cache that is older.
-static void tell_known(struct control *control)
+// applied_sequence is up to where the data plane before this one is known to have done them, as
+// control_tell_purged wrote.
+static uint64_t applied_sequence(const struct control *control)
+{
+	const struct row_purged *row =
+		model_get(control->registry, STORE_purged, control->self.node);
+	bool is_of_use = row && row->sequence <= control->purge_sequence &&
+			 control->purge_sequence - row->sequence <= UINT32_MAX;
+	return is_of_use ? row->sequence : control->purge_sequence;
+}
+
+// tell_known says up to which purge all had been sent to data planes before this one, and which of
+// them may not have been done: it may have a cache that is older.
+static void tell_known(struct control *control, uint64_t applied)
 {
 	struct record_purge_row row = {.sequence = control->purge_sequence,
-				       .kind = RECORD_PURGE_KNOWN};
+				       .kind = RECORD_PURGE_KNOWN,
+				       .unsure = (uint32_t)(control->purge_sequence - applied)};
 	publish_once(control->publish, PUBLISH_ALL,
 		     &(struct rowset_row){RECORD_PURGE, row.sequence, sizeof(row), &row}, NULL);
 }
@@ -158,9 +170,10 @@ void control_purge(struct control *control, bool is_again)
 	read_purge_sequence(control, newest);
 	if (!attach_is_attached(control->attach))
 		return; // those that come meanwhile are sent when it is back
+	uint64_t done = is_again ? applied_sequence(control) : control->purge_sequence;
 	if (is_again)
-		tell_known(control);
-	if (control->purge_sequence + 1 < oldest && control->purge_sequence < newest) {
+		tell_known(control, done);
+	if (done + 1 < oldest && done < newest) {
 		// Part of the list is gone: what we missed may have been anything.
 		send_purge(control, newest, &(struct row_purge){0});
 		keep_purge_sequence(control, newest);
@@ -169,7 +182,7 @@ void control_purge(struct control *control, bool is_again)
 		const struct row_purge *purge = purges.rows[i]->row;
 		uint64_t sequence = strtoull(purges.rows[i]->key, NULL, 10);
 		bool is_recent = is_again && now_s < purge->made_s + 60;
-		if (sequence > control->purge_sequence || is_recent)
+		if (sequence > done || is_recent)
 			send_purge(control, sequence, purge);
 	}
 	if (newest > control->purge_sequence)

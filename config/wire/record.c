@@ -195,9 +195,11 @@ static const char *check_record_purge_row(const void *payload, uint32_t tail_byt
 	const struct record_purge_row *row = payload;
 	const char *text = (const char *)(row + 1);
 	bool has_text = row->kind != RECORD_PURGE_ALL && row->kind != RECORD_PURGE_KNOWN;
-	if (row->kind >= RECORD_PURGE_COUNT || row->is_soft > 1 || row->reserved)
+	if (row->kind >= RECORD_PURGE_COUNT || row->is_soft > 1)
 		return "PURGE of an unknown kind";
-	if (row->text_bytes != tail_bytes || has_text == (tail_bytes == 0))
+	bool is_known = row->kind == RECORD_PURGE_KNOWN;
+	if (row->text_bytes != tail_bytes || has_text == (tail_bytes == 0) ||
+	    row->unsure > (is_known ? row->sequence : 0))
 		return "PURGE whose parts do not add up";
 	for (uint32_t i = 0; i < tail_bytes; i++)
 		if (text[i] <= ' ' || text[i] > '~')

@@ -172,7 +172,7 @@ struct record_purge_row {
 	uint32_t kind; // enum record_purge
 	uint32_t text_bytes;
 	uint32_t is_soft; // stale, not forgotten
-	uint32_t reserved;
+	uint32_t unsure;  // KNOWN: so many of the last of those may not have come; 0 of others
 };
 
 // A service's policy. Tail: its rules (policy.h).

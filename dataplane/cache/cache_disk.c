@@ -130,13 +130,14 @@ static void discard(struct cache *cache)
 	cache_disk_note_purge(cache, &all, 0);
 }
 
-void cache_disk_known(struct cache *cache, uint64_t sequence)
+void cache_disk_known(struct cache *cache, uint64_t sequence, uint32_t unsure)
 {
 	struct cache_disk *disk = cache->disk;
 	if (!disk || disk->is_known)
 		return;
 	disk->is_known = true;
-	if (sequence == cache_disk_number(cache, CACHE_DISK_SEQUENCE))
+	uint64_t done = cache_disk_number(cache, CACHE_DISK_SEQUENCE);
+	if (done <= sequence && sequence - done <= unsure)
 		return;
 	// Also when there are fewer than we know of: it is not the registry that we knew.
 	discard(cache);

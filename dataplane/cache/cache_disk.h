@@ -107,10 +107,10 @@ void cache_disk_received(struct cache *cache, const struct cache_disk_result *re
 
 // cache_disk_purged tells the number of the operators' purge that was done last, of all there were
 // (control's sequence). cache_disk_known tells up to which one everything had been sent before this
-// life: what the disk has missed makes all of it useless, and until then nothing of earlier lives
-// is used.
+// life, the last unsure of them maybe in vain: they are sent again. What the disk has missed beside
+// them makes all of it useless, and until then nothing of earlier lives is used.
 void cache_disk_purged(struct cache *cache, uint64_t sequence);
-void cache_disk_known(struct cache *cache, uint64_t sequence);
+void cache_disk_known(struct cache *cache, uint64_t sequence, uint32_t unsure);
 
 // cache_disk_flush gives what must be remembered to the thread; false while there is no room for
 // all of it. For the end of a life: what is not said then comes back.

@@ -185,7 +185,7 @@ static const char *apply_purge(struct worker *worker, const struct record *recor
 	size_t bytes;
 	const uint8_t *text = record_tail(record, &bytes);
 	if (worker->cache && row->kind == RECORD_PURGE_KNOWN) {
-		cache_disk_known(worker->cache, row->sequence);
+		cache_disk_known(worker->cache, row->sequence, row->unsure);
 	} else if (worker->cache) {
 		if (!cache_purge(worker->cache, kinds[row->kind], slice_of(text, bytes),
 				 row->is_soft))

@@ -110,7 +110,7 @@ static inline struct fixture *begin(void)
 	CU_ASSERT_EQUAL(truncate(path, 0), 0);
 	struct fixture *f = live();
 	walk(f);
-	cache_disk_known(f->cache, 0);
+	cache_disk_known(f->cache, 0, 0);
 	return f;
 }
 
@@ -140,7 +140,7 @@ static inline struct fixture *next(uint64_t sequence)
 {
 	struct fixture *f = live();
 	walk(f);
-	cache_disk_known(f->cache, sequence);
+	cache_disk_known(f->cache, sequence, 0);
 	return f;
 }
 

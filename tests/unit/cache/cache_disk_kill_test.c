@@ -88,7 +88,7 @@ static void look(unsigned forgotten)
 {
 	struct fixture *f = live();
 	walk(f);
-	cache_disk_known(f->cache, 0);
+	cache_disk_known(f->cache, 0, 0);
 	pump(f);
 	for (unsigned i = 0; i < KEYS; i++) {
 		char word = got(f, target_of(i), "", 1);

@@ -32,7 +32,7 @@ static void it_survives_a_restart_with_its_age(void)
 	walk(f);
 	CU_ASSERT_EQUAL(f->counters.value[COUNTER_cache_disk_found], 1);
 	CU_ASSERT_EQUAL(got(f, "/a", "", 1), 'f'); // control has not said what it knows
-	cache_disk_known(f->cache, 0);
+	cache_disk_known(f->cache, 0, 0);
 	CU_ASSERT_EQUAL(got(f, "/a", "", 1), 'd');
 	CU_ASSERT(f->answers[1].age_s >= 100 && f->answers[1].ttl_s <= 500);
 	struct cache_answer *answer = ask(f, 2, "/a", "");
@@ -49,7 +49,7 @@ static void it_survives_a_restart_with_its_age(void)
 	f->wall_s = wall_s + 700;
 	fixture_tick(f, 0);
 	walk(f);
-	cache_disk_known(f->cache, 0);
+	cache_disk_known(f->cache, 0, 0);
 	CU_ASSERT_EQUAL(got(f, "/a", "", 1), 's');
 	end(f);
 }
@@ -105,6 +105,26 @@ static void a_purge_that_was_missed_makes_all_of_it_useless(void)
 	CU_ASSERT_EQUAL(got(f, "/a", "", 1), 'f');
 	CU_ASSERT_EQUAL(got(f, "/b", "", 2), 'd');
 	CU_ASSERT_EQUAL(f->counters.value[COUNTER_cache_disk_lost], 0);
+	end(f);
+	f = live(); // two may have been missed: they come again
+	walk(f);
+	cache_disk_known(f->cache, 10, 2);
+	CU_ASSERT_EQUAL(got(f, "/b", "", 2), 'd');
+	CU_ASSERT(cache_purge(f->cache, CACHE_PURGE_TAG, SLICE("y"), false));
+	cache_disk_purged(f->cache, 10);
+	CU_ASSERT_EQUAL(got(f, "/b", "", 2), 'h');
+	end(f);
+	f = live(); // or three, which is one too many
+	walk(f);
+	cache_disk_known(f->cache, 14, 3);
+	CU_ASSERT_EQUAL(got(f, "/b", "", 2), 'f');
+	keep(f, "/b", FRESH, 2);
+	end(f);
+	f = live(); // none that we know of is not known there: another registry
+	walk(f);
+	cache_disk_known(f->cache, 13, 9);
+	CU_ASSERT_EQUAL(got(f, "/b", "", 2), 'f');
+	keep(f, "/b", FRESH, 2);
 	f = again(f, 3); // another registry
 	CU_ASSERT_EQUAL(got(f, "/b", "", 2), 'f');
 	f = again(f, 8);
@@ -139,7 +159,7 @@ static void what_is_replaced_or_invalidated_does_not_come_back(void)
 	put(f, "/a", "", FRESH, 3);
 	cache_invalidate(f->cache, &request.message, &response.message);
 	walk(f);
-	cache_disk_known(f->cache, 0);
+	cache_disk_known(f->cache, 0, 0);
 	forget_memory(f);
 	CU_ASSERT_EQUAL(got(f, "/a", "", 3), 'f');
 	CU_ASSERT_EQUAL(got(f, "/b", "", 2), 'f');

@@ -245,7 +245,10 @@ static void purges_and_removals_name_what_they_mean(void)
 	BREAK(PURGE, purge, row.text_bytes, 15, "PURGE whose parts do not add up");
 	BREAK(PURGE, purge, url[3], '\r', "PURGE with a bad character");
 	BREAK(PURGE, purge, row.is_soft, 2, "PURGE of an unknown kind");
-	BREAK(PURGE, purge, row.reserved, 1, "PURGE of an unknown kind");
+	BREAK(PURGE, purge, row.unsure, 1, "PURGE whose parts do not add up");
+	known.unsure = 7;
+	GOOD(PURGE, known);
+	BREAK(PURGE, known, unsure, 8, "PURGE whose parts do not add up");
 	BREAK(PURGE, purge, row.kind, RECORD_PURGE_KNOWN, "PURGE whose parts do not add up");
 	BREAK(PURGE, all, kind, RECORD_PURGE_TAG, "PURGE whose parts do not add up");
 	BREAK(PURGE, all, kind, RECORD_PURGE_URL, "PURGE whose parts do not add up");

@@ -42,6 +42,11 @@ static void let_go(struct plane *plane)
 	plane->socket = -1;
 }
 
+void plane_hang_up(struct plane *plane)
+{
+	let_go(plane);
+}
+
 void plane_close(struct plane *plane)
 {
 	let_go(plane);
@@ -178,6 +183,11 @@ static void take_record(struct plane *plane, enum record_type type, uint32_t byt
 	case RECORD_ROUTE_ABSENT: strcpy(plane->last_absent, absent->host); break;
 	case RECORD_CERT_ABSENT: strcpy(plane->last_cert_absent, cert_absent->host); break;
 	case RECORD_PURGE:
+		if (purge->kind == RECORD_PURGE_KNOWN) {
+			plane->known_purge = purge->sequence;
+			plane->unsure_purges = purge->unsure;
+			break;
+		}
 		snprintf(plane->last_purge, sizeof(plane->last_purge), "%.*s",
 			 (int)purge->text_bytes, (const char *)(purge + 1));
 		break;

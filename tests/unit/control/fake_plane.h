@@ -40,6 +40,8 @@ struct plane {
 	char last_absent[RECORD_HOST_BYTES];      // of ROUTE_ABSENT
 	char last_cert_absent[RECORD_HOST_BYTES]; // of CERT_ABSENT
 	char last_purge[256];
+	uint64_t known_purge; // sequence of the last PURGE_KNOWN
+	uint32_t unsure_purges;
 	_Alignas(8) uint8_t payload[RECORD_MAX_BYTES];
 };
 
@@ -49,6 +51,9 @@ void plane_close(struct plane *plane);
 
 // plane_accept takes the next control process within timeout_ms; rows stay.
 bool plane_accept(struct plane *plane, unsigned timeout_ms);
+
+// plane_hang_up leaves the control process, as a data plane does that is killed.
+void plane_hang_up(struct plane *plane);
 
 // plane_turn waits for records up to timeout_ms, takes them and tells APPLIED.
 void plane_turn(struct plane *plane, unsigned timeout_ms);

@@ -181,6 +181,58 @@ static void a_change_by_another_control_process_arrives_in_time(void)
 	node_remove_dir(dir);
 }
 
+static bool knows_purges(struct plane *plane)
+{
+	return plane->known_purge != 0;
+}
+
+// until_applied turns the plane until the registry knows that it has done the purge.
+static bool until_applied(struct node *node, unsigned sequence)
+{
+	char line[64];
+	snprintf(line, sizeof(line), "{\"command\":\"purge-status\",\"sequence\":%u}", sequence);
+	for (unsigned i = 0; i < 100; i++) {
+		plane_until(&node->plane, never, 20);
+		node_command(node, line);
+		if (strstr(node_reply, "\"applied\":1"))
+			return true;
+	}
+	return false;
+}
+
+// A data plane that dies with purges on their way is told so, and gets them again.
+static void purges_that_may_not_have_come_are_sent_again(void)
+{
+	static struct node edge;
+	char dir[64];
+	node_make_dir(dir);
+	node_open(&edge, dir, "edge", "edge", true);
+	CU_ASSERT(plane_until(&edge.plane, node_has_identity, 5000) >= 0);
+	node_command(&edge, "{\"command\":\"purge\",\"tag\":\"done\"}");
+	CU_ASSERT(until_applied(&edge, 1));
+	node_command(&edge, "{\"command\":\"purge\",\"tag\":\"sent\"}");
+	node_command(&edge, "{\"command\":\"purge\",\"tag\":\"last\"}");
+	usleep(200000); // they are on their way
+	edge.plane.last_purge[0] = 0;
+	edge.plane.known_purge = 0;
+	plane_hang_up(&edge.plane);
+	CU_ASSERT(plane_accept(&edge.plane, 5000));
+	CU_ASSERT(plane_until(&edge.plane, knows_purges, 3000) >= 0);
+	CU_ASSERT_EQUAL(edge.plane.known_purge, 3);
+	CU_ASSERT_EQUAL(edge.plane.unsure_purges, 2);
+	CU_ASSERT(plane_until(&edge.plane, was_purged, 3000) >= 0);
+	CU_ASSERT(until_applied(&edge, 3));
+	CU_ASSERT_STRING_EQUAL(edge.plane.last_purge, "last");
+	plane_hang_up(&edge.plane);
+	edge.plane.known_purge = 0;
+	CU_ASSERT(plane_accept(&edge.plane, 5000));
+	CU_ASSERT(plane_until(&edge.plane, knows_purges, 3000) >= 0);
+	CU_ASSERT_EQUAL(edge.plane.known_purge, 3);
+	CU_ASSERT_EQUAL(edge.plane.unsure_purges, 0);
+	node_close(&edge);
+	node_remove_dir(dir);
+}
+
 // bundle_of copies the trust bundle that the plane holds and returns its epoch; 0: none.
 static uint64_t bundle_of(struct plane *plane, char out[8192])
 {
@@ -500,6 +552,8 @@ UNIT_MAIN("process",
 	   nothing_in_use_is_swept_when_control_is_killed_and_started_again},
 	  {"a change by another control process arrives in time",
 	   a_change_by_another_control_process_arrives_in_time},
+	  {"purges that may not have come are sent again",
+	   purges_that_may_not_have_come_are_sent_again},
 	  {"a worker that lost track gets everything again",
 	   a_worker_that_lost_track_gets_everything_again},
 	  {"events that make no sense are counted", events_that_make_no_sense_are_counted},
