@@ -16,4 +16,6 @@ background on origin python3 "$ROOT/tests/support/raw_origin.py" 8080 "$TMP/seen
 works "the noting origin answers" eventually 10 test_status 200 /ready
 tap on client /usr/bin/python3 "$ROOT/tests/support/smuggle.py" "$LAB_VIP" "$LAB_HOST" "$LAB_CA" \
 	"$LAB_DIR/edge/run" "$TMP/seen"
+tap on client /usr/bin/python3 "$ROOT/tests/support/smuggle_published.py" "$LAB_VIP" "$LAB_HOST" \
+	"$LAB_CA" "$TMP/seen"
 finish
