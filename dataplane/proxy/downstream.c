@@ -171,6 +171,7 @@ static void on_end(void *, uint32_t, void *stream_user, const struct http_field 
 	if (!exchange)
 		return;
 	exchange->is_request_ended = true;
+	upstream_line_note_ended(exchange);
 	exchange_body_begins(exchange);
 	exchange_keep_trailers(exchange, true, trailers, trailer_count);
 	relay_wake_upstream(exchange);
@@ -291,9 +292,12 @@ static void on_gone(struct transport *transport, enum counter)
 		    proxy->downstreams.in_use);
 }
 
+static void on_serviced(struct transport *) {}
+
 static const struct transport_events transport_events = {
 	.ready = on_ready,
 	.received = on_received,
+	.serviced = on_serviced,
 	.shut = on_shut,
 	.gone = on_gone,
 };

@@ -190,6 +190,7 @@ void exchange_stop_waiting(struct exchange *exchange)
 {
 	if (list_is_empty(&exchange->wait_link))
 		return;
+	upstream_line_leave(exchange);
 	list_remove(&exchange->wait_link);
 	exchange->proxy->waiting_count--;
 }

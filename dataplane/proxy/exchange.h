@@ -22,6 +22,7 @@
 struct proxy;
 struct downstream;
 struct upstream;
+struct upstream_line;
 struct compress;
 
 #define EXCHANGE_TRIES_MAX 4u
@@ -50,10 +51,12 @@ struct exchange {
 	struct addr client;
 	uint32_t down_stream;
 	struct list down_link;
-	struct upstream *up; // NULL while none is assigned
-	uint32_t up_stream;  // 0 while it only waits for the connection
-	struct list up_link;
+	struct upstream *up;   // NULL while none is assigned
+	uint32_t up_stream;    // 0 while it only waits for the connection
+	struct list up_link;   // up->exchanges or ->waiting; while it waits for a place, its line
 	struct list wait_link; // proxy->lookups or proxy->queue
+	struct upstream_line *line; // NULL unless it waits for a place at an endpoint ...
+	uint64_t ticket;            // ... since when: a number that grows
 	struct wheel_timer timer;
 	uint64_t started_us;
 	uint64_t moved_us; // state changed, or bytes of a body passed

@@ -19,6 +19,7 @@ static int take_memory(struct proxy *proxy)
 	       slab_init(&proxy->h2_slab, limits->h2_memory_bytes) ||
 	       compressor_init(&proxy->compressor, &limits->compress) ||
 	       pool_init(&proxy->upstream_pool, limits->upstream_count, sizeof(struct upstream)) ||
+	       pool_init(&proxy->lines, limits->waiting_count, sizeof(struct upstream_line)) ||
 	       pool_init(&proxy->exchanges, limits->exchange_count, sizeof(struct exchange));
 }
 
@@ -121,8 +122,11 @@ struct proxy *proxy_new(const struct proxy_config *config, const char **why)
 	list_init(&proxy->starved);
 	list_init(&proxy->lookups);
 	list_init(&proxy->queue);
-	for (unsigned i = 0; i < PROXY_UPSTREAM_BUCKETS; i++)
-		list_init(&proxy->upstreams[i]);
+	list_init(&proxy->stirred);
+	for (unsigned i = 0; i < PROXY_UPSTREAM_BUCKETS; i++) {
+		list_init(&proxy->upstreams[i].connections);
+		list_init(&proxy->upstreams[i].lines);
+	}
 	arena_init(&proxy->scratch, proxy->scratch_memory, sizeof(proxy->scratch_memory));
 	proxy->retry_tokens = PROXY_RETRIES_SAVED * PROXY_RETRY_COST;
 	take_config(proxy, config);
@@ -168,6 +172,8 @@ void proxy_free(struct proxy *proxy)
 	}
 	CHECK(proxy->exchanges.in_use == 0);
 	pool_fini(&proxy->downstreams);
+	CHECK(proxy->lines.in_use == 0);
+	pool_fini(&proxy->lines);
 	pool_fini(&proxy->upstream_pool);
 	pool_fini(&proxy->exchanges);
 	compressor_fini(&proxy->compressor);

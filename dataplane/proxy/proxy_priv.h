@@ -8,6 +8,7 @@
 #include "proxy_role.h"
 #include "transport.h"
 #include "upstream.h"
+#include "upstream_line.h"
 
 #include "arena.h"
 #include "list.h"
@@ -83,11 +84,15 @@ struct proxy {
 	struct list idle; // downstream.idle_link, the longest first
 	struct pool upstream_pool;
 	struct pool exchanges;
-	struct list busy;                              // transport.busy
-	struct list starved;                           // transport.busy: no buffer to send from
-	struct list upstreams[PROXY_UPSTREAM_BUCKETS]; // upstream.link, by key
+	struct list busy;    // transport.busy
+	struct list starved; // transport.busy: no buffer to send from
+	struct upstream_bucket upstreams[PROXY_UPSTREAM_BUCKETS];
+	struct pool lines;      // upstream_line
+	struct list stirred;    // upstream_line.stirred: a place may have come free
+	uint64_t next_ticket;   // of who waits for a place
+	bool is_short;          // of connections, in this look at the lines
 	struct list lookups;    // exchange.wait_link: waits for control's answer
-	struct list queue;      // exchange.wait_link: waits for an upstream connection to be free
+	struct list queue;      // exchange.wait_link: waits for a place at an endpoint, in a line
 	uint32_t waiting_count; // of lookups and queue
 	uint64_t shed_us;       // when shedding was last thought of
 	uint64_t place_shed_us; // the same, of places at endpoints

@@ -330,6 +330,7 @@ void transport_service(struct transport *transport)
 		if (transport->http && !transport->is_shut && http_is_done(transport->http))
 			transport_shut(transport);
 	}
+	transport->events->serviced(transport);
 	if (transport->is_doomed)
 		destroy(transport);
 	else if (is_busy || !list_is_empty(&transport->busy))

@@ -22,6 +22,8 @@ struct transport_events {
 	void (*ready)(struct transport *transport, const struct tls_info *info);
 	// received: bytes arrived from the peer (for idle timers).
 	void (*received)(struct transport *transport);
+	// serviced: what could be moved both ways was moved.
+	void (*serviced)(struct transport *transport);
 	// shut: our FIN is queued; the owner dooms the transport when the peer takes too long.
 	void (*shut)(struct transport *transport);
 	// gone: the connection is over for this reason; the owner frees what it has. The last

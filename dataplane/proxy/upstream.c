@@ -241,6 +241,11 @@ static void on_ready(struct transport *transport, const struct tls_info *info)
 
 static void on_received(struct transport *) {}
 
+static void on_serviced(struct transport *transport)
+{
+	upstream_stir(of_transport(transport));
+}
+
 static void on_shut(struct transport *transport)
 {
 	struct upstream *up = of_transport(transport);
@@ -289,6 +294,7 @@ static void on_gone(struct transport *transport, enum counter reason)
 	wheel_disarm(proxy->wheel, &up->timer);
 	list_remove(&transport->busy);
 	list_remove(&up->link);
+	upstream_stir(up);
 	if (transport->http)
 		http_conn_free(transport->http);
 	if (transport->tls)
@@ -301,6 +307,7 @@ static void on_gone(struct transport *transport, enum counter reason)
 static const struct transport_events transport_events = {
 	.ready = on_ready,
 	.received = on_received,
+	.serviced = on_serviced,
 	.shut = on_shut,
 	.gone = on_gone,
 };

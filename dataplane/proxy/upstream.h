@@ -14,6 +14,12 @@ struct upstream_key {
 	uint32_t service_id; // of a SIDECAR hop, whose peer is named by service; else 0
 };
 
+// Connections and lines of the endpoints whose keys have one hash.
+struct upstream_bucket {
+	struct list connections; // upstream.link
+	struct list lines;       // upstream_line.link: those who wait
+};
+
 enum upstream_state { UPSTREAM_CONNECTING, UPSTREAM_OPEN, UPSTREAM_CLOSING };
 
 struct upstream {
@@ -22,9 +28,10 @@ struct upstream {
 	struct route_target target; // as it was chosen: peer and names of the hop
 	enum upstream_state state;
 	struct wheel_timer timer; // connect, idle or linger deadline, or the next look at a node
-	struct list link;         // on a bucket of proxy->upstreams
-	struct list exchanges;    // exchange.up_link of those being served
-	struct list waiting;      // exchange.up_link of those that wait for the connection
+	struct upstream_bucket *bucket;
+	struct list link;      // bucket->connections
+	struct list exchanges; // exchange.up_link of those being served
+	struct list waiting;   // exchange.up_link of those that wait for the connection
 	uint32_t exchange_count;
 	uint32_t waiting_count;
 	uint32_t served_count; // exchanges ever
@@ -51,9 +58,23 @@ void upstream_note_idle(struct upstream *up);
 void upstream_tcp_opened(struct transport *transport);
 
 // upstream_attach gives the exchange (whose target is set) a connection: an open one at once
-// (exchange_send is called), or one that is being made. Returns 0 (it has one or waits), ENOBUFS (a
-// bound) or EHOSTUNREACH.
+// (exchange_send is called), or one that is being made; behind those who wait for one already.
+// Returns 0 (it has one or waits), ENOBUFS (a bound) or EHOSTUNREACH.
 int upstream_attach(struct proxy *proxy, struct exchange *exchange);
+
+// upstream_take does so if it can be done now: EAGAIN when the endpoint has no place. An exchange
+// that gets one waits no longer.
+int upstream_take(struct upstream_bucket *bucket, const struct upstream_key *key,
+		  struct exchange *exchange);
+
+// upstream_must_hold tells whether as many clients as may are sending bodies to the endpoint, and
+// the exchange's is one more.
+bool upstream_must_hold(const struct upstream_bucket *bucket, const struct upstream_key *key,
+			struct exchange *exchange);
+
+// upstream_stir: something happened to the connection that may have made a place, or a new
+// connection possible.
+void upstream_stir(struct upstream *up);
 
 // upstream_detach ends the exchange's tie to its connection, resetting the stream when it still
 // lives, and lets others use the free place.
@@ -62,5 +83,6 @@ void upstream_detach(struct exchange *exchange);
 // upstream_serve_waiting gives an opened connection to the exchanges that waited for it.
 void upstream_serve_waiting(struct upstream *up);
 
-// upstream_serve_queue gives waiting exchanges places that came free.
+// upstream_serve_queue gives waiting exchanges places that came free. Call once a turn, when what
+// frees them is done.
 void upstream_serve_queue(struct proxy *proxy);

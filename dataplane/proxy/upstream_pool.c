@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which exchange gets which connection: an open one with a free place, else one that is being made,
-// else a new one, else the queue. HTTP/2 connections carry many exchanges, HTTP/1.1 ones one at a
-// time.
+// else a new one, else a place in the endpoint's line. HTTP/2 connections carry many exchanges,
+// HTTP/1.1 ones one at a time.
 #include "upstream.h"
 
 #include "proxy_priv.h"
-#include "relay.h"
-
-#include "check.h"
-
 #include <errno.h>
 
 static struct upstream_key key_of(const struct route_target *target)
@@ -27,7 +23,7 @@ static bool is_multiplexed(const struct upstream_key *key)
 	return key->hop != RECORD_HOP_WORKLOAD || key->protocol == RECORD_PROTOCOL_H2C;
 }
 
-static struct list *bucket_of(struct proxy *proxy, const struct upstream_key *key)
+static struct upstream_bucket *bucket_of(struct proxy *proxy, const struct upstream_key *key)
 {
 	uint64_t hash = siphash13(&proxy->hash_key, key, sizeof(*key));
 	return &proxy->upstreams[hash % PROXY_UPSTREAM_BUCKETS];
@@ -40,13 +36,13 @@ struct offer {
 	uint32_t connection_count;
 };
 
-static struct offer look(struct proxy *proxy, const struct upstream_key *key)
+static struct offer look(const struct proxy *proxy, const struct upstream_bucket *bucket,
+			 const struct upstream_key *key)
 {
 	struct offer offer = {0};
-	struct list *head = bucket_of(proxy, key);
 	struct list *node;
 	uint32_t waiting_max = is_multiplexed(key) ? proxy->limits.http.stream_count : 1;
-	list_for_each (node, head) {
+	list_for_each (node, &bucket->connections) {
 		struct upstream *up = container_of(node, struct upstream, link);
 		if (memcmp(&up->key, key, sizeof(*key)) != 0 || up->transport.is_doomed ||
 		    up->state == UPSTREAM_CLOSING)
@@ -95,29 +91,17 @@ static void shed_idle(struct proxy *proxy)
 	}
 }
 
-static int enqueue(struct proxy *proxy, struct exchange *exchange)
-{
-	if (!list_is_empty(&exchange->wait_link))
-		return 0;
-	if (proxy->waiting_count >= proxy->limits.waiting_count)
-		return ENOBUFS;
-	list_append(&proxy->queue, &exchange->wait_link);
-	proxy->waiting_count++;
-	return 0;
-}
-
 static bool has_upload(const struct list *exchanges)
 {
 	return !list_is_empty(exchanges) &&
 	       exchange_owes_body(container_of(exchanges->next, const struct exchange, up_link));
 }
 
-static uint32_t count_uploads(struct proxy *proxy, const struct upstream_key *key)
+static uint32_t count_uploads(const struct upstream_bucket *bucket, const struct upstream_key *key)
 {
 	uint32_t count = 0;
-	struct list *head = bucket_of(proxy, key);
 	struct list *node;
-	list_for_each (node, head) {
+	list_for_each (node, &bucket->connections) {
 		const struct upstream *up = container_of(node, struct upstream, link);
 		bool is_of_key = memcmp(&up->key, key, sizeof(*key)) == 0;
 		count += is_of_key && (has_upload(&up->exchanges) || has_upload(&up->waiting));
@@ -125,47 +109,105 @@ static uint32_t count_uploads(struct proxy *proxy, const struct upstream_key *ke
 	return count;
 }
 
-// must_hold: who sends slowly, or means to, keeps an HTTP/1.1 connection to itself meanwhile. Three
-// quarters of an endpoint's places are for such, so that there are some for everybody else.
-static bool must_hold(struct exchange *exchange, const struct upstream_key *key)
+// is_upload: who sends slowly, or means to, keeps an HTTP/1.1 connection to itself meanwhile.
+static bool is_upload(const struct exchange *exchange, const struct upstream_key *key)
+{
+	return !is_multiplexed(key) && exchange_owes_body(exchange);
+}
+
+// Three quarters of an endpoint's places are for uploads, so that there are some for everybody
+// else.
+bool upstream_must_hold(const struct upstream_bucket *bucket, const struct upstream_key *key,
+			struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
 	uint32_t places = proxy->limits.upstream_per_endpoint;
-	if (is_multiplexed(key) || !exchange_owes_body(exchange) ||
-	    count_uploads(proxy, key) < places - places / 4)
+	if (!is_upload(exchange, key) || count_uploads(bucket, key) < places - places / 4)
 		return false;
 	counter_add(proxy->counters, COUNTER_exchange_uploads_held, !exchange->is_held);
 	exchange->is_held = true;
 	return true;
 }
 
-int upstream_attach(struct proxy *proxy, struct exchange *exchange)
+// take_new begins a connection for the exchange. Where there is room for none, an idle one goes.
+static int take_new(struct upstream_bucket *bucket, const struct upstream_key *key,
+		    struct exchange *exchange)
 {
-	struct upstream_key key = key_of(&exchange->target);
-	if (must_hold(exchange, &key))
-		return enqueue(proxy, exchange);
-	struct offer offer = look(proxy, &key);
+	struct proxy *proxy = exchange->proxy;
+	int error;
+	if (proxy->is_short)
+		return ENOBUFS;
+	struct upstream *up = upstream_open(proxy, key, &exchange->target, &error);
+	if (!up && error == ENOBUFS)
+		shed_idle(proxy);
+	if (!up)
+		return error;
+	up->bucket = bucket;
+	list_append(&bucket->connections, &up->link);
+	exchange_stop_waiting(exchange);
+	wait_for(up, exchange);
+	return 0;
+}
+
+int upstream_take(struct upstream_bucket *bucket, const struct upstream_key *key,
+		  struct exchange *exchange)
+{
+	struct proxy *proxy = exchange->proxy;
+	struct offer offer = look(proxy, bucket, key);
 	if (offer.open) {
+		exchange_stop_waiting(exchange);
 		serve(offer.open, exchange);
 		return 0;
 	}
 	if (offer.connecting) {
+		exchange_stop_waiting(exchange);
 		wait_for(offer.connecting, exchange);
 		return 0;
 	}
 	if (offer.connection_count >= proxy->limits.upstream_per_endpoint)
-		return enqueue(proxy, exchange);
-	int error;
-	struct upstream *up = upstream_open(proxy, &key, &exchange->target, &error);
-	if (!up && error == ENOBUFS) {
-		shed_idle(proxy);
-		return enqueue(proxy, exchange);
-	}
-	if (!up)
+		return EAGAIN;
+	return take_new(bucket, key, exchange);
+}
+
+// must_stand tells whether others of its kind wait for the endpoint, once those were served for
+// whom there is a place.
+static bool must_stand(struct upstream_bucket *bucket, const struct upstream_key *key,
+		       const struct exchange *exchange)
+{
+	struct upstream_line *line = upstream_line_find(bucket, key);
+	if (!line)
+		return false;
+	if (line->is_serving)
+		return true;
+	upstream_line_serve(exchange->proxy, bucket, line);
+	line = upstream_line_find(bucket, key);
+	return line && !list_is_empty(is_upload(exchange, key) ? &line->uploads : &line->others);
+}
+
+int upstream_attach(struct proxy *proxy, struct exchange *exchange)
+{
+	struct upstream_key key = key_of(&exchange->target);
+	struct upstream_bucket *bucket = bucket_of(proxy, &key);
+	int error = EAGAIN;
+	if (!upstream_must_hold(bucket, &key, exchange) && !must_stand(bucket, &key, exchange))
+		error = upstream_take(bucket, &key, exchange);
+	if (error != EAGAIN && error != ENOBUFS)
 		return error;
-	list_append(bucket_of(proxy, &key), &up->link);
-	wait_for(up, exchange);
-	return 0;
+	bool is_short = error == ENOBUFS;
+	error = upstream_line_join(bucket, &key, exchange, is_upload(exchange, &key));
+	if (!error && is_short)
+		upstream_line_stir(proxy, exchange->line);
+	return error;
+}
+
+void upstream_stir(struct upstream *up)
+{
+	struct proxy *proxy = up->transport.proxy;
+	if (list_is_empty(&proxy->queue))
+		return;
+	struct upstream_line *line = upstream_line_find(up->bucket, &up->key);
+	if (line)
+		upstream_line_stir(proxy, line);
 }
 
 void upstream_serve_waiting(struct upstream *up)
@@ -177,13 +219,13 @@ void upstream_serve_waiting(struct upstream *up)
 		serve(up, container_of(node, struct exchange, up_link));
 	}
 	// The peer allows fewer streams at once than we hoped: the rest looks elsewhere.
-	struct proxy *proxy = up->transport.proxy;
 	for (struct list *node; (node = list_pop(&up->waiting));) {
 		struct exchange *exchange = container_of(node, struct exchange, up_link);
 		up->waiting_count--;
 		exchange->up = NULL;
 		exchange->is_waiting_up = false;
-		if (enqueue(proxy, exchange) != 0)
+		if (upstream_line_join(up->bucket, &up->key, exchange,
+				       is_upload(exchange, &up->key)) != 0)
 			exchange_reply(exchange, COUNTER_exchange_overloaded);
 	}
 }
@@ -228,15 +270,11 @@ void upstream_serve_queue(struct proxy *proxy)
 {
 	struct list round;
 	list_init(&round);
-	for (struct list *node; (node = list_pop(&proxy->queue));)
+	for (struct list *node; (node = list_pop(&proxy->stirred));)
 		list_append(&round, node);
 	for (struct list *node; (node = list_pop(&round));) {
-		struct exchange *exchange = container_of(node, struct exchange, wait_link);
-		proxy->waiting_count--;
-		int error = upstream_attach(proxy, exchange);
-		if (error == ENOBUFS)
-			exchange_reply(exchange, COUNTER_exchange_overloaded);
-		else if (error)
-			exchange_try_failed(exchange, COUNTER_exchange_connect_failed, true);
+		struct upstream_line *line = container_of(node, struct upstream_line, stirred);
+		proxy->is_short |= !upstream_line_serve(proxy, bucket_of(proxy, &line->key), line);
 	}
+	proxy->is_short = false;
 }

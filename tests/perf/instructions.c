@@ -6,13 +6,13 @@
 //
 // Without valgrind it runs all the same and prints what a unit took of this thread's time. The
 // simulated wire is in that, so it is only good to compare two builds, in turn, by their minima.
+#include "counted_step.h"
 #include "sim_get.h"
 #include "sim_workload.h"
 
 #include "check.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <valgrind/callgrind.h>
 
 enum { CALLERS_MAX = 8 };
@@ -149,22 +149,6 @@ static void step_callers(struct bench *bench)
 		if (caller->is_done)
 			hang_up(bench, caller);
 	}
-}
-
-// step_edge is what callgrind counts (--toggle-collect=step_edge): a call that returns, or it would
-// count whatever comes after.
-__attribute__((noinline)) static void step_edge(struct worker *worker, uint64_t now_us,
-						uint64_t wall_s)
-{
-	worker_step(worker, now_us, wall_s);
-	__asm__ volatile("" ::: "memory");
-}
-
-static uint64_t run_ns(void)
-{
-	struct timespec now;
-	CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 static void step_nodes(struct bench *bench)

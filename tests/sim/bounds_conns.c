@@ -183,6 +183,47 @@ static void fill_endpoint(struct bounds *bounds)
 		      "one connection");
 }
 
+// count_done counts those of the first who have their answers, which must have come in their order.
+static unsigned count_done(struct bounds *bounds, unsigned first)
+{
+	unsigned done = 0;
+	while (done < first && sim_probe_status(&bounds->probes[done]) == 200)
+		done++;
+	for (unsigned i = done; i < first; i++)
+		bounds_expect(bounds, sim_probe_status(&bounds->probes[i]) == 0, "in order");
+	return done;
+}
+
+// per_endpoint: places are given in the order in which they were asked for.
+static void keep_order(struct bounds *bounds)
+{
+	enum { ALL = 16 };
+	bounds->workload.is_holding = true;
+	for (unsigned i = 0; i < ALL; i++) {
+		bounds_ask(bounds, i, 1, BOUNDS_HELD);
+		bounds_run(bounds, 50000);
+	}
+	bounds->workload.is_holding = false;
+	for (unsigned steps = 0; count_done(bounds, ALL) < ALL && steps < 10000; steps++)
+		bounds_step(bounds);
+	bounds_until_status(bounds, 0, ALL, 200, 1000);
+}
+
+// per_endpoint: who leaves the line, or is answered out of it, holds nobody behind up.
+static void leave_line(struct bounds *bounds)
+{
+	bounds->workload.is_holding = true;
+	bounds_ask(bounds, 0, 4, BOUNDS_HELD);
+	bounds_run(bounds, 500000);
+	for (unsigned i = 1; i < 3; i++)
+		sim_conn_shut(&bounds->probes[i].conn);
+	bounds_run(bounds, 1000000);
+	bounds_expect(bounds, bounds->workload.request_count == 1, "one place");
+	bounds->workload.is_holding = false;
+	bounds_until_status(bounds, 0, 1, 200, 1000000);
+	bounds_until_status(bounds, 3, 1, 200, 1000000);
+}
+
 // per_endpoint: who waits too long, or finds too many that wait, is refused by name.
 static void starve_at_endpoint(struct bounds *bounds)
 {
@@ -212,6 +253,14 @@ static void hold_uploads(struct bounds *bounds)
 		sim_world_counter(&bounds->world, SIM_SIDECAR, COUNTER_exchange_uploads_held) == 5,
 		"each that waits is counted once");
 	bounds_bystander(bounds, 1000000);
+	// One of those that wait sends the rest: nothing holds it any more.
+	char rest[998];
+	memset(rest, 'x', sizeof(rest) - 1);
+	rest[sizeof(rest) - 1] = 0;
+	uint64_t before = bounds->workload.request_count;
+	bounds_say(bounds, 7, rest);
+	bounds_until_status(bounds, 7, 1, 500, 100000); // not the bytes of /u/1
+	bounds_expect(bounds, bounds->workload.request_count == before + 1, "it had waited");
 }
 
 // Nor those that do not read: they give way when others have waited for a while.
@@ -389,6 +438,16 @@ const struct bounds_case bounds_conns[] = {
 	 1},
 	{"upstream.per_endpoint serves one after the other",
 	 fill_endpoint,
+	 {.conf_more[SIM_SIDECAR] =
+		  HTTP "connections = 64; };\n" UPSTREAM "connections = 8; per_endpoint = 1; };\n"},
+	 1},
+	{"upstream.per_endpoint serves in the order of coming",
+	 keep_order,
+	 {.conf_more[SIM_SIDECAR] =
+		  HTTP "connections = 64; };\n" UPSTREAM "connections = 8; per_endpoint = 1; };\n"},
+	 1},
+	{"upstream.per_endpoint passes over who left",
+	 leave_line,
 	 {.conf_more[SIM_SIDECAR] =
 		  HTTP "connections = 64; };\n" UPSTREAM "connections = 8; per_endpoint = 1; };\n"},
 	 1},
