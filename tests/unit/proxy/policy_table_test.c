@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Policies of services: found, replaced, removed, swept; at the bound refused.
-#include "policy_table.h"
+#include "policy_put.h"
 
 #include "unit.h"
 
@@ -12,12 +12,7 @@ static struct policy_table *table;
 
 static const char *put(uint32_t service_id, const char *rules)
 {
-	_Alignas(8) char payload[sizeof(struct record_policy) + POLICY_TEXT_BYTES];
-	struct record_policy row = {service_id, (uint32_t)strlen(rules)};
-	memcpy(payload, &row, sizeof(row));
-	memcpy(payload + sizeof(row), rules, strlen(rules));
-	struct record record = {RECORD_POLICY, 1, (uint32_t)(sizeof(row) + strlen(rules)), payload};
-	return policy_table_apply(table, &record);
+	return policy_put(table, service_id, rules);
 }
 
 static void drop(uint32_t service_id)
