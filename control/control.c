@@ -69,13 +69,19 @@ static void compile_now(struct control *control)
 
 static void on_compile(uv_timer_t *timer)
 {
-	compile_now(timer->data);
+	struct control *control = timer->data;
+	uint64_t begin_ns = uv_hrtime();
+	compile_now(control);
+	uint64_t end_ns = uv_hrtime();
+	control->compile_after_ns = end_ns + (end_ns - begin_ns);
 }
 
 void control_compile_soon(struct control *control)
 {
+	uint64_t now_ns = uv_hrtime(), after_ns = control->compile_after_ns;
+	uint64_t wait_ms = after_ns > now_ns ? (after_ns - now_ns) / 1000000 : 0;
 	if (!control->is_ending && !uv_is_active((uv_handle_t *)&control->compile))
-		uv_timer_start(&control->compile, on_compile, 1, 0);
+		uv_timer_start(&control->compile, on_compile, wait_ms, 0);
 }
 
 // It keeps the last state when the registry cannot be read.

@@ -43,12 +43,13 @@ struct control {
 	char absent_hosts[CONTROL_ABSENT_COUNT][RECORD_HOST_BYTES];
 	uint32_t absent_next;
 	uint64_t started_s;
-	uint64_t heartbeat_s;    // of the last one written
-	bool is_leaving;         // the data plane ends politely
-	uint64_t seen_s;         // when the data plane was last attached
-	uint64_t purge_sequence; // of the last one sent
-	uint64_t told_sequence;  // of the last one that the registry knows to be applied
-	bool has_told_names;     // all that this node can show, once at least
+	uint64_t heartbeat_s;      // of the last one written
+	uint64_t compile_after_ns; // earliest next compile, by uv_hrtime
+	bool is_leaving;           // the data plane ends politely
+	uint64_t seen_s;           // when the data plane was last attached
+	uint64_t purge_sequence;   // of the last one sent
+	uint64_t told_sequence;    // of the last one that the registry knows to be applied
+	bool has_told_names;       // all that this node can show, once at least
 	bool has_purge_sequence;
 	bool is_ending;
 	bool is_registry_broken;   // told once
@@ -78,7 +79,8 @@ void control_follow(struct control *control);
 // control_catch_up only takes the registry's changes; the next control_follow does the rest.
 void control_catch_up(struct control *control);
 
-// control_compile_soon compiles and publishes within a millisecond; many calls make one.
+// control_compile_soon compiles and publishes when what is under way in the loop is done, but
+// leaves at least half of the time to other work; many calls make one.
 void control_compile_soon(struct control *control);
 
 // control_interest_event answers LOOKUP and CERT_WANTED.

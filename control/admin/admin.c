@@ -91,6 +91,8 @@ static void run_line(struct admin_client *client, const char *line, size_t bytes
 	else
 		reply(client, admin_command(options, request));
 	json_decref(request);
+	// What it wrote goes out now, not with the next look at the registry.
+	options->follow(options->user);
 }
 
 // run_lines runs every whole line and keeps the rest.

@@ -510,6 +510,42 @@ static void an_instance_is_drained_and_told_unhealthy_and_comes_back(void)
 	node_remove_dir(dir);
 }
 
+static char wanted_workload[32];
+
+static bool has_wanted_workload(struct plane *plane)
+{
+	return workload(plane, wanted_workload) && plane_count(plane, RECORD_ENDPOINT) == 1;
+}
+
+// Changes follow one another, so that each begins just after control has looked at the registry:
+// one that waited for the next look would take all of CONTROL_POLL_MS.
+static void a_command_is_published_before_the_next_look_at_the_registry(void)
+{
+	enum { CHANGES = 10, SOON_MS = 10 };
+	static struct node node;
+	unsigned soon_count = 0;
+	char dir[64], command[128];
+	node_make_dir(dir);
+	node_open(&node, dir, "gw", "gateway", true);
+	CU_ASSERT(plane_until(&node.plane, node_has_identity, 5000) >= 0);
+	node_command(&node, NODE_SET_SHOP);
+	CU_ASSERT(plane_until(&node.plane, node_has_shop, 3000) >= 0);
+	for (unsigned i = 1; i <= CHANGES; i++) {
+		snprintf(wanted_workload, sizeof(wanted_workload), "10.0.0.9:%u", 8080 + i);
+		snprintf(command, sizeof(command),
+			 "{\"command\":\"service-set\",\"name\":\"shop\",\"to\":[\"%s\"]}",
+			 wanted_workload);
+		node_command(&node, command);
+		int took_ms = plane_until(&node.plane, has_wanted_workload, 3000);
+		CU_ASSERT(took_ms >= 0);
+		soon_count += took_ms < SOON_MS;
+	}
+	printf("# %u of %u changes within %u ms\n", soon_count, CHANGES, SOON_MS);
+	CU_ASSERT(soon_count >= CHANGES / 2);
+	node_close(&node);
+	node_remove_dir(dir);
+}
+
 static void failures_of_an_endpoint_are_shown_with_it(void)
 {
 	static struct node node;
@@ -536,6 +572,8 @@ UNIT_MAIN("process",
 	   the_ca_is_replaced_when_every_node_has_followed},
 	  {"an instance is drained and told unhealthy, and comes back",
 	   an_instance_is_drained_and_told_unhealthy_and_comes_back},
+	  {"a command is published before the next look at the registry",
+	   a_command_is_published_before_the_next_look_at_the_registry},
 	  {"failures of an endpoint are shown with it", failures_of_an_endpoint_are_shown_with_it},
 	  {"others are told the address that a node advertises",
 	   others_are_told_the_address_that_a_node_advertises},
