@@ -53,9 +53,13 @@ void route_free(struct route_table *table);
 // unknown id).
 const char *route_apply(struct route_table *table, const struct record *record, uint64_t now_us);
 
-// route_mark and route_sweep bracket a full set: rows not applied in between are forgotten.
+// route_mark and route_sweep bracket a full set: rows not applied in between are forgotten, by one
+// sweep or piece by piece. A piece costs at most budget: a place of a table looked at is 1, a row
+// forgotten ROUTE_SWEEP_ROW. True: the sweep is not over. Rows may be applied between pieces; they
+// stay.
+#define ROUTE_SWEEP_ROW 16u
 void route_mark(struct route_table *table);
-void route_sweep(struct route_table *table);
+bool route_sweep(struct route_table *table, uint32_t budget);
 
 // route_find looks up host (lower case, without port) and path (a query may follow). Of the routes
 // that match both, the longest host wins, then the longest path; "/api" ends at a segment. An

@@ -92,6 +92,8 @@ struct route_table {
 	const struct balance *balance;
 	struct siphash_key secret;
 	uint32_t mark;
+	unsigned swept_kinds;  // how many kinds this sweep is done with
+	uint32_t swept_places; // of the next kind
 	struct route_kind services;
 	struct route_kind locations;
 	struct route_kind presences; // by_id: service, all its locations

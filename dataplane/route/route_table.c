@@ -2,6 +2,8 @@
 // The tables as a whole: memory, records in, full sets by mark and sweep.
 #include "route_priv.h"
 
+#include "check.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -212,39 +214,54 @@ const char *route_apply(struct route_table *table, const struct record *record, 
 void route_mark(struct route_table *table)
 {
 	table->mark++;
+	table->swept_kinds = 0;
+	table->swept_places = 0;
 }
 
+// Rows of every kind that is swept begin with struct route_row.
 static bool is_swept(const struct route_table *table, const struct route_row *row)
 {
 	return row && row->mark != table->mark;
 }
 
-// Rows of kind begin with struct route_row.
-static void sweep_kind(struct route_table *table, struct route_kind *kind)
+static void forget(struct route_table *table, struct route_kind *kind, void *row)
 {
-	for (uint32_t i = 0; i < kind->pool.capacity; i++) {
-		struct route_row *row = pool_at(&kind->pool, i);
-		if (is_swept(table, row))
-			route_drop_row(kind, row);
-	}
+	if (kind == &table->endpoints)
+		route_endpoint_drop(table, row);
+	else if (kind == &table->matches)
+		route_match_drop(table, row);
+	else
+		route_drop_row(kind, row);
 }
 
-void route_sweep(struct route_table *table)
+// sweep_kind goes on with kind; returns what is left of budget, at most 0 when it may do no more.
+static int64_t sweep_kind(struct route_table *table, struct route_kind *kind, int64_t budget)
 {
-	for (uint32_t i = 0; i < table->endpoints.pool.capacity; i++) {
-		struct route_endpoint *endpoint = pool_at(&table->endpoints.pool, i);
-		if (endpoint && is_swept(table, &endpoint->row))
-			route_endpoint_drop(table, endpoint);
+	while (table->swept_places < kind->pool.capacity && budget > 0) {
+		struct route_row *row = pool_at(&kind->pool, table->swept_places++);
+		bool is_old = is_swept(table, row);
+		budget -= is_old ? (int64_t)ROUTE_SWEEP_ROW : 1;
+		if (is_old)
+			forget(table, kind, row);
 	}
-	for (uint32_t i = 0; i < table->matches.pool.capacity; i++) {
-		struct route_match *match = pool_at(&table->matches.pool, i);
-		if (match && is_swept(table, &match->row))
-			route_match_drop(table, match);
+	return budget;
+}
+
+bool route_sweep(struct route_table *table, uint32_t budget)
+{
+	struct route_kind *const kinds[] = {&table->endpoints, &table->matches, &table->presences,
+					    &table->services, &table->locations};
+	int64_t left = budget;
+	while (table->swept_kinds < ARRAY_LEN(kinds) && left > 0) {
+		struct route_kind *kind = kinds[table->swept_kinds];
+		left = sweep_kind(table, kind, left);
+		if (table->swept_places == kind->pool.capacity) {
+			table->swept_places = 0;
+			table->swept_kinds++;
+		}
 	}
-	sweep_kind(table, &table->presences);
-	sweep_kind(table, &table->services);
-	sweep_kind(table, &table->locations);
 	set_gauges(table);
+	return table->swept_kinds < ARRAY_LEN(kinds);
 }
 
 const char *route_service_name(const struct route_table *table, uint32_t service_id)

@@ -266,6 +266,38 @@ static void take_begin(struct channel *channel, const struct record_begin *begin
 	set_state(channel, is_full ? CHANNEL_FILLING : CHANNEL_CHANGING);
 }
 
+// finish ends a transaction and tells that it is applied.
+static void finish(struct channel *channel)
+{
+	struct event_applied event = {
+		.generation = channel->generation,
+		.row_count = channel->row_count,
+		.refused_count = channel->refused_count,
+	};
+	channel->applied = channel->generation;
+	channel->refused_count = 0;
+	channel->has_changed = true;
+	set_state(channel, CHANNEL_SYNCED);
+	counter_inc(counters_of(channel), COUNTER_channel_commits);
+	counter_set(counters_of(channel), COUNTER_channel_generation, channel->generation);
+	if (channel->attached) {
+		struct region_worker *published =
+			region_worker(&channel->attached->region, channel->worker_index);
+		atomic_store_explicit(&published->applied_generation, channel->generation,
+				      memory_order_relaxed);
+		send(channel, EVENT_APPLIED, &event, sizeof(event));
+	}
+}
+
+// sweep goes on forgetting what a full set did not name; the transaction ends with it.
+static void sweep(struct channel *channel)
+{
+	if (route_sweep(channel->worker->routes, CHANNEL_SWEEP))
+		return;
+	counter_inc(counters_of(channel), COUNTER_channel_sweeps);
+	finish(channel);
+}
+
 static void take_commit(struct channel *channel, const struct record_commit *commit,
 			uint64_t now_us)
 {
@@ -274,30 +306,14 @@ static void take_commit(struct channel *channel, const struct record_commit *com
 		lose(channel, COUNTER_channel_commit_refused, now_us);
 		return;
 	}
-	if (channel->state == CHANNEL_FILLING) {
-		route_sweep(channel->worker->routes);
-		tls_sweep(channel->worker->tls);
-		proxy_policy_sweep(channel->worker->proxy);
-		counter_inc(counters_of(channel), COUNTER_channel_sweeps);
+	if (channel->state == CHANNEL_CHANGING) {
+		finish(channel);
+		return;
 	}
-	struct event_applied event = {
-		.generation = commit->generation,
-		.row_count = channel->row_count,
-		.refused_count = channel->refused_count,
-	};
-	channel->applied = commit->generation;
-	channel->refused_count = 0;
-	channel->has_changed = true;
-	set_state(channel, CHANNEL_SYNCED);
-	counter_inc(counters_of(channel), COUNTER_channel_commits);
-	counter_set(counters_of(channel), COUNTER_channel_generation, commit->generation);
-	if (channel->attached) {
-		struct region_worker *published =
-			region_worker(&channel->attached->region, channel->worker_index);
-		atomic_store_explicit(&published->applied_generation, commit->generation,
-				      memory_order_relaxed);
-		send(channel, EVENT_APPLIED, &event, sizeof(event));
-	}
+	tls_sweep(channel->worker->tls);
+	proxy_policy_sweep(channel->worker->proxy);
+	set_state(channel, CHANNEL_SWEEPING);
+	sweep(channel);
 }
 
 void channel_apply(struct channel *channel, const struct record_header *header, const void *payload,
@@ -332,7 +348,7 @@ static uint32_t read_records(struct channel *channel, uint64_t now_us)
 {
 	uint32_t count = 0;
 	struct record_header header;
-	while (count < CHANNEL_BUDGET) {
+	while (count < CHANNEL_BUDGET && channel->state != CHANNEL_SWEEPING) {
 		int error = ring_read(&channel->down, &header, channel->payload);
 		if (error == EAGAIN)
 			break;
@@ -381,6 +397,9 @@ bool channel_run(struct channel *channel, uint64_t now_us)
 			atomic_exchange_explicit(&channel->offered, NULL, memory_order_acquire);
 		attach(channel, offered, now_us);
 	}
+	bool is_sweeping = channel->state == CHANNEL_SWEEPING;
+	if (is_sweeping)
+		sweep(channel);
 	if (channel->attached)
 		count = read_records(channel, now_us);
 	if (channel->state == CHANNEL_WAITING && now_us >= channel->resync_due_us) {
@@ -398,12 +417,13 @@ bool channel_run(struct channel *channel, uint64_t now_us)
 	if (channel->has_sent && channel->attached)
 		handover_wake(channel->attached->fds.control_wake);
 	channel->has_changed = channel->has_sent = false;
-	return count > 0;
+	return count > 0 || is_sweeping;
 }
 
 bool channel_has_work(const struct channel *channel)
 {
 	return atomic_load_explicit(&channel->offered, memory_order_relaxed) ||
+	       channel->state == CHANNEL_SWEEPING ||
 	       (channel->attached && ring_has_unread(&channel->down));
 }
 

@@ -3,8 +3,8 @@
 // What is wrong is counted and refused, never fatal; a gap asks for a full set. The last state
 // stays when control is gone, and a new region replaces an old one without touching it.
 //
-//   (no region) -> WAITING --BEGIN full--> FILLING --COMMIT, sweep--> SYNCED <--delta--> CHANGING
-//                     ^------------------ gap, bad COMMIT (RESYNC goes up) ----------------'
+//   (no region) -> WAITING --BEGIN full--> FILLING --COMMIT--> SWEEPING -> SYNCED <--> CHANGING
+//                     ^---------------- gap, bad COMMIT (RESYNC goes up) -----------------'
 #pragma once
 
 #include "counter.h"
@@ -17,6 +17,7 @@
 struct worker;
 
 #define CHANNEL_BUDGET      32u      // records a loop
+#define CHANNEL_SWEEP       2048u    // of a sweep's work a loop (route_sweep): some 50 us
 #define CHANNEL_ASKED       64u      // hosts asked lately; they are not asked again at once
 #define CHANNEL_AGAIN_US    500000u  // before the same host is asked again
 #define CHANNEL_STALE_US    3000000u // a question older than this is nobody's any more
@@ -36,6 +37,7 @@ enum channel_state {
 	CHANNEL_DETACHED,
 	CHANNEL_WAITING,  // for BEGIN of a full set; rows are refused
 	CHANNEL_FILLING,  // inside a full set
+	CHANNEL_SWEEPING, // after it: rows it did not name are being forgotten; nothing is read
 	CHANNEL_SYNCED,   // between transactions
 	CHANNEL_CHANGING, // inside a delta
 	CHANNEL_STATE_COUNT

@@ -261,11 +261,9 @@ static uint64_t node_next_us(const struct sim_world *world, const struct sim_nod
 {
 	const struct worker *second = node->second.worker;
 	uint64_t next_us = worker_next_us(node->worker);
-	if (!second)
-		return next_us;
-	if (worker_has_input(node->worker) || worker_has_input(second))
+	if (worker_has_input(node->worker) || (second && worker_has_input(second)))
 		return world->now_us;
-	return MIN(next_us, worker_next_us(second));
+	return second ? MIN(next_us, worker_next_us(second)) : next_us;
 }
 
 void sim_world_advance(struct sim_world *world)

@@ -94,6 +94,39 @@ static void a_full_set_forgets_what_it_does_not_name(void)
 	worker_rig_free(rig);
 }
 
+static void rows_of_a_large_set_are_forgotten_over_many_turns(void)
+{
+	enum { ROUTES = 2000, A_TURN = 256 };
+	struct worker_rig *rig = worker_rig_new_sized("edge", 4096, 1 << 21);
+	worker_rig_attach(rig);
+	full(rig, 1, 1);
+	worker_rig_begin(rig, 2, RECORD_SET_DELTA);
+	for (uint32_t i = 2; i <= ROUTES; i++) {
+		char host[32];
+		snprintf(host, sizeof(host), "h%u.example", i);
+		worker_rig_route(rig, i, 1, host);
+	}
+	worker_rig_commit(rig, 2, ROUTES - 1);
+	settle(rig);
+	expect_applied(rig, 1, 2, 0);
+	expect_applied(rig, 2, ROUTES - 1, 0);
+	full(rig, 3, 1);
+	uint64_t left = worker_rig_count(rig, COUNTER_route_routes), most = 0;
+	CU_ASSERT_EQUAL(left, ROUTES);
+	for (unsigned i = 0; i < 200 && worker_rig_step(rig, 10); i++) {
+		uint64_t now = worker_rig_count(rig, COUNTER_route_routes);
+		most = MAX(most, left - now);
+		left = now;
+		CU_ASSERT(left == 1 || worker_rig_count(rig, COUNTER_channel_in_sync) == 0);
+	}
+	CU_ASSERT_EQUAL(left, 1);
+	CU_ASSERT(most <= A_TURN);
+	expect_applied(rig, 3, 2, 0);
+	CU_ASSERT_EQUAL(worker_rig_count(rig, COUNTER_channel_in_sync), 1);
+	CU_ASSERT(worker_rig_finds(rig, "h1.example", 1));
+	worker_rig_free(rig);
+}
+
 static void a_delta_before_any_full_set_asks_for_one(void)
 {
 	struct worker_rig *rig = worker_rig_new("edge");
@@ -452,6 +485,8 @@ int main(void)
 		{"a delta changes only what it names", a_delta_changes_only_what_it_names},
 		{"a full set forgets what it does not name",
 		 a_full_set_forgets_what_it_does_not_name},
+		{"rows of a large set are forgotten over many turns",
+		 rows_of_a_large_set_are_forgotten_over_many_turns},
 		{"a delta before any full set asks for one",
 		 a_delta_before_any_full_set_asks_for_one},
 		{"a stale delta is refused", a_stale_delta_is_refused},
