@@ -23,12 +23,13 @@ LOADS = {
     'resumed': ['--per-connection', '1', '--connections', '16', '--resume', SMALL],
     'large': ['--connections', '8', LARGE],
     'latency': ['--rate', '8000', '--poisson', '--connections', '64', SMALL],
+    'mixed': ['--rate', '12000', '--poisson', '--handshake-share', '0.1', '--connections', '64', SMALL],
 }
 POINTS = ('p50', 'p99', 'p99.9', 'p99.99')
 # The best peer of the study: its us per unit there, and by how much the ratio shrinks on hardware, where
 # entering the kernel is cheaper than on a virtual machine.
 STUDY = {'h1': ('h2o', 18.7, 2.5), 'h2': ('h2o', 2.6, 2), 'handshake': ('nginx', 503, 1.3),
-         'resumed': ('ATS', 445, 1.3), 'large': ('h2o', 927, 3), 'latency': ('h2o', 18.7, 2.5)}
+         'resumed': ('ATS', 445, 1.3), 'mixed': ('', 0, 1), 'large': ('h2o', 927, 3), 'latency': ('h2o', 18.7, 2.5)}
 NIC_CYCLES = 150  # what a driver of a real card costs a packet more than memif's absence of one
 
 
@@ -95,6 +96,8 @@ class Memif(Millrace):
                 else found['mib_per_s'] if work == 'large' else found['requests_per_s'],
                 'late': found['whole_run']['unanswered'],
                 **{point: found['latency_us'][point] for point in POINTS},
+                **{f'fresh {point}': value for point, value in found.get('fresh_us', {}).items()
+                   if point in POINTS},
                 'tls': found['tls'].rsplit(' ', 1)[0]}
 
     def held(self, count, seconds):
@@ -168,22 +171,32 @@ def compare(table, tsc_khz):
                     hardware_ratio=peer_us / shrinks / card_us)
 
 
+def print_latency(work, ours):
+    """Of an open loop: latencies from the due time, and how much of the worker's time it took."""
+    if '--rate' not in LOADS[work]:
+        return
+    rate = LOADS[work][LOADS[work].index('--rate') + 1]
+    said = ', '.join(f'{point} {ours[point]:.0f}' for point in POINTS)
+    fresh = ', '.join(f'{point} {ours[f"fresh {point}"]:.0f}' for point in POINTS if f'fresh {point}' in ours)
+    print(f'\n# {work}: hits, open loop of {rate}/s, worker busy {ours["cost_us"] * ours["rate"] / 1e4:.0f} %, '
+          f'from the due time, us: {said}; {ours["late"]:.0f} unanswered'
+          + (f'\n# on a new connection each, its handshake included: {fresh}' if fresh else ''))
+
+
 def print_table(table):
     """Path B, after compare."""
     rows = [w for w in LOADS if 'memif' in table.get(w, {})]
+    told = [w for w in rows if STUDY[w][0]]
     if not rows:
         return
     print('\npath B: loadgen over memif, us of our worker per unit; peers as in this run, else (s) in the study\n')
     print('| work | per second | us [range] | packets | with a card | best peer | ratio | on hardware |')
     print('|---|---|---|---|---|---|---|---|')
-    for work in rows:
+    for work in told:
         ours = table[work]['memif']
         print(f'| {work} | {ours["rate"]:.0f} | {ours["cost_us"]:.2f} '
               f'[{ours["low_us"]:.2f}-{ours["high_us"]:.2f}] | {ours["packets"]:.2f} '
               f'| {ours["card_us"]:.2f} | {ours["peer"]} {ours["peer_us"]:.2f} '
               f'| {ours["ratio"]:.1f} | {ours["hardware_ratio"]:.1f} |')
-    if 'latency' in rows:
-        ours = table['latency']['memif']
-        told = ', '.join(f'{point} {ours[point]:.0f}' for point in POINTS)
-        print(f'\n# latency of hits at 8,000/s, open loop, from the due time, us: {told}; '
-              f'{ours["late"]:.0f} unanswered')
+    for work in rows:
+        print_latency(work, table[work]['memif'])

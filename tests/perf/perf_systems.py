@@ -8,6 +8,7 @@ import shutil
 import sys
 
 import perf_net
+import perf_route
 from perf_net import read, run, write
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -15,8 +16,9 @@ sys.path[:0] = [os.path.join(ROOT, 'tools'), os.path.join(ROOT, 'tests', 'suppor
 import lab_conf  # noqa: E402
 import telemetry  # noqa: E402
 
-HOST, ORIGIN_PORT = 'bench.example', 8080
-ALL_WORKS = {'h1', 'h2', 'handshake', 'large', 'miss'}
+HOST = 'bench.example'
+ORIGIN_PORT, OTHER_PORT = perf_route.PORTS
+ALL_WORKS = {'h1', 'h2', 'handshake', 'resumed', 'large', 'miss'}
 
 
 class System:
@@ -73,12 +75,23 @@ class System:
 class Nginx(System):
     name = package = 'nginx'
 
+    works = ALL_WORKS | {'route'}
+
+    def change(self):
+        """How perf_route swaps the upstream: a configuration for each port beside conf."""
+        return {'how': 'nginx', 'conf': self.path('conf'), 'pid': self.path('pid')}
+
     def start(self):
+        for port in perf_route.PORTS:
+            write(f'{self.path("conf")}.{port}', self.text(port))
+        self.run(self.text(ORIGIN_PORT), 'nginx', '-c', self.path('conf'), '-e', self.path('err'))
+
+    def text(self, port):
         chain, key = self.certificate
-        origin = f'{self.net.CLIENT_PEER}:{ORIGIN_PORT}'
+        origin = f'{self.net.CLIENT_PEER}:{port}'
         places = ''.join(f'{kind}_temp_path {self.path(kind)};\n' for kind in
                          ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
-        self.run(f'''user root; worker_processes 1; daemon off; pid {self.path("pid")};
+        return f'''user root; worker_processes 1; daemon off; pid {self.path("pid")};
 error_log {self.path("err")} crit;
 events {{ worker_connections 16000; }}
 http {{
@@ -96,12 +109,16 @@ location /cached/ {{ proxy_pass http://origin; proxy_cache c; }}
 location / {{ proxy_pass http://origin; }}
 }}
 }}
-''', 'nginx', '-c', self.path('conf'), '-e', self.path('err'))
+'''
 
 
 class Haproxy(System):
     name = package = 'haproxy'
     port = 444
+    works = ALL_WORKS | {'route'}
+
+    def change(self):
+        return {'how': 'haproxy', 'socket': self.path('admin.sock'), 'origin': self.net.CLIENT_PEER}
 
     def start(self):
         chain, key = self.certificate
@@ -111,6 +128,7 @@ class Haproxy(System):
  nbthread 1
  maxconn 8000
  ssl-default-bind-options ssl-min-ver TLSv1.3
+ stats socket {self.path("admin.sock")} mode 600 level admin
 defaults
  mode http
  timeout client 600s
@@ -212,6 +230,10 @@ class Millrace(System):
 
     name, package = 'millrace', ''
     address = perf_net.Net.OWN
+    works = ALL_WORKS | {'route'}
+
+    def change(self):
+        return {'how': 'millrace', 'socket': self.path('run', 'control.sock'), 'origin': self.net.CLIENT_OWN}
 
     def __init__(self, net, directory, options):
         super().__init__(net, directory, options)
@@ -306,8 +328,9 @@ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; keepa
 default_type application/octet-stream; {places}
 open_file_cache max=100 inactive=600s; open_file_cache_valid 600s;
 server {{
-listen {ORIGIN_PORT} backlog=4096; root {root};
+listen {ORIGIN_PORT} backlog=4096; listen {OTHER_PORT} backlog=4096; root {root};
 location /cached/ {{ alias {root}/; add_header Cache-Control "max-age=36000"; }}
+location = /which {{ add_header Cache-Control "no-store"; return 200 $server_port; }}
 location / {{ add_header Cache-Control "no-store"; }}
 }}
 }}

@@ -8,7 +8,8 @@
 //   finds new
 //
 // A change of a worker that sleeps, of one that polls, a thousand changes at once, and all routes
-// replaced by a full set. Times are those of the clock; what others of the machine took is in them.
+// replaced by a full set. Latencies are those of the clock, with what others of the machine took;
+// turns are the thread's own time.
 //
 //   route_change_bench [--quick] [--routes N]
 #include "worker_rig.h"
@@ -37,12 +38,12 @@ struct bench {
 	struct worker_rig *rig;
 	struct idle idle;
 	bool is_polling;
-	_Atomic bool is_stopping;    // W: control
-	_Atomic uint32_t wanted;     // W: control. the endpoint that lookups are to find
-	_Atomic uint64_t found_tsc;  // W: worker. when one did; 0: not yet
-	_Atomic uint64_t applied;    // W: worker. generation
-	_Atomic uint64_t turn_max;   // W: both, between measurements. cycles of the longest turn
-	_Atomic uint64_t row_cycles; // W: worker. of turns that read records
+	_Atomic bool is_stopping;     // W: control
+	_Atomic uint32_t wanted;      // W: control. the endpoint that lookups are to find
+	_Atomic uint64_t found_tsc;   // W: worker. when one did; 0: not yet
+	_Atomic uint64_t applied;     // W: worker. generation
+	_Atomic uint64_t turn_max_ns; // W: both, between measurements. of the longest turn
+	_Atomic uint64_t row_ns;      // W: the same. of turns that read records
 	uint64_t generation;
 	uint32_t endpoint; // the one that is routed to
 	uint64_t routes_first;
@@ -53,11 +54,21 @@ static double us_of(uint64_t cycles)
 	return (double)cycles * 1e6 / (double)rte_get_tsc_hz();
 }
 
-static uint64_t clock_us(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t clock_us(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1000;
+}
+
+static double as_us(uint64_t ns)
+{
+	return (double)ns / 1000;
 }
 
 // look does what a request would: host to service, service to endpoint.
@@ -83,15 +94,14 @@ static bool turn(struct bench *bench)
 {
 	struct worker *worker = bench->rig->worker;
 	uint64_t before = worker->counters.value[COUNTER_channel_records];
-	uint64_t begin = rte_rdtsc();
+	uint64_t begin_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	look(bench);
 	bool is_busy = worker_step(worker, clock_us(), (uint64_t)time(NULL));
-	uint64_t cycles = rte_rdtsc() - begin;
-	if (worker->counters.value[COUNTER_channel_records] != before) {
-		atomic_fetch_add_explicit(&bench->row_cycles, cycles, memory_order_relaxed);
-		if (cycles > atomic_load_explicit(&bench->turn_max, memory_order_relaxed))
-			atomic_store_explicit(&bench->turn_max, cycles, memory_order_relaxed);
-	}
+	uint64_t ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin_ns;
+	if (worker->counters.value[COUNTER_channel_records] != before)
+		atomic_fetch_add_explicit(&bench->row_ns, ns, memory_order_relaxed);
+	if (ns > atomic_load_explicit(&bench->turn_max_ns, memory_order_relaxed))
+		atomic_store_explicit(&bench->turn_max_ns, ns, memory_order_relaxed);
 	atomic_store_explicit(&bench->applied, worker->channel.applied, memory_order_release);
 	return is_busy;
 }
@@ -251,13 +261,13 @@ static void measure_single(struct bench *bench, uint32_t count, uint32_t gap_us,
 	for (uint32_t i = 0; i < count; i++) {
 		usleep(gap_us + (unsigned)rand() % gap_us);
 		expect(bench, bench->endpoint + 1);
-		atomic_store(&bench->row_cycles, 0);
+		atomic_store(&bench->row_ns, 0);
 		uint64_t begin = rte_rdtsc();
 		put_change(bench);
 		wake(bench);
 		samples.us[samples.count++] = us_of(await_found(bench, begin));
 		await_applied(bench);
-		costs.us[costs.count++] = us_of(atomic_load(&bench->row_cycles));
+		costs.us[costs.count++] = as_us(atomic_load(&bench->row_ns));
 	}
 	say(&samples, what);
 	say(&costs, "  the worker's turns that read its records");
@@ -267,7 +277,7 @@ static void measure_single(struct bench *bench, uint32_t count, uint32_t gap_us,
 static void measure_burst(struct bench *bench, uint32_t count)
 {
 	expect(bench, bench->endpoint + count);
-	atomic_store(&bench->turn_max, 0);
+	atomic_store(&bench->turn_max_ns, 0);
 	uint64_t begin = rte_rdtsc();
 	for (uint32_t i = 0; i < count; i++)
 		put_change(bench);
@@ -275,25 +285,33 @@ static void measure_burst(struct bench *bench, uint32_t count)
 	uint64_t cycles = await_found(bench, begin);
 	await_applied(bench);
 	printf("%4u changes at once: the last is used after %8.2f ms, longest turn %8.1f us\n",
-	       count, us_of(cycles) / 1000, us_of(atomic_load(&bench->turn_max)));
+	       count, us_of(cycles) / 1000, as_us(atomic_load(&bench->turn_max_ns)));
 }
 
-// measure_full replaces all routes by as many others.
-static void measure_full(struct bench *bench, uint32_t count)
+// replace_all replaces all routes by count others.
+static void replace_all(struct bench *bench, uint32_t count, const char *what)
 {
-	put_full(bench, count);
-	await_applied(bench);
 	bench->endpoint++;
 	bench->routes_first += count;
-	atomic_store(&bench->turn_max, 0);
 	expect(bench, bench->endpoint);
+	atomic_store(&bench->turn_max_ns, 0);
 	uint64_t begin = rte_rdtsc();
 	put_full(bench, count);
 	await_found(bench, begin);
 	await_applied(bench);
 	uint64_t cycles = rte_rdtsc() - begin;
-	printf("%u routes replaced: applied after %8.2f ms, longest turn %8.1f us\n", count,
-	       us_of(cycles) / 1000, us_of(atomic_load(&bench->turn_max)));
+	printf("%u routes %s: applied after %8.2f ms, longest turn %8.1f us\n", count, what,
+	       us_of(cycles) / 1000, as_us(atomic_load(&bench->turn_max_ns)));
+}
+
+// measure_full: the first two sets touch memory for the first time, which costs the kernel a page
+// each time.
+static void measure_full(struct bench *bench, uint32_t count)
+{
+	replace_all(bench, count, "set at first");
+	replace_all(bench, count, "replaced by others, both in memory");
+	replace_all(bench, count, "replaced, memory touched before");
+	replace_all(bench, count, "replaced again");
 }
 
 // pin keeps a thread on a core, so that control does not take the worker's from it.

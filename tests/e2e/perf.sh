@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+# tests/perf/run --quick: each of its rows has answers and none failed, of our edge over memif and of
+# nginx, the table is printed, and nothing stays behind. No figure is judged here.
+. "$(dirname "$0")/lib.sh"
+
+"$ROOT/tests/perf/run" --build "$MILLRACE_BUILD" --quick -s memif,nginx -o "$TMP/results.json" \
+	>"$TMP/out" 2>"$TMP/err"
+status=$?
+is "every row has answers, and none failed" "$status $(tail -n 1 "$TMP/err" | grep FAILED)" "0 "
+[ "$status" = 0 ] || sed 's/^/# /' "$TMP/out" "$TMP/err"
+
+# rows SYSTEM: how many rows of the results a system has.
+rows() {
+	python3 -c 'import json, sys
+table = json.load(open(sys.argv[1]))["medians"]
+print(sum(row.get(sys.argv[2], {}).get("n", 0) > 0 for row in table.values()))' "$TMP/results.json" "$1"
+}
+is "rows of our edge" "$(rows memif)" 7
+is "rows of nginx" "$(rows nginx)" 7
+for row in h1 h2 handshake resumed large; do
+	matches "the table has $row" "$(grep "^| $row |" "$TMP/out")" "nginx [0-9.]+ \|"
+done
+is "nothing is left" "$(ip netns list | grep -c '^mrperf-')" 0
+finish
