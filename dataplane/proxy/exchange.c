@@ -232,7 +232,7 @@ static void exchange_free(struct exchange *exchange)
 {
 	exchange_stop_waiting(exchange);
 	wheel_disarm(exchange->proxy->wheel, &exchange->timer);
-	exchange_finish_try(exchange, false);
+	exchange_finish_try(exchange, ROUTE_TRY_UNTOLD);
 	upstream_detach(exchange);
 	compress_end(exchange);
 	leave_cache(exchange);

@@ -163,8 +163,10 @@ void exchange_try_failed(struct exchange *exchange, enum counter reason, bool is
 // exchange_response_late: the deadline for the response's head has passed.
 void exchange_response_late(struct exchange *exchange);
 
-// exchange_finish_try tells the balancer how the open try ended, if there is one.
-void exchange_finish_try(struct exchange *exchange, bool is_failure);
+// exchange_finish_try tells the balancer how the open try ended, if there is one;
+// exchange_finish_answered, what a response of this status says of it.
+void exchange_finish_try(struct exchange *exchange, enum route_outcome outcome);
+void exchange_finish_answered(struct exchange *exchange, uint16_t status);
 
 // exchange_reply answers with the status of reason (exchange.def) and its text.
 void exchange_reply(struct exchange *exchange, enum counter reason);

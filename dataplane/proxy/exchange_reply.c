@@ -159,7 +159,7 @@ static void ask_again(struct exchange *exchange)
 {
 	cache_release(exchange->proxy->cache, exchange->answer.stale);
 	exchange->answer.stale = NULL;
-	exchange_finish_try(exchange, false);
+	exchange_finish_try(exchange, ROUTE_TRY_UNTOLD);
 	upstream_detach(exchange);
 	exchange->tried_count = 0;
 	exchange->is_response_ended = exchange->is_request_sent = false;

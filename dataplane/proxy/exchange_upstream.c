@@ -16,23 +16,29 @@
 
 enum { RETRY_TOKENS_MAX = 100 * PROXY_RETRY_COST };
 
-void exchange_finish_try(struct exchange *exchange, bool is_failure)
+void exchange_finish_try(struct exchange *exchange, enum route_outcome outcome)
 {
 	struct proxy *proxy = exchange->proxy;
 	if (!exchange->is_try_open)
 		return;
 	exchange->is_try_open = false;
-	uint32_t failures = route_finish(proxy->routes, exchange->target.endpoint_id, is_failure,
-					 proxy->now_us);
-	if (is_failure)
+	uint32_t failures =
+		route_finish(proxy->routes, exchange->target.endpoint_id, outcome, proxy->now_us);
+	if (outcome == ROUTE_TRY_FAILED)
 		proxy->callbacks.endpoint_failed(proxy->callbacks.user,
 						 exchange->target.endpoint_id, failures);
+}
+
+void exchange_finish_answered(struct exchange *exchange, uint16_t status)
+{
+	exchange_finish_try(exchange,
+			    status >= 500 && status != 501 ? ROUTE_TRY_FAILED : ROUTE_TRY_ANSWERED);
 }
 
 void exchange_leave_upstream(struct exchange *exchange)
 {
 	exchange_stop_waiting(exchange);
-	exchange_finish_try(exchange, false);
+	exchange_finish_try(exchange, ROUTE_TRY_UNTOLD);
 	upstream_detach(exchange);
 	compress_end(exchange);
 	fifo_clear(&exchange->response_body);
@@ -74,7 +80,7 @@ void exchange_connect(struct exchange *exchange)
 	exchange->is_continue_due = false;
 	exchange->tried[exchange->tried_count++] = exchange->target.endpoint_id;
 	exchange->try_count++;
-	route_begin(proxy->routes, exchange->target.endpoint_id);
+	route_begin(proxy->routes, exchange->target.endpoint_id, proxy->now_us);
 	exchange->is_try_open = true;
 	exchange->state = EXCHANGE_CONNECT;
 	exchange_set_deadline(exchange, proxy->limits.connect_timeout_ms);
@@ -223,7 +229,8 @@ void exchange_try_failed(struct exchange *exchange, enum counter reason, bool is
 	exchange->reason = reason;
 	exchange_stop_waiting(exchange);
 	// A bound of ours says nothing about the endpoint.
-	exchange_finish_try(exchange, reason != COUNTER_exchange_overloaded);
+	exchange_finish_try(exchange, reason == COUNTER_exchange_overloaded ? ROUTE_TRY_UNTOLD
+									    : ROUTE_TRY_FAILED);
 	upstream_detach(exchange);
 	if (!may_try_again(exchange, is_unprocessed)) {
 		give_up(exchange, reason);
@@ -314,7 +321,7 @@ void exchange_response(struct exchange *exchange, const struct http_message *res
 	relay_drop_request(exchange);
 	exchange->forward_status = response->status;
 	exchange->is_response_ended = is_end;
-	exchange_finish_try(exchange, response->status >= 500 && response->status != 501);
+	exchange_finish_answered(exchange, response->status);
 	if (is_failure(response->status) &&
 	    exchange_survive(exchange, response->status == 502 || response->status == 504))
 		return;

@@ -169,7 +169,7 @@ void slicing_response(struct exchange *exchange, const struct http_message *resp
 	struct slice etag = http_field_find(response, SLICE("etag"));
 	bool is_probe = exchange->slicing.step == SLICING_PROBE;
 	uint64_t total = 0;
-	exchange_finish_try(exchange, response->status >= 500 && response->status != 501);
+	exchange_finish_answered(exchange, response->status);
 	exchange->forward_status = response->status;
 	exchange->is_response_ended = is_end;
 	bool is_good =

@@ -87,11 +87,18 @@ struct route_tried {
 bool route_pick(struct route_table *table, uint32_t service_id, struct route_tried tried,
 		uint64_t now_us, struct route_target *target);
 
-// route_begin and route_finish count a try in flight; is_failure feeds ejection (5 in a row eject
-// for 1 s, doubling to 30 s). An id that is gone is ignored. route_finish returns the failures in a
-// row.
-void route_begin(struct route_table *table, uint32_t endpoint_id);
-uint32_t route_finish(struct route_table *table, uint32_t endpoint_id, bool is_failure,
+enum route_outcome {
+	ROUTE_TRY_ANSWERED,
+	ROUTE_TRY_FAILED,
+	ROUTE_TRY_UNTOLD, // ended before the endpoint could say anything: its client left, a bound
+			  // of ours
+};
+
+// route_begin and route_finish count a try in flight; its outcome feeds ejection (5 failures in a
+// row eject for 1 s, doubling to 30 s; then one try at a time finds out whether the endpoint is
+// back). An id that is gone is ignored. route_finish returns the failures in a row.
+void route_begin(struct route_table *table, uint32_t endpoint_id, uint64_t now_us);
+uint32_t route_finish(struct route_table *table, uint32_t endpoint_id, enum route_outcome outcome,
 		      uint64_t now_us);
 
 // route_service_name borrows a service's name; "" when the id is unknown.

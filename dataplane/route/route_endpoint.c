@@ -119,6 +119,7 @@ static void fill(struct route_endpoint *endpoint, const struct record_endpoint *
 		endpoint->failures = 0;
 		endpoint->ejections = 0;
 		endpoint->ejected_until_us = 0;
+		endpoint->is_probed = false;
 	}
 	endpoint->record = *record;
 	endpoint->weight = record->weight;
@@ -149,14 +150,24 @@ void route_endpoint_drop(struct route_table *table, struct route_endpoint *endpo
 	route_drop_row(&table->endpoints, endpoint);
 }
 
-void route_begin(struct route_table *table, uint32_t endpoint_id)
+// recount_later makes the group's numbers right before they are used again.
+static void recount_later(struct route_table *table, const struct route_endpoint *endpoint)
 {
-	struct route_endpoint *endpoint = route_find_row(table, &table->endpoints, endpoint_id);
-	if (endpoint)
-		endpoint->in_flight++;
+	struct route_group *group = pool_at(&table->groups.pool, endpoint->group);
+	group->recount_us = 0;
 }
 
-uint32_t route_finish(struct route_table *table, uint32_t endpoint_id, bool is_failure,
+void route_begin(struct route_table *table, uint32_t endpoint_id, uint64_t now_us)
+{
+	struct route_endpoint *endpoint = route_find_row(table, &table->endpoints, endpoint_id);
+	if (!endpoint)
+		return;
+	endpoint->in_flight++;
+	if (route_breaker_begin(endpoint, now_us))
+		recount_later(table, endpoint);
+}
+
+uint32_t route_finish(struct route_table *table, uint32_t endpoint_id, enum route_outcome outcome,
 		      uint64_t now_us)
 {
 	struct route_endpoint *endpoint = route_find_row(table, &table->endpoints, endpoint_id);
@@ -165,10 +176,10 @@ uint32_t route_finish(struct route_table *table, uint32_t endpoint_id, bool is_f
 	// A row that went and came back under its id does not know of earlier tries.
 	if (endpoint->in_flight)
 		endpoint->in_flight--;
-	if (route_breaker_note(endpoint, is_failure, now_us)) {
-		counter_inc(table->counters, COUNTER_route_ejected);
-		struct route_group *group = pool_at(&table->groups.pool, endpoint->group);
-		group->recount_us = 0;
-	}
+	bool was_probed = endpoint->is_probed;
+	bool is_ejected = route_breaker_note(endpoint, outcome, now_us);
+	counter_add(table->counters, COUNTER_route_ejected, is_ejected);
+	if (was_probed || is_ejected)
+		recount_later(table, endpoint);
 	return endpoint->failures;
 }

@@ -66,6 +66,7 @@ struct route_endpoint {
 	uint32_t failures;  // in a row
 	uint32_t ejections; // how long the next one lasts
 	uint64_t ejected_until_us;
+	bool is_probed; // the try that finds out whether it is back is under way
 	bool is_healthy;
 	bool is_draining;
 	struct record_endpoint record;
@@ -163,8 +164,13 @@ struct route_endpoint *route_group_at(const struct route_table *table,
 void route_group_recount(const struct route_table *table, struct route_group *group,
 			 uint64_t now_us);
 
+// route_breaker_begin hears of a try that begins; true when it is the one that finds out whether
+// the endpoint is back: it is ejected meanwhile.
+bool route_breaker_begin(struct route_endpoint *endpoint, uint64_t now_us);
+
 // route_breaker_note feeds one result to ejection; true when the endpoint was ejected by it.
-bool route_breaker_note(struct route_endpoint *endpoint, bool is_failure, uint64_t now_us);
+bool route_breaker_note(struct route_endpoint *endpoint, enum route_outcome outcome,
+			uint64_t now_us);
 
 // route_breaker_is_open is true while the endpoint is ejected.
 static inline bool route_breaker_is_open(const struct route_endpoint *endpoint, uint64_t now_us)

@@ -110,6 +110,7 @@ for node in gateway gateway2; do
 done
 works "and the second workload" eventually 10 is_used sidecar2
 is "a hundred requests are answered" "$(many 100 '/echo?a' | sort | uniq -c | tr -d ' \n')" 100200
+# Until a new service can be reached its first requests get a 503.
 failed=$(counter edge exchange_responses_5xx)
 all_lost=0
 steady h1

@@ -15,8 +15,8 @@ static const char *endpoint_with(struct fixture *f, uint32_t id, uint32_t weight
 static void fail(struct fixture *f, uint32_t id, int times)
 {
 	for (int i = 0; i < times; i++) {
-		route_begin(f->table, id);
-		route_finish(f->table, id, true, f->now_us);
+		route_begin(f->table, id, f->now_us);
+		route_finish(f->table, id, ROUTE_TRY_FAILED, f->now_us);
 	}
 }
 
@@ -124,7 +124,7 @@ static void requests_in_flight_balance_within_one_of_each_other(void)
 	for (int i = 0; i < 1000; i++) {
 		uint32_t id = pick_id(f, 1, NULL, 0);
 		in_flight[id]++;
-		route_begin(f->table, id);
+		route_begin(f->table, id, f->now_us);
 	}
 	for (uint32_t id = 1; id <= COUNT; id++)
 		CU_ASSERT(in_flight[id] >= 97 && in_flight[id] <= 103);
@@ -145,7 +145,7 @@ static void weights_share_an_idle_and_a_busy_service(void)
 	for (int i = 0; i < 4000; i++) {
 		uint32_t id = pick_id(f, 1, NULL, 0);
 		heavy += id == 2;
-		route_begin(f->table, id);
+		route_begin(f->table, id, f->now_us);
 	}
 	CU_ASSERT_DOUBLE_EQUAL(heavy / 4000.0, 0.75, 0.01);
 	fixture_free(f);
@@ -162,7 +162,7 @@ static void a_large_group_is_balanced_and_its_last_good_one_is_found(void)
 	for (int i = 0; i < 30 * COUNT; i++) {
 		uint32_t id = pick_id(f, 1, NULL, 0);
 		seen[id]++;
-		route_begin(f->table, id);
+		route_begin(f->table, id, f->now_us);
 	}
 	for (uint32_t id = 1; id <= COUNT; id++)
 		CU_ASSERT(seen[id] >= 24 && seen[id] <= 36);
@@ -181,8 +181,8 @@ static void five_failures_eject_for_a_second_doubling_to_thirty(void)
 	for (uint32_t id = 1; id <= 3; id++)
 		endpoint(f, id, 1, 0);
 	fail(f, 2, 4);
-	route_begin(f->table, 2);
-	CU_ASSERT_EQUAL(route_finish(f->table, 2, false, f->now_us), 0);
+	route_begin(f->table, 2, f->now_us);
+	CU_ASSERT_EQUAL(route_finish(f->table, 2, ROUTE_TRY_ANSWERED, f->now_us), 0);
 	fail(f, 2, 4);
 	CU_ASSERT_EQUAL(f->counters.value[COUNTER_route_ejected], 0);
 	for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
@@ -197,9 +197,82 @@ static void five_failures_eject_for_a_second_doubling_to_thirty(void)
 			is_back |= pick_id(f, 1, NULL, 0) == 2;
 		CU_ASSERT(is_back);
 	}
-	route_finish(f->table, 2, false, f->now_us);
+	route_finish(f->table, 2, ROUTE_TRY_ANSWERED, f->now_us);
 	fail(f, 2, 4);
 	CU_ASSERT_EQUAL(f->counters.value[COUNTER_route_ejected], 8);
+	fixture_free(f);
+}
+
+// begin_many begins count tries of service 1 and returns how many of them went to endpoint id.
+static int begin_many(struct fixture *f, int count, uint32_t id)
+{
+	int found = 0;
+	for (int i = 0; i < count; i++) {
+		uint32_t picked = pick_id(f, 1, NULL, 0);
+		found += picked == id;
+		route_begin(f->table, picked, f->now_us);
+	}
+	return found;
+}
+
+static void one_try_at_a_time_finds_out_whether_an_endpoint_is_back(void)
+{
+	static const uint32_t seconds[] = {1, 2, 4, 8, 16, 30, 30, 30};
+	struct fixture *f = fixture_new(8, 1);
+	service(f, 1, "s");
+	for (uint32_t id = 1; id <= 3; id++)
+		endpoint(f, id, 1, 0);
+	fail(f, 2, 5);
+	for (size_t i = 0; i + 1 < sizeof(seconds) / sizeof(seconds[0]); i++) {
+		f->now_us += seconds[i] * 1000000ull;
+		CU_ASSERT_EQUAL(begin_many(f, 100, 2), 1);
+		// No answer yet: the next one tries as late as if it had failed.
+		f->now_us += seconds[i + 1] * 1000000ull - 1;
+		CU_ASSERT_EQUAL(begin_many(f, 100, 2), 0);
+		CU_ASSERT_EQUAL(route_finish(f->table, 2, ROUTE_TRY_FAILED, f->now_us), 6 + i);
+		CU_ASSERT_EQUAL(f->counters.value[COUNTER_route_ejected], 2 + i);
+		CU_ASSERT_EQUAL(begin_many(f, 100, 2), 0);
+	}
+	f->now_us += 30 * 1000000ull;
+	CU_ASSERT_EQUAL(begin_many(f, 100, 2), 1);
+	CU_ASSERT_EQUAL(begin_many(f, 100, 2), 0);
+	CU_ASSERT_EQUAL(route_finish(f->table, 2, ROUTE_TRY_ANSWERED, f->now_us), 0);
+	CU_ASSERT(begin_many(f, 100, 2) > 50); // it has fewer in flight than the others
+	fixture_free(f);
+}
+
+static void a_try_without_answer_does_not_keep_others_from_trying(void)
+{
+	struct fixture *f = fixture_new(8, 1);
+	service(f, 1, "s");
+	for (uint32_t id = 1; id <= 3; id++)
+		endpoint(f, id, 1, 0);
+	fail(f, 2, 5);
+	f->now_us += 1000000;
+	CU_ASSERT_EQUAL(begin_many(f, 100, 2), 1);
+	f->now_us += 2000000;
+	CU_ASSERT_EQUAL(begin_many(f, 100, 2), 1);
+	fixture_free(f);
+}
+
+static void a_try_whose_client_left_says_nothing_of_the_endpoint(void)
+{
+	struct fixture *f = fixture_new(8, 1);
+	service(f, 1, "s");
+	for (uint32_t id = 1; id <= 3; id++)
+		endpoint(f, id, 1, 0);
+	fail(f, 2, 4);
+	route_begin(f->table, 2, f->now_us);
+	CU_ASSERT_EQUAL(route_finish(f->table, 2, ROUTE_TRY_UNTOLD, f->now_us), 4);
+	fail(f, 2, 1);
+	CU_ASSERT_EQUAL(f->counters.value[COUNTER_route_ejected], 1);
+	f->now_us += 1000000;
+	CU_ASSERT_EQUAL(begin_many(f, 100, 2), 1);
+	CU_ASSERT_EQUAL(route_finish(f->table, 2, ROUTE_TRY_UNTOLD, f->now_us), 5);
+	CU_ASSERT_EQUAL(begin_many(f, 100, 2), 0);
+	f->now_us += 2000000;
+	CU_ASSERT_EQUAL(begin_many(f, 100, 2), 1);
+	CU_ASSERT_EQUAL(f->counters.value[COUNTER_route_ejected], 1);
 	fixture_free(f);
 }
 
@@ -284,10 +357,11 @@ static void rows_may_go_while_tries_are_in_flight(void)
 				service_of[id] = 0;
 				break;
 			default:
-				route_finish(f->table, flying[slot], random_below(&random, 2),
+				route_finish(f->table, flying[slot],
+					     (enum route_outcome)random_below(&random, 3),
 					     f->now_us);
 				flying[slot] = pick_id(f, of, &id, 1);
-				route_begin(f->table, flying[slot]);
+				route_begin(f->table, flying[slot], f->now_us);
 				uint32_t others = 0;
 				for (uint32_t i = 1; i <= IDS; i++)
 					others += service_of[i] == of && i != id;
@@ -314,6 +388,12 @@ UNIT_MAIN("route_pick", {"a target tells all of an endpoint", a_target_tells_all
 	   a_large_group_is_balanced_and_its_last_good_one_is_found},
 	  {"five failures eject for a second, doubling to thirty",
 	   five_failures_eject_for_a_second_doubling_to_thirty},
+	  {"one try at a time finds out whether an endpoint is back",
+	   one_try_at_a_time_finds_out_whether_an_endpoint_is_back},
+	  {"a try without answer does not keep others from trying",
+	   a_try_without_answer_does_not_keep_others_from_trying},
+	  {"a try whose client left says nothing of the endpoint",
+	   a_try_whose_client_left_says_nothing_of_the_endpoint},
 	  {"below half healthy all are used", below_half_healthy_all_are_used},
 	  {"draining and ejected come last", draining_and_ejected_come_last},
 	  {"a good gateway elsewhere goes before an ejected one near",
