@@ -67,21 +67,35 @@ static void compile_now(struct control *control)
 	attach_flush(control->attach);
 }
 
-static void on_compile(uv_timer_t *timer)
+// on_due compiles first: what identities call for takes longer, and no route waits for it.
+static void on_due(uv_timer_t *timer)
 {
 	struct control *control = timer->data;
-	uint64_t begin_ns = uv_hrtime();
-	compile_now(control);
-	uint64_t end_ns = uv_hrtime();
-	control->compile_after_ns = end_ns + (end_ns - begin_ns);
+	if (control->is_compile_due) {
+		uint64_t begin_ns = uv_hrtime();
+		control->is_compile_due = false;
+		compile_now(control);
+		uint64_t end_ns = uv_hrtime();
+		control->compile_after_ns = end_ns + (end_ns - begin_ns);
+	}
+	if (control->is_identity_due) {
+		control->is_identity_due = false;
+		control_identity_run(control, control_now_s());
+	}
+}
+
+static void start_due(struct control *control)
+{
+	uint64_t now_ns = uv_hrtime(), after_ns = control->compile_after_ns;
+	uint64_t wait_ms = after_ns > now_ns ? (after_ns - now_ns) / 1000000 : 0;
+	if (!control->is_ending && !uv_is_active((uv_handle_t *)&control->due))
+		uv_timer_start(&control->due, on_due, wait_ms, 0);
 }
 
 void control_compile_soon(struct control *control)
 {
-	uint64_t now_ns = uv_hrtime(), after_ns = control->compile_after_ns;
-	uint64_t wait_ms = after_ns > now_ns ? (after_ns - now_ns) / 1000000 : 0;
-	if (!control->is_ending && !uv_is_active((uv_handle_t *)&control->compile))
-		uv_timer_start(&control->compile, on_compile, wait_ms, 0);
+	control->is_compile_due = true;
+	start_due(control);
 }
 
 // It keeps the last state when the registry cannot be read.
@@ -118,8 +132,10 @@ void control_follow(struct control *control)
 	control_tell_purged(control);
 	control_tell_names(control);
 	if ((changed & (BIT(svid) | BIT(instance) | BIT(trust))) ||
-	    (control->authority && (changed & BIT(csr))))
-		control_identity_run(control, control_now_s());
+	    (control->authority && (changed & BIT(csr)))) {
+		control->is_identity_due = true;
+		start_due(control);
+	}
 }
 
 static void on_command(void *user)
@@ -185,7 +201,7 @@ static void on_signal(uv_signal_t *signal, int number)
 	attach_close(control->attach);
 	uv_close((uv_handle_t *)&control->poll, NULL);
 	uv_close((uv_handle_t *)&control->second, NULL);
-	uv_close((uv_handle_t *)&control->compile, NULL);
+	uv_close((uv_handle_t *)&control->due, NULL);
 	for (unsigned i = 0; i < 2; i++)
 		uv_close((uv_handle_t *)&control->signals[i], NULL);
 }
@@ -326,7 +342,7 @@ static bool open_loop(struct control *control)
 		.follow = on_command,
 		.user = control,
 	};
-	uv_timer_t *timers[] = {&control->poll, &control->second, &control->compile};
+	uv_timer_t *timers[] = {&control->poll, &control->second, &control->due};
 	const int numbers[] = {SIGTERM, SIGINT};
 	for (unsigned i = 0; i < 3; i++) {
 		uv_timer_init(&control->loop, timers[i]);

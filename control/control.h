@@ -29,7 +29,7 @@ struct control {
 	uv_loop_t loop;
 	uv_timer_t poll;
 	uv_timer_t second;
-	uv_timer_t compile;
+	uv_timer_t due; // what is to be done soon: a compile, identities
 	uv_signal_t signals[2];
 	struct store *registry_store;
 	struct store *local_store;
@@ -45,11 +45,13 @@ struct control {
 	uint64_t started_s;
 	uint64_t heartbeat_s;      // of the last one written
 	uint64_t compile_after_ns; // earliest next compile, by uv_hrtime
-	bool is_leaving;           // the data plane ends politely
-	uint64_t seen_s;           // when the data plane was last attached
-	uint64_t purge_sequence;   // of the last one sent
-	uint64_t told_sequence;    // of the last one that the registry knows to be applied
-	bool has_told_names;       // all that this node can show, once at least
+	bool is_compile_due;
+	bool is_identity_due;
+	bool is_leaving;         // the data plane ends politely
+	uint64_t seen_s;         // when the data plane was last attached
+	uint64_t purge_sequence; // of the last one sent
+	uint64_t told_sequence;  // of the last one that the registry knows to be applied
+	bool has_told_names;     // all that this node can show, once at least
 	bool has_purge_sequence;
 	bool is_ending;
 	bool is_registry_broken;   // told once

@@ -177,7 +177,7 @@ static void lookup(struct control *control, uint32_t worker, const char *host)
 			remember_absent(control, host);
 	} else if (control->self.role == CONF_ROLE_EDGE && note(control, host, false)) {
 		control_compile_soon(control);
-	} else if (uv_is_active((uv_handle_t *)&control->compile)) {
+	} else if (control->is_compile_due) {
 		return; // the answer is on its way in the next set
 	} else if (!send_again(control, worker, host)) {
 		send_route_absent(control, worker, host);

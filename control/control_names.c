@@ -11,8 +11,8 @@
 
 bool control_is_applied(const struct control *control)
 {
-	if (uv_is_active((const uv_handle_t *)&control->compile) ||
-	    !attach_is_attached(control->attach) || !publish_latest(control->publish))
+	if (control->is_compile_due || !attach_is_attached(control->attach) ||
+	    !publish_latest(control->publish))
 		return false;
 	for (uint32_t i = 0; i < publish_worker_count(control->publish); i++) {
 		struct publish_status status;
