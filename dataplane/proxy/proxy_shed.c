@@ -39,6 +39,13 @@ static void give_up(struct exchange *exchange)
 		transport_doom(&down->transport, COUNTER_exchange_shed);
 }
 
+// is_short begins a little before new requests are refused (buf_pool_is_low): else those who stand
+// still could hold all but that eighth for good.
+static bool is_short(const struct buf_pool *bufs)
+{
+	return bufs->large_free < bufs->large_count / 8 + bufs->large_count / 32;
+}
+
 // has_room tells whether enough is free again: twice of what new requests need.
 static bool has_room(const struct buf_pool *bufs)
 {
@@ -48,15 +55,21 @@ static bool has_room(const struct buf_pool *bufs)
 void proxy_shed(struct proxy *proxy)
 {
 	proxy->window_budget.is_low = !has_room(proxy->bufs);
-	if (!buf_pool_is_low(proxy->bufs) || proxy->now_us - proxy->shed_us < SHED_EVERY_US)
+	if (!is_short(proxy->bufs) || proxy->now_us - proxy->shed_us < SHED_EVERY_US)
 		return;
 	proxy->shed_us = proxy->now_us;
-	for (uint32_t i = 0; i < proxy->exchanges.capacity && !has_room(proxy->bufs); i++) {
+	// A connection returns its buffers, one at least, when it is destroyed, behind this loop.
+	uint32_t owed = proxy->bufs->large_count / 4 - proxy->bufs->large_free;
+	for (uint32_t i = 0; i < proxy->exchanges.capacity && owed > 0; i++) {
 		struct exchange *exchange = pool_at(&proxy->exchanges, i);
+		if (has_room(proxy->bufs))
+			break;
 		if (exchange)
 			relay_drop_request(exchange);
-		if (exchange && is_standing(exchange))
-			give_up(exchange);
+		if (!exchange || !is_standing(exchange))
+			continue;
+		give_up(exchange);
+		owed--;
 	}
 }
 

@@ -159,8 +159,14 @@ static uint32_t room_of(const struct tcp_conn *conn)
 	uint32_t queued = conn->send_first ? seq_distance(first, conn->tail) : 0;
 	struct tcp *tcp = conn->tcp;
 	bool is_low = tcp_memory_is_send_low(tcp);
-	uint32_t bound = tcp_autosize_send(conn->cc.cwnd_bytes, BUF_BYTES,
-					   tcp->limits.send_buffer_bytes, is_low);
+	const struct tcp_autosize_bounds bounds = {
+		.cwnd_bytes = conn->cc.cwnd_bytes,
+		.window_bytes = conn->window,
+		.extra_bytes = BUF_BYTES,
+		.max_bytes = tcp->limits.send_buffer_bytes,
+		.is_memory_low = is_low,
+	};
+	uint32_t bound = tcp_autosize_send(&bounds);
 	if (is_low && bound < queued + BUF_BYTES)
 		tcp_count(tcp, COUNTER_tcp_send_memory_low);
 	return bound > queued ? bound - queued : 0;

@@ -97,11 +97,16 @@ static void advance(struct tcp_conn *conn, const struct tcp_segment *segment, st
 	tcp_mtu_acked(conn);
 	confirm_hop(conn);
 	tcp_timer_clear(conn, TCP_TIMER_RTO); // restarted by output (RFC 6298 5.3)
-	bool has_room = tcp_send_room(conn->tcp, pool_id_of(&conn->tcp->conns, conn)) >= BUF_BYTES;
-	if (conn->is_room_low && has_room) {
-		conn->is_room_low = false;
-		tcp_conn_notify(conn, TCP_PENDING_WRITABLE);
-	}
+}
+
+// offer_room tells an owner who had found no room that there is some: bytes were acknowledged, or
+// the peer's window opened.
+static void offer_room(struct tcp_conn *conn)
+{
+	if (tcp_send_room(conn->tcp, pool_id_of(&conn->tcp->conns, conn)) < BUF_BYTES)
+		return;
+	conn->is_room_low = false;
+	tcp_conn_notify(conn, TCP_PENDING_WRITABLE);
 }
 
 // take_dsack notes what the first block says the peer received twice (RFC 2883 4): bytes below the
@@ -202,6 +207,8 @@ static void take_ack(struct tcp_conn *conn, const struct tcp_segment *segment)
 	bool has_window_changed = update_window(conn, segment);
 	if (seq_before(conn->una, segment->ack))
 		advance(conn, segment, &news);
+	if (conn->is_room_low && (news.acked_bytes || has_window_changed))
+		offer_room(conn);
 	take_sack(conn, segment, &news);
 	news.is_dup = is_dup(conn, segment, &news, has_window_changed);
 	tcp_rack_delivered(&conn->rack, &news.sent);

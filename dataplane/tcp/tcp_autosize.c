@@ -89,9 +89,11 @@ enum tcp_rightsize_result tcp_rightsize_consumed(struct tcp_rightsize *size, uin
 	return result;
 }
 
-uint32_t tcp_autosize_send(uint32_t cwnd_bytes, uint32_t extra_bytes, uint32_t max_bytes,
-			   bool is_memory_low)
+uint32_t tcp_autosize_send(const struct tcp_autosize_bounds *bounds)
 {
-	uint64_t want_bytes = is_memory_low ? 0 : 2ull * cwnd_bytes + extra_bytes;
-	return (uint32_t)MIN(MAX(want_bytes, (uint64_t)TCP_SEND_START), (uint64_t)max_bytes);
+	uint64_t path = bounds->is_memory_low ? 0 : 2ull * bounds->cwnd_bytes + bounds->extra_bytes;
+	uint64_t want = MAX(path, (uint64_t)TCP_SEND_START);
+	if (bounds->window_bytes < TCP_SEND_START / 2)
+		want = MIN(want, (uint64_t)bounds->window_bytes + bounds->extra_bytes);
+	return (uint32_t)MIN(want, (uint64_t)bounds->max_bytes);
 }

@@ -55,7 +55,17 @@ enum tcp_rightsize_result tcp_rightsize_consumed(struct tcp_rightsize *size, uin
 						 uint64_t now_us,
 						 const struct tcp_rightsize_bounds *bounds);
 
+// What bounds the bytes that are queued.
+struct tcp_autosize_bounds {
+	uint32_t cwnd_bytes;
+	uint32_t window_bytes; // the peer's
+	uint32_t extra_bytes;  // of the next piece
+	uint32_t max_bytes;
+	bool is_memory_low; // the worker's
+};
+
 // tcp_autosize_send is how much may be queued: two congestion windows and extra_bytes, between
-// TCP_SEND_START and max_bytes, or the smaller of them when the worker's memory is low.
-uint32_t tcp_autosize_send(uint32_t cwnd_bytes, uint32_t extra_bytes, uint32_t max_bytes,
-			   bool is_memory_low);
+// TCP_SEND_START and max_bytes, or the smaller of them when memory is low; to a peer whose window
+// is less than half of TCP_SEND_START no more than that and extra_bytes: what lies behind would
+// only wait, for ever where nobody reads.
+uint32_t tcp_autosize_send(const struct tcp_autosize_bounds *bounds);

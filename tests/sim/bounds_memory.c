@@ -137,23 +137,25 @@ static void few_deaf_users(struct bounds *bounds)
 	bounds_expect(bounds, bounds->bufs_peak[SIM_SIDECAR] < 5 * 24, "at the other end, too");
 }
 
-// Half of this many would hold a whole connection's window between nodes. They hold thirteen
-// buffers each at the edge: 34 would leave six before requests are refused, and no user knows of
-// that.
+// Half of this many would hold a whole connection's window between nodes.
 static void many_deaf_users(struct bounds *bounds)
 {
 	deaf_users(bounds, 30);
 }
 
-// As many as there is memory for: the ones that stand still make room.
+// As many as there is memory for, when others hold three fifths: the ones that stand still make
+// room.
 static void all_deaf_users(struct bounds *bounds)
 {
+	static struct hostage hostage;
+	take(bounds, &hostage, BUF_BYTES, 200);
 	bounds_ask(bounds, 0, 40, BOUNDS_GET("/b/1/2000000", "Cache-Control: no-store\r\n"));
 	make_deaf(bounds, 40);
 	bounds_until(bounds, SIM_EDGE, COUNTER_exchange_shed, 1);
 	bounds_run(bounds, 5000000);
 	for (unsigned i = 0; i < 4; i++)
 		bounds_bystander(bounds, 3000000);
+	release(&hostage);
 }
 
 static void end_deaf_users(struct bounds *bounds)

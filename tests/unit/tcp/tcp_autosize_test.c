@@ -117,11 +117,29 @@ static void without_timestamps_a_window_tells_the_round_trip(void)
 
 static void what_is_queued_follows_the_congestion_window(void)
 {
-	CU_ASSERT_EQUAL(tcp_autosize_send(0, 18000, 4u << 20, false), TCP_SEND_START);
-	CU_ASSERT_EQUAL(tcp_autosize_send(100000, 18000, 4u << 20, false), 218000);
-	CU_ASSERT_EQUAL(tcp_autosize_send(3u << 30, 18000, 4u << 20, false), 4u << 20);
-	CU_ASSERT_EQUAL(tcp_autosize_send(100000, 18000, 4u << 20, true), TCP_SEND_START);
-	CU_ASSERT_EQUAL(tcp_autosize_send(100000, 18000, 32768, false), 32768);
+	const struct {
+		uint32_t cwnd, window, max;
+		bool is_low;
+		uint32_t wanted;
+	} cases[] = {
+		{0, UINT32_MAX, 4u << 20, false, TCP_SEND_START},
+		{100000, UINT32_MAX, 4u << 20, false, 218000},
+		{3u << 30, UINT32_MAX, 4u << 20, false, 4u << 20},
+		{100000, UINT32_MAX, 4u << 20, true, TCP_SEND_START},
+		{100000, UINT32_MAX, 32768, false, 32768},
+		// a peer that takes less than the path
+		{100000, 32768, 4u << 20, false, 218000},
+		{100000, 32767, 4u << 20, false, 50767},
+		{100000, 1000, 4u << 20, false, 19000},
+		{0, 0, 4u << 20, false, 18000},
+		{100000, 0, 4u << 20, true, 18000},
+		{100000, 0, 16384, false, 16384},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct tcp_autosize_bounds bounds = {cases[i].cwnd, cases[i].window, 18000,
+							   cases[i].max, cases[i].is_low};
+		CU_ASSERT_EQUAL(tcp_autosize_send(&bounds), cases[i].wanted);
+	}
 }
 
 static void reading_counts_before_the_round_trip_is_known(void)
