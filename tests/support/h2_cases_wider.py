@@ -10,7 +10,8 @@ from h2_cases import (FOOT, MAX_FRAME, PONG, REFUSED, SLOW, answer, get, goaway,
 from h2_wire import (COMPRESSION_ERROR, CONTINUATION, DATA, ENABLE_CONNECT_PROTOCOL, END_HEADERS,
                      END_STREAM, FRAME_SIZE_ERROR, GOAWAY, HEADERS, NO_ERROR, PADDED, PING,
                      PREFACE, PRIORITIZED, PROTOCOL_ERROR, PUSH_PROMISE, RST_STREAM, SETTINGS, STREAM_CLOSED,
-                     WINDOW_UPDATE, ACK, CANCEL, block, frame, literal, settings, word)
+                     WINDOW_UPDATE, ACK, CANCEL, block, frame, literal,
+                     number_of, settings, word)
 
 PING_US = frame(PING, payload=b'12345678')
 FIRST_WINDOW = 65535  # RFC 9113 6.9.2: of the connection, and of each stream
@@ -234,6 +235,9 @@ def no_table(p):
     return [get(p, stream=3, path='/echo')]
 
 
+# A name of 2,016 bytes, a value of 2,048, and 32: 4,096.
+LARGEST = b'\x40' + number_of(2016, 7) + b'x' * 2016 + number_of(2048, 7) + b'y' * 2048
+
 STATE = [
     ('5.1.1', 'numbers may be left out', lambda p: [get(p, stream=9, path='/echo')], answer(9)),
     ('5.1.1', 'the highest number there is', lambda p: [get(p, stream=(1 << 31) - 1, path='/echo')],
@@ -247,6 +251,8 @@ STATE = [
     ('7541 4.4', 'a field larger than the table empties it',
      lambda p: [indexed(p, 1, b'\x40\1x\1y' + b'\x40\1z\x7f\xa9\x1f' + b'z' * 4136), indexed(p, 3, b'\xbe')],
      goaway(COMPRESSION_ERROR)),
+    ('7541 4.1', 'a field as large as the table stays in it',
+     lambda p: [indexed(p, 1, LARGEST), indexed(p, 3, b'\xbe')], ('echoed', b'"' + b'x' * 2016 + b'"', 3)),
     ('7541 4.2', 'a peer without a table', no_table, answer(3)),
     ('7541 5.2', 'a string longer than its block', lambda p: raw(p, b'\0\1x\x7f\xff\xff\xff\7y'),
      goaway(COMPRESSION_ERROR)),
@@ -275,6 +281,8 @@ WHOM = [
     ('8.3', 'pseudo fields in another order', lambda p: [p.head(1, p.request(path='/echo')[::-1])], answer()),
     ('8.3.1', 'Host in the place of :authority', lambda p: with_host(p, p.host), answer()),
     ('8.3.1', 'neither', with_host, REFUSED),
+    ('8.3.1', 'an empty :authority',
+     lambda p: [get(p, (':authority', ''), path='/echo', without=(':authority',))], REFUSED),
     ('8.3.1', 'Host twice', lambda p: with_host(p, p.host, p.host), REFUSED),
     ('8.3.1', 'Host beside the same :authority', lambda p: [get(p, ('host', p.host), path='/echo')], answer()),
     ('8.3.1', 'Host beside another :authority', lambda p: [get(p, ('host', 'evil.example'), path='/echo')], REFUSED),
