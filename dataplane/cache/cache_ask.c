@@ -391,8 +391,9 @@ static bool join(struct cache *cache, struct cache_question *question, struct ca
 	answer.forward = forward;
 	object->references++;
 	object->is_used = true;
-	question->is_collapsed = true;
-	counter_inc(cache->counters, COUNTER_cache_streamed);
+	question->is_from_disk |= fill->is_from_disk;
+	question->is_collapsed |= !fill->is_from_disk;
+	counter_add(cache->counters, COUNTER_cache_streamed, !fill->is_from_disk);
 	cache_fill_tell_joined(fill);
 	tell(cache, question, &answer);
 	return true;
@@ -444,6 +445,8 @@ void cache_ask_decide(struct cache *cache, struct cache_question *question)
 	struct cache_answer answer;
 	struct stored stored = look(cache, question, &answer);
 	struct cache_fill *reading = stored.object ? NULL : cache_disk_fetch(cache, question);
+	if (reading && join(cache, question, reading, CACHE_FORWARD_NONE))
+		return;
 	if (reading)
 		wait(cache, question, reading, &answer);
 	else if (stored.use == CACHE_USE_AS_IS || stored.use == CACHE_USE_MEANWHILE)

@@ -23,7 +23,8 @@ int cache_disk_init(struct cache *cache)
 	disk->is_walking = true;
 	// Above those of all earlier lives.
 	cache->purge_number = limits->life << 32;
-	list_init(&disk->reading);
+	list_init(&disk->waiting);
+	list_init(&disk->arriving);
 	disk->heads = malloc((CACHE_DISK_READS + CACHE_DISK_WRITES) * (size_t)DISK_HEAD_BYTES);
 	if (!disk->heads || cache_disk_index_init(disk) ||
 	    pool_init(&disk->reads, CACHE_DISK_READS, sizeof(struct cache_disk_slot)) ||

@@ -4,7 +4,7 @@
 // in order and without waiting. What the thread needs of this room is at the end.
 //
 //   worker ─ WRITE, READ, PURGE, DROP, TOLD ─▶ thread ─▶ file
-//          ◀─ WROTE, WAS_READ ────────────────         ◀─
+//          ◀─ WROTE, ARRIVED .., WAS_READ ────         ◀─
 //          ◀─ FOUND .., HOLE .., WALKED ──────  what earlier lives left, at start
 #pragma once
 
@@ -47,6 +47,7 @@ struct cache_disk_job {
 	uint32_t slot;     // WRITE, READ: comes back in the result
 	uint64_t position; // of the record
 	uint64_t body_bytes;
+	uint64_t body_start;         // READ: where in the object's memory
 	struct cache_object *object; // WRITE: the body is read; READ: it is written into its memory
 	uint8_t *head;               // WRITE: head_bytes of it; READ: room for DISK_HEAD_BYTES
 	uint32_t head_bytes;
@@ -69,6 +70,7 @@ struct cache_disk_found {
 
 enum cache_disk_done {
 	CACHE_DISK_WROTE,
+	CACHE_DISK_ARRIVED,  // head_bytes, body_bytes: so much of what is read is there, and right
 	CACHE_DISK_WAS_READ, // head_bytes
 	CACHE_DISK_FOUND,    // position, found
 	CACHE_DISK_HOLE,     // all before position is of no use
@@ -81,6 +83,7 @@ struct cache_disk_result {
 	uint32_t slot;
 	bool is_good;
 	uint32_t head_bytes;
+	uint64_t body_bytes;
 	uint64_t position;
 	struct cache_disk_found found;
 };
@@ -118,10 +121,17 @@ bool cache_disk_flush(struct cache *cache);
 
 // For the thread, which may block in them.
 
+// Who is told that more of a READ has ARRIVED, before its result; it may be passed over, as the
+// next one says it too.
+struct cache_disk_listener {
+	void (*arrived)(void *user, const struct cache_disk_result *result);
+	void *user;
+};
+
 // cache_disk_serve does a job on a log, or, where is_broken, only says that it was not done. Jobs
 // with a slot have a result. Returns 0, or an errno: what had to be written was not.
 int cache_disk_serve(struct disk_log *log, const struct cache_disk_job *job, bool is_broken,
-		     struct cache_disk_result *result);
+		     const struct cache_disk_listener *listener, struct cache_disk_result *result);
 
 // cache_disk_job_has_slot is true for those.
 static inline bool cache_disk_job_has_slot(const struct cache_disk_job *job)

@@ -6,17 +6,18 @@
 #include "cache_disk.h"
 #include "cache_priv.h"
 
-#define CACHE_DISK_READS      64u     // under way
-#define CACHE_DISK_WRITES     32u     // their objects' memory is kept meanwhile
-#define CACHE_DISK_WRITE_PART 8u      // at most this part of the memory, together
-#define CACHE_DISK_NOTES      64u     // that wait for the thread
-#define CACHE_DISK_WAIT_US    500000u // for a read; then the origin is asked
-#define CACHE_DISK_BODY_MIN   1024u   // smaller ones are not worth a block
-#define CACHE_DISK_TTL_MIN_S  10      // of what cannot be validated
-#define CACHE_DISK_ASKED_MIN  2u      // requests, by the sketch
-#define CACHE_DISK_VARIES     64u     // different lists of names in Vary
-#define CACHE_DISK_EXPIRE     64u     // entries looked at in one cache_run
-#define CACHE_DISK_CLOCK_S    60u     // a response from farther in the future is not used
+#define CACHE_DISK_READS      64u      // under way
+#define CACHE_DISK_WRITES     32u      // their objects' memory is kept meanwhile
+#define CACHE_DISK_WRITE_PART 8u       // at most this part of the memory, together
+#define CACHE_DISK_NOTES      64u      // that wait for the thread
+#define CACHE_DISK_WAIT_US    500000u  // for a read; then the origin is asked
+#define CACHE_DISK_STALL_US   5000000u // for more of what is read already; then its readers are cut
+#define CACHE_DISK_BODY_MIN   1024u    // smaller ones are not worth a block
+#define CACHE_DISK_TTL_MIN_S  10       // of what cannot be validated
+#define CACHE_DISK_ASKED_MIN  2u       // requests, by the sketch
+#define CACHE_DISK_VARIES     64u      // different lists of names in Vary
+#define CACHE_DISK_EXPIRE     64u      // entries looked at in one cache_run
+#define CACHE_DISK_CLOCK_S    60u      // a response from farther in the future is not used
 
 // Where a response is. One that is gone stands for "not on the disk", while a walk might find it.
 struct cache_disk_entry {
@@ -33,9 +34,10 @@ struct cache_disk_slot {
 	struct cache_object *object; // referenced
 	struct cache_fill *fill;     // READ: NULL when nobody waits any more
 	uint64_t position;
+	uint64_t body_bytes;  // READ
 	uint64_t chunk_bytes; // WRITE: memory that is kept
 	uint64_t due_us;      // READ
-	struct list order;    // READ: disk.reading
+	struct list order;    // READ: disk.waiting or disk.arriving, by due_us
 };
 
 struct cache_disk {
@@ -54,7 +56,8 @@ struct cache_disk {
 	char varies[CACHE_DISK_VARIES][CACHE_DISK_VARY_BYTES];
 	uint32_t vary_count;
 	struct pool reads, writes; // of slots
-	struct list reading;       // oldest first
+	struct list waiting;       // slots of which nothing has arrived, oldest first
+	struct list arriving;      // of which something has, that which waits longest first
 	uint8_t *heads;            // owned: DISK_HEAD_BYTES a slot, reads first
 	uint64_t kept_bytes;       // of slots that write
 	struct cache_disk_job notes[CACHE_DISK_NOTES];
@@ -160,7 +163,7 @@ bool cache_disk_vary_names(const struct cache_object *object, char names[CACHE_D
 uint32_t cache_disk_pack(const struct cache_object *object, uint64_t check, const char *names,
 			 uint8_t *out);
 
-// cache_disk_body lends the memory of a job's body.
+// cache_disk_body lends the body of a WRITE.
 struct disk_body cache_disk_body(const struct cache_disk_job *job);
 
 // cache_disk_found_of reads what a record says; false when it is none of ours.

@@ -21,6 +21,7 @@ static bool begin_read(struct cache *cache, struct cache_fill *fill,
 		.slot = id.index,
 		.position = entry->position,
 		.body_bytes = entry->body_bytes,
+		.body_start = object->body_start,
 		.object = object,
 		.head = disk->heads + (size_t)id.index * DISK_HEAD_BYTES,
 	};
@@ -34,9 +35,10 @@ static bool begin_read(struct cache *cache, struct cache_fill *fill,
 	*slot = (struct cache_disk_slot){.object = object,
 					 .fill = fill,
 					 .position = entry->position,
+					 .body_bytes = entry->body_bytes,
 					 .due_us = cache->now_us + CACHE_DISK_WAIT_US};
 	list_init(&slot->order);
-	list_append(&disk->reading, &slot->order);
+	list_append(&disk->waiting, &slot->order);
 	fill->is_from_disk = true;
 	fill->is_lent = true; // to the slot
 	return true;
@@ -84,21 +86,33 @@ static void forget(struct cache *cache, const struct cache_disk_slot *slot)
 	cache_disk_drop(cache, hash, check);
 }
 
-void cache_disk_end_late_reads(struct cache *cache)
+// give_up lets go of a read whose record is of no use, or does not come; its memory stays where it
+// is until the thread is done.
+static void give_up(struct cache *cache, struct cache_disk_slot *slot, enum counter why)
 {
-	struct cache_disk *disk = cache->disk;
-	while (!list_is_empty(&disk->reading)) {
+	struct cache_fill *fill = slot->fill;
+	slot->fill = NULL;
+	list_remove(&slot->order);
+	counter_inc(cache->counters, why);
+	forget(cache, slot);
+	cache_fill_drop(cache, fill);
+}
+
+static void end_late(struct cache *cache, struct list *list)
+{
+	while (!list_is_empty(list)) {
 		struct cache_disk_slot *slot =
-			container_of(disk->reading.next, struct cache_disk_slot, order);
+			container_of(list->next, struct cache_disk_slot, order);
 		if (cache->now_us < slot->due_us)
 			return;
-		struct cache_fill *fill = slot->fill;
-		slot->fill = NULL;
-		list_remove(&slot->order);
-		counter_inc(cache->counters, COUNTER_cache_disk_read_late);
-		forget(cache, slot);
-		cache_fill_drop(cache, fill);
+		give_up(cache, slot, COUNTER_cache_disk_read_late);
 	}
+}
+
+void cache_disk_end_late_reads(struct cache *cache)
+{
+	end_late(cache, &cache->disk->waiting);
+	end_late(cache, &cache->disk->arriving);
 }
 
 // take makes the slot's object of what was read; false: it is none, or purged, as *why tells.
@@ -121,34 +135,81 @@ static bool take(struct cache *cache, struct cache_disk_slot *slot, struct slice
 	return cache_label_settle(cache, object);
 }
 
+// head_of is what was read of a record's head.
+static struct slice head_of(const struct cache_disk *disk, const struct cache_disk_result *result)
+{
+	return slice_of(disk->heads + (size_t)result->slot * DISK_HEAD_BYTES, result->head_bytes);
+}
+
+// grow tells how much of the body is there, and lets those in who wait for it.
+static void grow(struct cache *cache, struct cache_fill *fill, uint64_t bytes)
+{
+	struct cache_object *object = fill->object;
+	bool is_first = fill->body_bytes == 0;
+	fill->body_bytes = object->body_bytes = bytes;
+	cache_store_tell(object);
+	if (is_first)
+		cache_fill_let_in(cache, fill);
+}
+
+// begin makes a fill of what is known of a record: from now on it can be read.
+static bool begin(struct cache *cache, struct cache_disk_slot *slot, struct slice head,
+		  enum counter *why)
+{
+	struct cache_fill *fill = slot->fill;
+	if (fill->is_begun)
+		return true;
+	if (!take(cache, slot, head, why))
+		return false;
+	slot->object->head.content_length = slot->body_bytes;
+	fill->content_length = slot->body_bytes;
+	fill->is_begun = true;
+	return true;
+}
+
+static void take_arrived(struct cache *cache, const struct cache_disk_result *result)
+{
+	struct cache_disk *disk = cache->disk;
+	struct cache_disk_slot *slot = pool_at(&disk->reads, result->slot);
+	enum counter why;
+	CHECK(slot);
+	struct cache_fill *fill = slot->fill;
+	if (!fill || !fill->object)
+		return;
+	slot->due_us = cache->now_us + CACHE_DISK_STALL_US;
+	list_remove(&slot->order);
+	list_append(&disk->arriving, &slot->order);
+	if (begin(cache, slot, head_of(disk, result), &why))
+		grow(cache, fill, result->body_bytes);
+	else
+		give_up(cache, slot, why);
+}
+
 static void take_read(struct cache *cache, const struct cache_disk_result *result)
 {
 	struct cache_disk *disk = cache->disk;
-	struct cache_disk_slot *row = pool_at(&disk->reads, result->slot);
-	struct slice head =
-		slice_of(disk->heads + (size_t)result->slot * DISK_HEAD_BYTES, result->head_bytes);
+	struct cache_disk_slot *slot = pool_at(&disk->reads, result->slot);
+	struct cache_object *object = slot ? slot->object : NULL;
 	enum counter why = COUNTER_cache_disk_read_failed;
-	CHECK(row);
-	struct cache_disk_slot slot = *row;
-	struct cache_fill *fill = slot.fill;
-	bool is_wanted = fill && !fill->is_doomed;
-	bool is_good = is_wanted && result->is_good && take(cache, &slot, head, &why);
-	list_remove(&row->order);
-	pool_free(&disk->reads, row);
-	if (is_wanted && !is_good) {
-		counter_inc(cache->counters, why);
-		forget(cache, &slot);
+	CHECK(slot);
+	struct cache_fill *fill = slot->fill;
+	bool has_object = fill && fill->object; // else it was purged meanwhile, and nobody reads it
+	bool is_good =
+		has_object && result->is_good && begin(cache, slot, head_of(disk, result), &why);
+	if (is_good)
+		fill->body_bytes = object->body_bytes = slot->body_bytes;
+	counter_add(cache->counters, COUNTER_cache_disk_read, is_good && !fill->is_doomed);
+	if (has_object && !is_good) {
+		give_up(cache, slot, why);
+		fill = NULL;
 	}
-	counter_add(cache->counters, COUNTER_cache_disk_read, is_good);
-	cache_store_unref(cache, slot.object);
+	list_remove(&slot->order);
+	pool_free(&disk->reads, slot);
+	cache_store_unref(cache, object);
 	if (!fill)
 		return;
-	fill->is_begun = true;
-	fill->content_length = HTTP_LENGTH_NONE;
-	if (is_good || fill->is_doomed)
-		cache_fill_finish(fill);
-	else
-		cache_fill_drop(cache, fill);
+	fill->is_lent = false;
+	cache_fill_finish(fill);
 }
 
 static void take_written(struct cache *cache, const struct cache_disk_result *result)
@@ -242,6 +303,7 @@ void cache_disk_received(struct cache *cache, const struct cache_disk_result *re
 {
 	switch (result->done) {
 	case CACHE_DISK_WROTE: take_written(cache, result); break;
+	case CACHE_DISK_ARRIVED: take_arrived(cache, result); break;
 	case CACHE_DISK_WAS_READ: take_read(cache, result); break;
 	case CACHE_DISK_FOUND: take_found(cache, result); break;
 	case CACHE_DISK_HOLE: take_hole(cache, result->position); break;

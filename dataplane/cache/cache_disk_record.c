@@ -211,10 +211,10 @@ static void *run_of(void *user, uint64_t offset, size_t *bytes)
 {
 	struct slice run = cache_object_read(user, offset, *bytes);
 	*bytes = run.bytes;
-	return (void *)run.at; // of a READ it is not anybody's yet; of a WRITE it is only read
+	return (void *)run.at; // it is only read
 }
 
 struct disk_body cache_disk_body(const struct cache_disk_job *job)
 {
-	return (struct disk_body){run_of, job->object, job->body_bytes};
+	return (struct disk_body){.run = run_of, .user = job->object, .bytes = job->body_bytes};
 }

@@ -26,21 +26,61 @@ static int append(struct disk_log *log, const struct cache_disk_job *job)
 	return error;
 }
 
+// A job that reads, and who listens.
+struct reading {
+	const struct cache_disk_job *job;
+	const struct cache_disk_listener *listener;
+	uint32_t head_bytes; // 0 before the head is with the job
+};
+
+static void *run_of(void *user, uint64_t offset, size_t *bytes)
+{
+	const struct reading *reading = user;
+	return cache_store_run(reading->job->object, reading->job->body_start + offset, bytes);
+}
+
+static void take_head(struct reading *reading, const struct disk_record *record)
+{
+	if (reading->head_bytes)
+		return; // whoever was told may be reading it
+	reading->head_bytes = (uint32_t)record->head.bytes;
+	memcpy(reading->job->head, record->head.at, record->head.bytes);
+}
+
+static void arrived(const struct disk_record *record, uint64_t bytes)
+{
+	struct reading *reading = record->body.user;
+	if (!reading->listener || record->kind != CACHE_DISK_WRITE)
+		return;
+	take_head(reading, record);
+	struct cache_disk_result result = {.done = CACHE_DISK_ARRIVED,
+					   .slot = reading->job->slot,
+					   .head_bytes = reading->head_bytes,
+					   .body_bytes = bytes};
+	reading->listener->arrived(reading->listener->user, &result);
+}
+
 // read: a record that cannot be read is a miss.
 static void read(struct disk_log *log, const struct cache_disk_job *job,
-		 struct cache_disk_result *result)
+		 const struct cache_disk_listener *listener, struct cache_disk_result *result)
 {
-	struct disk_record record = {.position = job->position, .body = cache_disk_body(job)};
+	struct reading reading = {.job = job, .listener = listener};
+	struct disk_record record = {.position = job->position,
+				     .body = {.run = run_of,
+					      .arrived = arrived,
+					      .user = &reading,
+					      .bytes = job->body_bytes}};
 	result->done = CACHE_DISK_WAS_READ;
 	result->is_good = disk_read(log, &record) == 0 && record.kind == CACHE_DISK_WRITE;
 	if (!result->is_good)
 		return;
-	result->head_bytes = (uint32_t)record.head.bytes;
-	memcpy(job->head, record.head.at, record.head.bytes);
+	take_head(&reading, &record);
+	result->head_bytes = reading.head_bytes;
+	result->body_bytes = job->body_bytes;
 }
 
 int cache_disk_serve(struct disk_log *log, const struct cache_disk_job *job, bool is_broken,
-		     struct cache_disk_result *result)
+		     const struct cache_disk_listener *listener, struct cache_disk_result *result)
 {
 	int error = 0;
 	result->slot = job->slot;
@@ -49,7 +89,7 @@ int cache_disk_serve(struct disk_log *log, const struct cache_disk_job *job, boo
 	case CACHE_DISK_READ:
 		result->done = CACHE_DISK_WAS_READ;
 		if (!is_broken)
-			read(log, job, result);
+			read(log, job, listener, result);
 		return 0;
 	case CACHE_DISK_TOLD: return is_broken ? 0 : disk_keep_state(log);
 	default:

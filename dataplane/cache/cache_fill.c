@@ -220,9 +220,8 @@ static void let_go(struct cache *cache, struct cache_fill *fill)
 	cache_ask_pass(cache, &waiters);
 }
 
-// let_in decides for those who wait when there is something to read. Not at the head: a fetch that
-// fails right behind it begins anew for one of them.
-static void let_in(struct cache *cache, struct cache_fill *fill)
+// Not at the head: a fetch that fails right behind it begins anew for one of those who wait.
+void cache_fill_let_in(struct cache *cache, struct cache_fill *fill)
 {
 	struct list waiters;
 	list_init(&waiters);
@@ -269,7 +268,7 @@ bool cache_fill_take_body(struct cache_fill *fill, struct slice bytes, enum coun
 	bool is_first = fill->body_bytes == 0 && bytes.bytes > 0;
 	fill->body_bytes += bytes.bytes;
 	if (is_first)
-		let_in(fill->cache, fill);
+		cache_fill_let_in(fill->cache, fill);
 	return true;
 }
 

@@ -283,9 +283,14 @@ bool cache_store_append(struct cache *cache, struct cache_object *object, struct
 void cache_store_end(struct cache_object *object, enum cache_growth growth);
 void cache_store_tell(struct cache_object *object);
 
-// cache_store_reserve makes room for a body that is read into its place; false when there is no
-// memory.
+// cache_store_reserve makes room for a body that is read into its place, none of which is there
+// yet; false when there is no memory.
 bool cache_store_reserve(struct cache *cache, struct cache_object *object, uint64_t bytes);
+
+// cache_store_run lends the memory at offset of an object's own, *bytes of it at most, which is
+// set. What is reserved stays where it is, so another thread may call this while the object's head
+// and its use change.
+void *cache_store_run(const struct cache_object *object, uint64_t offset, size_t *bytes);
 
 // cache_store_insert makes a complete object findable, in place of the same variant; the index
 // takes over the reference.
@@ -420,6 +425,9 @@ bool cache_fill_take_head(struct cache_fill *fill, const struct cache_head *head
 			  uint64_t content_length, enum counter *why);
 bool cache_fill_take_body(struct cache_fill *fill, struct slice bytes, enum counter *why);
 void cache_fill_finish(struct cache_fill *fill);
+
+// cache_fill_let_in decides for those who wait when there is something to read.
+void cache_fill_let_in(struct cache *cache, struct cache_fill *fill);
 
 // cache_fill_lost ends a fetch that failed: is_failing when what is stale was good enough for the
 // fetcher and so may be for others.

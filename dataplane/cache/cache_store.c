@@ -367,8 +367,13 @@ bool cache_store_reserve(struct cache *cache, struct cache_object *object, uint6
 		if (!add_chunk(cache, object))
 			return false;
 	object->used_bytes += bytes;
-	object->body_bytes = bytes;
 	return true;
+}
+
+void *cache_store_run(const struct cache_object *object, uint64_t offset, size_t *bytes)
+{
+	*bytes = MIN(*bytes, CACHE_CHUNK_BYTES - offset % CACHE_CHUNK_BYTES);
+	return byte_at(object, offset);
 }
 
 static bool is_same_variant(const struct cache_vary *a, const struct cache_vary *b)

@@ -7,11 +7,12 @@
 //   file:    header | state of each log | log 0 | log 1 ..
 //   log:     segment | segment ..           a position counts bytes for ever; its place is position
 //   segment: header | record | record ..    modulo the log's bytes, so it also tells the lap
-//   record:  header, head, body, padding up to a block; no record crosses a segment
+//   record:  header, head, codes of the pieces, body, padding up to a block; no record crosses a
+//            segment
 //
-// All of it is authenticated (SipHash under a secret of the file, with the position): what is torn,
-// rotten, of an older lap or made up by whoever chose the bodies is no record. Two calls may block:
-// they are for a thread outside the packet loop.
+// All of it is authenticated (SipHash under a secret of the file, with the position), each piece of
+// a body for itself: what is torn, rotten, of an older lap or made up by whoever chose the bodies
+// is no record. Two calls may block: they are for a thread outside the packet loop.
 #pragma once
 
 #include "disk_intent.h"
@@ -114,10 +115,15 @@ struct disk_log {
 int disk_log_open(struct disk_log *log, struct disk_file *file, uint32_t index);
 void disk_log_close(struct disk_log *log);
 
+struct disk_record;
+
 // What a body lies in: run lends the memory of *bytes bytes, at least one and at most what *bytes
 // was, at offset.
 struct disk_body {
 	void *(*run)(void *user, uint64_t offset, size_t *bytes);
+	// By disk_read, or NULL: of the record, whose head is lent for the call, bytes of the body
+	// are in their memory, and right; more follow, or an error.
+	void (*arrived)(const struct disk_record *record, uint64_t bytes);
 	void *user;
 	uint64_t bytes;
 };
@@ -137,7 +143,7 @@ int disk_keep_state(struct disk_log *log);
 
 // disk_read reads the record at record->position into record->body, whose bytes are known; the
 // head is lent until the next call, the kind is set. Returns 0; EBADMSG: there is no such record;
-// or another errno. Then the body's memory holds anything.
+// or another errno. Then the body's memory holds anything, but for what has arrived.
 int disk_read(struct disk_log *log, struct disk_record *record);
 
 // A walk over the records of earlier lives, from the oldest on.

@@ -16,8 +16,7 @@ struct record_header {
 	uint32_t kind;
 	uint32_t head_bytes;
 	uint64_t body_bytes;
-	uint64_t body_mac;
-	uint64_t mac; // of this and the head
+	uint64_t mac; // of this, the head and the codes of the pieces
 };
 
 struct segment_header {
@@ -39,9 +38,18 @@ static uint64_t aligned(uint64_t bytes)
 	return (bytes + DISK_BLOCK_BYTES - 1) & ~(uint64_t)(DISK_BLOCK_BYTES - 1);
 }
 
+// body_at returns where the body begins in a record: behind header, head and a code for each piece.
+static uint64_t body_at(uint64_t head_bytes, uint64_t body_bytes)
+{
+	uint64_t before = sizeof(struct record_header) + head_bytes;
+	// Enough of them, also for the piece that they may add themselves.
+	uint64_t pieces = (before + body_bytes) / (DISK_PIECE_BYTES - sizeof(uint64_t)) + 1;
+	return before + pieces * sizeof(uint64_t);
+}
+
 uint64_t disk_record_bytes(uint64_t head_bytes, uint64_t body_bytes)
 {
-	return aligned(sizeof(struct record_header) + head_bytes + body_bytes);
+	return aligned(body_at(head_bytes, body_bytes) + body_bytes);
 }
 
 uint64_t disk_place(const struct disk_geometry *geometry, uint64_t *head, uint64_t bytes)
@@ -191,8 +199,9 @@ void disk_log_close(struct disk_log *log)
 }
 
 // Bodies. A piece is what is read or written at once: bytes of the record from a multiple of
-// DISK_PIECE_BYTES on. The first one holds header and head and is written last, so that a record
-// that was torn has none; its part of the body is authenticated last.
+// DISK_PIECE_BYTES on. Each part of the body that lies in one has its own code, so that it can be
+// used before the rest was read. The codes stand in the first piece, with header and head; it is
+// written last, so that a record that was torn has none.
 
 static void copy_body(const struct disk_body *body, uint64_t offset, size_t bytes, uint8_t *piece,
 		      bool is_out)
@@ -208,45 +217,60 @@ static void copy_body(const struct disk_body *body, uint64_t offset, size_t byte
 	}
 }
 
-// fold adds the code of a piece to that of those before.
-static uint64_t fold(const struct disk_log *log, uint64_t mac, uint64_t piece_mac)
-{
-	uint64_t both[2] = {mac, piece_mac};
-	return disk_mac(log->file, DISK_MAC_FOLD, both, sizeof(both));
-}
-
 static uint64_t body_mac(const struct disk_log *log, const uint8_t *piece, size_t bytes)
 {
 	return disk_mac(log->file, DISK_MAC_BODY, piece, bytes);
 }
 
-// each_later_piece writes or reads all pieces but the first; mac gathers their codes.
-static int each_later_piece(struct disk_log *log, const struct disk_record *record,
-			    uint64_t body_at, bool is_out, uint64_t *mac)
+// part_of is the part of a record's body that lies in its piece number.
+struct part {
+	uint64_t offset; // in the body
+	size_t bytes;
+	uint8_t *at; // in memory: the first piece stays where it is
+};
+
+static struct part part_of(const struct disk_log *log, const struct disk_record *record,
+			   uint64_t begin, uint32_t number)
 {
-	uint64_t end = body_at + record->body.bytes;
-	uint8_t *piece = log->piece + DISK_PIECE_BYTES; // the first stays where it is
-	int fd = log->file->fd, error = 0;
-	for (uint64_t at = DISK_PIECE_BYTES; at < end && !error; at += DISK_PIECE_BYTES) {
-		size_t bytes = (size_t)MIN(end - at, (uint64_t)DISK_PIECE_BYTES);
-		uint64_t offset = offset_of(log, record->position + at);
-		if (is_out)
-			copy_body(&record->body, at - body_at, bytes, piece, true);
-		error = is_out ? disk_pwrite(fd, piece, bytes, offset)
-			       : disk_pread(fd, piece, bytes, offset);
-		if (!error)
-			*mac = fold(log, *mac, body_mac(log, piece, bytes));
-		if (!error && !is_out)
-			copy_body(&record->body, at - body_at, bytes, piece, false);
-	}
-	return error;
+	uint64_t first = (uint64_t)number * DISK_PIECE_BYTES;
+	uint64_t end = MIN(first + DISK_PIECE_BYTES, begin + record->body.bytes);
+	uint64_t from = MAX(first, begin);
+	return (struct part){.offset = from - begin,
+			     .bytes = (size_t)(end - from),
+			     .at = number ? log->piece + DISK_PIECE_BYTES : log->piece + begin};
 }
 
-static int write_first_piece(struct disk_log *log, const struct disk_record *record,
-			     uint64_t body_at, uint64_t mac)
+// code_at is where the code of a piece stands, in the first one.
+static void *code_at(const struct disk_log *log, uint64_t head_bytes, uint32_t number)
 {
-	size_t body_bytes = (size_t)MIN(record->body.bytes, DISK_PIECE_BYTES - body_at);
-	copy_body(&record->body, 0, body_bytes, log->piece + body_at, true);
+	return log->piece + sizeof(struct record_header) + head_bytes + number * sizeof(uint64_t);
+}
+
+static uint32_t piece_count(const struct disk_record *record, uint64_t begin)
+{
+	return (uint32_t)((begin + record->body.bytes + DISK_PIECE_BYTES - 1) / DISK_PIECE_BYTES);
+}
+
+static uint64_t piece_offset(const struct disk_log *log, const struct disk_record *record,
+			     uint32_t number)
+{
+	return offset_of(log, record->position + (uint64_t)number * DISK_PIECE_BYTES);
+}
+
+// take_out copies a part of the body out of its memory and notes its code.
+static struct part take_out(struct disk_log *log, const struct disk_record *record, uint64_t begin,
+			    uint32_t number)
+{
+	struct part part = part_of(log, record, begin, number);
+	copy_body(&record->body, part.offset, part.bytes, part.at, true);
+	uint64_t code = body_mac(log, part.at, part.bytes);
+	memcpy(code_at(log, record->head.bytes, number), &code, sizeof(code));
+	return part;
+}
+
+static int write_first_piece(struct disk_log *log, const struct disk_record *record, uint64_t begin)
+{
+	struct part part = take_out(log, record, begin, 0);
 	struct record_header header = {
 		.magic = RECORD_MAGIC,
 		.position = record->position,
@@ -254,70 +278,98 @@ static int write_first_piece(struct disk_log *log, const struct disk_record *rec
 		.kind = record->kind,
 		.head_bytes = (uint32_t)record->head.bytes,
 		.body_bytes = record->body.bytes,
-		.body_mac = fold(log, mac, body_mac(log, log->piece + body_at, body_bytes)),
 	};
 	memcpy(log->piece, &header, sizeof(header));
 	if (record->head.bytes)
 		memcpy(log->piece + sizeof(header), record->head.at, record->head.bytes);
-	header.mac = disk_mac(log->file, DISK_MAC_HEAD, log->piece, body_at);
+	header.mac = disk_mac(log->file, DISK_MAC_HEAD, log->piece, begin);
 	memcpy(log->piece, &header, sizeof(header));
-	return disk_pwrite(log->file->fd, log->piece, body_at + body_bytes,
+	return disk_pwrite(log->file->fd, log->piece, begin + part.bytes,
 			   offset_of(log, record->position));
 }
 
 int disk_append(struct disk_log *log, const struct disk_record *record)
 {
-	uint64_t body_at = sizeof(struct record_header) + record->head.bytes;
+	uint64_t begin = body_at(record->head.bytes, record->body.bytes);
 	uint64_t segment_bytes = log->file->geometry.segment_bytes;
-	uint64_t mac = record->position;
 	int error = 0;
-	CHECK(body_at <= DISK_HEAD_BYTES);
+	CHECK(sizeof(struct record_header) + record->head.bytes <= DISK_HEAD_BYTES);
+	CHECK(begin <= DISK_PIECE_BYTES);
 	if (record->position % segment_bytes == DISK_BLOCK_BYTES)
 		error = begin_segment(log, record->position / segment_bytes);
+	memset(code_at(log, record->head.bytes, 0), 0,
+	       begin - sizeof(struct record_header) - record->head.bytes);
+	for (uint32_t i = 1; i < piece_count(record, begin) && !error; i++) {
+		struct part part = take_out(log, record, begin, i);
+		error = disk_pwrite(log->file->fd, part.at, part.bytes,
+				    piece_offset(log, record, i));
+	}
 	if (!error)
-		error = each_later_piece(log, record, body_at, true, &mac);
-	if (!error)
-		error = write_first_piece(log, record, body_at, mac);
+		error = write_first_piece(log, record, begin);
 	if (!error)
 		log->end = record->position +
 			   disk_record_bytes(record->head.bytes, record->body.bytes);
 	return error;
 }
 
-// take_header copies the header in piece and checks it and the head, of which bytes were read;
-// false when it is none of position's.
-static bool take_header(const struct disk_log *log, uint64_t position, size_t bytes,
-			struct record_header *header)
+// take_header copies the header in piece and checks it, the head and the codes, of which bytes were
+// read. Returns how many it takes to check them: more than bytes, when that was not enough; 0 when
+// it is none of position's.
+static uint64_t take_header(const struct disk_log *log, uint64_t position, uint64_t bytes,
+			    struct record_header *header)
 {
 	memcpy(header, log->piece, sizeof(*header));
 	if (header->magic != RECORD_MAGIC || header->position != position ||
 	    header->head_bytes > DISK_HEAD_BYTES - sizeof(*header) ||
-	    header->head_bytes > bytes - sizeof(*header))
-		return false;
+	    header->body_bytes > log->file->geometry.segment_bytes)
+		return 0;
+	uint64_t begin = body_at(header->head_bytes, header->body_bytes);
+	if (begin > bytes)
+		return begin <= DISK_PIECE_BYTES ? begin : 0;
 	memset(log->piece + offsetof(struct record_header, mac), 0, sizeof(header->mac));
-	return header->mac ==
-	       disk_mac(log->file, DISK_MAC_HEAD, log->piece, sizeof(*header) + header->head_bytes);
+	return header->mac == disk_mac(log->file, DISK_MAC_HEAD, log->piece, begin) ? begin : 0;
 }
 
-// read_header reads the record at position, at most bytes of it, into piece. Returns 0, EBADMSG or
-// another errno.
+// read_header reads the record at position, at least bytes of it where there is so much, into
+// piece. Returns 0, EBADMSG or another errno.
 static int read_header(struct disk_log *log, uint64_t position, uint64_t bytes,
 		       struct record_header *header)
 {
 	uint64_t segment_bytes = log->file->geometry.segment_bytes;
-	bytes = MIN(bytes, segment_bytes - position % segment_bytes);
-	if (bytes < sizeof(*header))
+	uint64_t left = segment_bytes - position % segment_bytes;
+	for (unsigned i = 0; i < 2; i++) {
+		bytes = MIN(bytes, left);
+		if (bytes < sizeof(*header))
+			return EBADMSG;
+		int error = disk_pread(log->file->fd, log->piece, bytes, offset_of(log, position));
+		uint64_t needed = error ? 0 : take_header(log, position, bytes, header);
+		if (error || (needed && needed <= bytes))
+			return error;
+		if (needed == 0)
+			return EBADMSG;
+		bytes = needed;
+	}
+	return EBADMSG;
+}
+
+// bring checks a part of the body, which was read, and copies it into its memory.
+static int bring(struct disk_log *log, const struct disk_record *record, uint64_t begin,
+		 uint32_t number)
+{
+	struct part part = part_of(log, record, begin, number);
+	uint64_t code;
+	memcpy(&code, code_at(log, record->head.bytes, number), sizeof(code));
+	if (code != body_mac(log, part.at, part.bytes))
 		return EBADMSG;
-	int error = disk_pread(log->file->fd, log->piece, bytes, offset_of(log, position));
-	if (!error && !take_header(log, position, bytes, header))
-		error = EBADMSG;
-	return error;
+	copy_body(&record->body, part.offset, part.bytes, part.at, false);
+	if (record->body.arrived && part.offset + part.bytes < record->body.bytes)
+		record->body.arrived(record, part.offset + part.bytes);
+	return 0;
 }
 
 int disk_read(struct disk_log *log, struct disk_record *record)
 {
 	struct record_header header;
-	uint64_t mac = record->position;
 	uint64_t bytes = disk_record_bytes(DISK_HEAD_BYTES, record->body.bytes);
 	int error =
 		read_header(log, record->position, MIN(bytes, (uint64_t)DISK_PIECE_BYTES), &header);
@@ -325,18 +377,18 @@ int disk_read(struct disk_log *log, struct disk_record *record)
 		return error;
 	if (header.body_bytes != record->body.bytes)
 		return EBADMSG;
-	uint64_t body_at = sizeof(header) + header.head_bytes;
-	uint8_t *first = log->piece + body_at;
-	size_t first_bytes = (size_t)MIN(header.body_bytes, DISK_PIECE_BYTES - body_at);
-	error = each_later_piece(log, record, body_at, false, &mac);
-	if (!error && header.body_mac != fold(log, mac, body_mac(log, first, first_bytes)))
-		error = EBADMSG;
-	if (error)
-		return error;
-	copy_body(&record->body, 0, first_bytes, first, false);
 	record->kind = header.kind;
 	record->head = slice_of(log->piece + sizeof(header), header.head_bytes);
-	return 0;
+	uint64_t begin = body_at(header.head_bytes, header.body_bytes);
+	error = bring(log, record, begin, 0);
+	for (uint32_t i = 1; i < piece_count(record, begin) && !error; i++) {
+		struct part part = part_of(log, record, begin, i);
+		error = disk_pread(log->file->fd, part.at, part.bytes,
+				   piece_offset(log, record, i));
+		if (!error)
+			error = bring(log, record, begin, i);
+	}
+	return error;
 }
 
 // The walk.
@@ -398,7 +450,7 @@ static bool take_record(struct disk_log *log, struct disk_scan *scan, struct dis
 	uint64_t end = (scan->segment + 1) * log->file->geometry.segment_bytes;
 	if (scan->position >= end ||
 	    read_header(log, scan->position, DISK_HEAD_BYTES, &header) != 0 ||
-	    header.life != scan->life || header.body_bytes > end)
+	    header.life != scan->life)
 		return false;
 	uint64_t bytes = disk_record_bytes(header.head_bytes, header.body_bytes);
 	if (bytes > end - scan->position)

@@ -4,7 +4,7 @@
 
 #include "disk.h"
 
-#define DISK_VERSION 1u
+#define DISK_VERSION 2u
 
 // What a code is about: none can stand in for another.
 enum disk_mac_of {
@@ -13,7 +13,6 @@ enum disk_mac_of {
 	DISK_MAC_SEGMENT,
 	DISK_MAC_HEAD,
 	DISK_MAC_BODY,
-	DISK_MAC_FOLD,
 	DISK_MAC_INTENTS,
 };
 

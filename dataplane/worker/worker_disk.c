@@ -157,6 +157,18 @@ static void give_up(struct worker_disk *disk, struct worker_disk_log *log, int e
 	tell(log, &broken);
 }
 
+// hear tells a worker that more of what it reads is there, as long as there is room for what must
+// be told.
+static void hear(void *user, const struct cache_disk_result *result)
+{
+	struct worker_disk_log *log = user;
+	struct cache_disk_result copy = *result;
+	if (rte_ring_free_count(log->results) <= WORKER_DISK_JOBS)
+		return;
+	tell(log, &copy);
+	wake(log);
+}
+
 // do_jobs does some of what a worker wants; returns how many.
 static uint32_t do_jobs(struct worker_disk *disk, struct worker_disk_log *log)
 {
@@ -164,7 +176,8 @@ static uint32_t do_jobs(struct worker_disk *disk, struct worker_disk_log *log)
 	uint32_t count = 0;
 	while (count < JOB_BUDGET && rte_ring_sc_dequeue_elem(log->jobs, &job, sizeof(job)) == 0) {
 		struct cache_disk_result result = {0};
-		int error = cache_disk_serve(&log->log, &job, log->is_broken, &result);
+		struct cache_disk_listener listener = {hear, log};
+		int error = cache_disk_serve(&log->log, &job, log->is_broken, &listener, &result);
 		if (cache_disk_job_has_slot(&job))
 			tell(log, &result);
 		if (error)

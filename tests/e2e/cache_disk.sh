@@ -14,7 +14,7 @@ mkdir "$TMP/got"
 get() {
 	rm -f "$TMP"/got/*
 	fetch "/bytes/300000?seed=[$1-$COUNT]&cache=max-age%3D600" -o "$TMP/got/#1" -D "$TMP/heads" \
-		-w '%{http_code}\n' | sort | uniq -c | sed 's/^ *//' | paste -sd' '
+		-w '%{http_code}\n' 2>"$TMP/faults" | sort | uniq -c | sed 's/^ *//' | paste -sd' '
 }
 # is_there asks for all of it; true when all of it was on the disk.
 is_there() {
@@ -22,10 +22,14 @@ is_there() {
 	get 1
 	counter_is edge cache_disk_objects $COUNT
 }
-# wrong: how many bodies of the last get are neither what they were nor an error.
+# wrong: how many bodies of the last get are neither what they were, nor an error, nor the beginning of
+# what they were, where curl was told that the rest is missing. cut: how many are that.
+cut() { find "$TMP/got" -type f -size +1000c -size -300000c | wc -l; }
 wrong() {
 	(cd "$TMP/got" && sha256sum -- * | while read -r sum name; do
-		grep -q "^$sum  $name\$" "$TMP/wanted" || [ "$(stat -c %s "$name")" -lt 1000 ] || echo "$name"
+		bytes=$(stat -c %s "$name")
+		grep -q "^$sum  $name\$" "$TMP/wanted" || [ "$bytes" -lt 1000 ] ||
+			{ [ "$bytes" -lt 300000 ] && cmp -s -n "$bytes" "$name" "$TMP/all/$name"; } || echo "$name"
 	done) | wc -l
 }
 # restart SIGNAL: the edge's data plane, until it serves and knows what is on its disk.
@@ -41,6 +45,7 @@ restart() {
 is "the file is ours alone" "$(stat -c %a "$FILE")" 600
 is "all are fetched" "$(get 1)" "$COUNT 200"
 (cd "$TMP/got" && sha256sum -- *) >"$TMP/wanted"
+cp -r "$TMP/got" "$TMP/all"
 is "nothing that was asked for once is written" "$(counter edge cache_disk_written)" 0
 works "what is asked for again is, as the queue allows" eventually 20 is_there
 
@@ -94,6 +99,8 @@ END
 works "the file rots" restart KILL
 get 2 >"$TMP/codes"
 is "no wrong byte is served of it" "$(wrong)" 0
+at_least "whose response is cut is told so" "$(grep -c '^curl: ([0-9]' "$TMP/faults")" "$(cut)"
+at_least "as is counted" "$(counter edge cache_disk_read_failed)" "$(cut)"
 at_least "what is damaged is not used" \
 	"$(($(counter edge cache_disk_read_failed) + $(counter edge cache_disk_lost)))" 1
 

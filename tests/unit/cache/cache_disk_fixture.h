@@ -10,12 +10,15 @@
 #include <errno.h>
 #include <unistd.h>
 
+#ifndef BODY_BYTES
 #define BODY_BYTES 20000u
+#endif
 
 static char path[] = MEMORY_FILE("cache_disk");
 static char intents_path[sizeof(path) + 8];
-static uint32_t worker_index, worker_count = 1; // of the next life
-static uint32_t entries = 1000;                 // rows of its index
+static uint32_t worker_index, worker_count = 1;    // of the next life
+static const struct cache_disk_listener *listener; // what hears of more that arrived
+static uint32_t entries = 1000;                    // rows of its index
 
 // The thread: jobs that wait for it.
 static struct {
@@ -51,7 +54,8 @@ static inline void pump(struct fixture *f)
 	thread.count = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		struct cache_disk_result result = {0};
-		int error = cache_disk_serve(&thread.log, &jobs[i], thread.is_broken, &result);
+		int error = cache_disk_serve(&thread.log, &jobs[i], thread.is_broken, listener,
+					     &result);
 		if (cache_disk_job_has_slot(&jobs[i]))
 			cache_disk_received(f->cache, &result);
 		if (error) {

@@ -83,7 +83,7 @@ static uint64_t append(struct rig *rig, uint64_t number)
 	struct disk_record record = {
 		.kind = (uint32_t)number,
 		.head = slice_of(head, (size_t)head_bytes),
-		.body = {run_of, written, bytes},
+		.body = {.run = run_of, .user = written, .bytes = bytes},
 	};
 	record.position = disk_place(&rig->file.geometry, &rig->head,
 				     disk_record_bytes(record.head.bytes, bytes));
@@ -103,8 +103,9 @@ static bool is_right(const struct disk_record *record)
 
 static int read_back(struct rig *rig, uint64_t position, uint64_t number)
 {
-	struct disk_record record = {.position = position,
-				     .body = {run_of, got, body_bytes_of(number)}};
+	struct disk_record record = {
+		.position = position,
+		.body = {.run = run_of, .user = got, .bytes = body_bytes_of(number)}};
 	int error = disk_read(&rig->log, &record);
 	if (!error)
 		CU_ASSERT(record.kind == number && is_right(&record));
@@ -127,6 +128,77 @@ static void what_is_written_is_read(void)
 	CU_ASSERT_EQUAL(fstat(rig.file.fd, &stat), 0);
 	CU_ASSERT_EQUAL(stat.st_mode & 0777, 0600);
 	CU_ASSERT_EQUAL((uint64_t)stat.st_size, disk_bytes_min(2));
+	rig_kill(&rig);
+}
+
+// What arrived of a record.
+static struct {
+	uint64_t number, bytes;
+	unsigned count;
+} seen;
+
+static void see(const struct disk_record *record, uint64_t bytes)
+{
+	CU_ASSERT(bytes > seen.bytes && bytes < record->body.bytes);
+	fill(written, (size_t)bytes, seen.number);
+	CU_ASSERT_EQUAL(memcmp(written, got, bytes), 0);
+	seen.bytes = bytes;
+	seen.count++;
+}
+
+// read_in_pieces reads a record and looks at each piece as it arrives.
+static int read_in_pieces(struct rig *rig, uint64_t position, uint64_t number, uint64_t bytes)
+{
+	struct disk_record record = {
+		.position = position,
+		.body = {.run = run_of, .arrived = see, .user = got, .bytes = bytes}};
+	memset(&seen, 0, sizeof(seen));
+	memset(got, 0, sizeof(got));
+	seen.number = number;
+	return disk_read(&rig->log, &record);
+}
+
+static void a_body_is_used_piece_by_piece(void)
+{
+	struct rig rig;
+	char head[DISK_HEAD_BYTES - 64];
+	memset(head, 'h', sizeof(head));
+	rig_fresh(&rig);
+	// As long as there may be, and lengths at which a code more makes a piece more.
+	static const uint64_t lengths[] = {0,      1,      48000,   49000,   49079,
+					   49080,  49081,  114607,  114608,  114609,
+					   131072, 200000, 3000000, BODY_MAX};
+	uint64_t position = 0;
+	for (unsigned i = 0; i < ARRAY_LEN(lengths); i++) {
+		struct disk_record record = {
+			.kind = 9,
+			.head = slice_of(head, sizeof(head)),
+			.body = {.run = run_of, .user = written, .bytes = lengths[i]}};
+		fill(written, (size_t)lengths[i], i);
+		position = record.position = disk_place(
+			&rig.file.geometry, &rig.head, disk_record_bytes(sizeof(head), lengths[i]));
+		CU_ASSERT_EQUAL(disk_append(&rig.log, &record), 0);
+		CU_ASSERT_EQUAL(read_in_pieces(&rig, position, i, lengths[i]), 0);
+		fill(written, (size_t)lengths[i], i);
+		CU_ASSERT_EQUAL(memcmp(written, got, lengths[i]), 0);
+	}
+	CU_ASSERT(seen.count > BODY_MAX / DISK_PIECE_BYTES - 2);
+	// A byte of the sixth piece rots: what came before is right, and it ends there.
+	uint64_t log_bytes = rig.file.geometry.segment_bytes * rig.file.geometry.segment_count;
+	uint64_t at = DISK_LOGS_AT + log_bytes + position % log_bytes + 5 * DISK_PIECE_BYTES + 99;
+	CU_ASSERT_EQUAL(pwrite(rig.file.fd, "?", 1, (off_t)at), 1);
+	CU_ASSERT_EQUAL(read_in_pieces(&rig, position, ARRAY_LEN(lengths) - 1, BODY_MAX), EBADMSG);
+	CU_ASSERT_EQUAL(seen.count, 5);
+	CU_ASSERT(seen.bytes > 4 * DISK_PIECE_BYTES && seen.bytes < 5 * DISK_PIECE_BYTES);
+	rig_kill(&rig);
+	rig_open(&rig); // a walk does not look at bodies
+	struct disk_scan scan;
+	struct disk_record record;
+	unsigned count = 0;
+	disk_scan_begin(&rig.log, &scan);
+	while (disk_scan_next(&rig.log, &scan, &record) == DISK_SCAN_RECORD)
+		count += record.head.bytes == sizeof(head);
+	CU_ASSERT_EQUAL(count, ARRAY_LEN(lengths));
 	rig_kill(&rig);
 }
 
@@ -238,7 +310,7 @@ static void a_file_that_may_lack_something_is_made_anew(void)
 	// A tier that failed leaves nothing.
 	CU_ASSERT_EQUAL(disk_file_open(&rig.file, &options, &rig.why), 0);
 	CU_ASSERT(!rig.file.is_kept && rig.file.life == 1);
-	CU_ASSERT_EQUAL(pwrite(rig.file.fd, "\x02", 1, 8), 1);
+	CU_ASSERT_EQUAL(pwrite(rig.file.fd, "\xff", 1, 8), 1);
 	disk_file_close(&(struct disk_file){.fd = -1}, true);
 	close(rig.file.fd);
 	CU_ASSERT_EQUAL(disk_file_open(&rig.file, &options, &rig.why), 0);
@@ -385,6 +457,7 @@ UNIT_MAIN("disk_log", {"(a file of its own)", open_path},
 	   a_file_that_may_lack_something_is_made_anew},
 	  {"a loss before the last state is told", a_loss_before_the_last_state_is_told},
 	  {"a body cannot be taken for a record", a_body_cannot_be_taken_for_a_record},
+	  {"a body is used piece by piece", a_body_is_used_piece_by_piece},
 	  {"rot is a miss and never wrong bytes", rot_is_a_miss_and_never_wrong_bytes},
 	  {"a log that is cut ends there", a_log_that_is_cut_ends_there},
 	  {"(the file goes)", close_path})
