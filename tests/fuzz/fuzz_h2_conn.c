@@ -71,6 +71,8 @@ static const struct http_events events = {on_head, on_body, on_end,   on_reset,
 					  on_pull, on_sent, on_closed};
 static struct http_window_budget budget = {.max_bytes = 5000};
 static struct slab slab; // small: malloc has its turn
+static uint8_t frames[HTTP_FRAME_ROOM];
+static struct http_frame_room frame_room = {.bytes = frames};
 static const struct http_limits limits = {.head_bytes = 4096,
 					  .field_count = 16,
 					  .target_bytes = 128,
@@ -81,6 +83,7 @@ static const struct http_limits limits = {.head_bytes = 4096,
 					  .window_growth_bytes = 5000,
 					  .window_budget = &budget,
 					  .slab = &slab,
+					  .frame_room = &frame_room,
 					  .reset_budget = 10};
 
 static void ask(struct owner *owner)
@@ -97,8 +100,8 @@ static void ask(struct owner *owner)
 static void drain(struct owner *owner)
 {
 	uint8_t out[300];
-	for (unsigned i = 0; i < 64 && http_produce(owner->conn, out, sizeof(out)) > 0; i++) {
-	}
+	for (unsigned i = 0; i < 64 && http_produce(owner->conn, out, sizeof(out)) > 0; i++)
+		memset(frames, 0xee, sizeof(frames)); // another connection's
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)

@@ -104,7 +104,7 @@ class Memif(Millrace):
         """The resident memory of the data plane, in bytes, while loadgen holds count idle connections."""
         targets = [f'{ADDRESS[:-1]}{n}:443' for n in ('1', '100', '101')]
         words = ['taskset', '-c', str(self.net.client_core), self.program('loadgen'), '--hold', '3',
-                 '--connections', str(count), '--host', HOST, '--port', self.device()]
+                 '--connections', str(count), '--http', self.options.http, '--host', HOST, '--port', self.device()]
         for number in range(8):
             words += ['--address', f'{CLIENT[:-1]}{10 + number}/24']
         for target in targets:
