@@ -499,6 +499,7 @@ struct exchange *exchange_new_behind(struct exchange *exchange)
 	struct exchange *behind = take(exchange->proxy, &exchange->request, &why);
 	if (!behind)
 		return NULL;
+	counter_inc(exchange->proxy->counters, COUNTER_exchange_behind);
 	behind->client = exchange->client;
 	trace_begin(&behind->trace, &behind->request);
 	behind->host = host_of(behind->request.authority);

@@ -81,6 +81,7 @@ is "the third time for nothing" $COST 0
 before=$(counter edge cache_slices)
 is "in slices" "$(fetch /middle --http1.1 | sum)" "$WHOLE"
 counts "counted" edge cache_slices "$before"
+counts "slices are fetched without a client" edge exchange_behind 0
 background fetch /middle --limit-rate 4M -o "$TMP/slow"
 sleep 1
 is "beside a slow reader" "$(fetch /middle | sum)" "$WHOLE"

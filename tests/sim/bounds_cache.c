@@ -136,10 +136,12 @@ static void no_room_behind(struct bounds *bounds)
 	fetch(bounds, 8, BOUNDS_GET("/w/1/100?age=1", ""), 200);
 	bounds_expect(bounds, says(bounds, 8, "detail=stale"), "the user gets what is stale");
 	bounds_expect(bounds, edge(bounds, COUNTER_cache_background_busy) == 1, "nobody validates");
+	bounds_expect(bounds, edge(bounds, COUNTER_exchange_behind) == 0, "no fetch behind it");
 	bounds->workload.is_holding = false;
 	bounds_until_status(bounds, 1, 7, 200, 12000000);
 	fetch(bounds, 9, BOUNDS_GET("/w/1/100?age=1", ""), 200);
 	bounds_until(bounds, SIM_EDGE, COUNTER_cache_background, 1);
+	bounds_expect(bounds, edge(bounds, COUNTER_exchange_behind) == 1, "one fetch behind it");
 	bounds_expect(bounds, edge(bounds, COUNTER_cache_background_busy) == 1,
 		      "now there is room");
 }

@@ -93,6 +93,10 @@ static void disturb(struct sim_crowd *crowd)
 static const char *judge(const struct sim_crowd *crowd)
 {
 	uint64_t sliced = sim_world_counter(&crowd->world, SIM_EDGE, COUNTER_cache_slices);
+	uint64_t behind = sim_world_counter(&crowd->world, SIM_EDGE, COUNTER_exchange_behind);
+	uint64_t fetched = sim_world_counter(&crowd->world, SIM_EDGE, COUNTER_cache_slices_fetched);
+	if (behind < fetched)
+		return "slices were fetched by nobody who is counted";
 	return sliced ? NULL : "nothing came from slices";
 }
 
