@@ -54,6 +54,13 @@ static inline bool addr_equal(const struct addr *a, const struct addr *b)
 // addr_is_zero is true for :: and for 0.0.0.0.
 bool addr_is_zero(const struct addr *a);
 
+// addr_client_bytes returns how many of the first bytes of an address tell one client's network
+// from another's: an IPv4 /24, an IPv6 /56.
+static inline uint32_t addr_client_bytes(const struct addr *a)
+{
+	return addr_is_v4(a) ? 15 : 7;
+}
+
 // prefix_contains is true when the first prefix->bits bits of a are those of the prefix.
 bool prefix_contains(const struct prefix *prefix, const struct addr *a);
 

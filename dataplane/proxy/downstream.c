@@ -3,6 +3,7 @@
 // Deadlines: for a first or next request's head, for an idle connection, for the peer's FIN after
 // ours.
 #include "exchange_policy.h"
+#include "forward.h"
 #include "proxy_priv.h"
 #include "relay.h"
 
@@ -51,6 +52,26 @@ static void begin_idle(struct downstream *down)
 	list_append(&proxy->idle, &down->idle_link);
 }
 
+static bool is_evictable(const struct downstream *down)
+{
+	return down->transport.proxy->now_us - down->idle_us >= EVICT_IDLE_US;
+}
+
+static void leave_share(struct downstream *down)
+{
+	if (down->share_row < SHARE_ROWS)
+		down->transport.proxy->share.counts[down->share_row]--;
+	down->share_row = SHARE_ROWS;
+}
+
+static void evict(struct downstream *down)
+{
+	list_remove(&down->idle_link);
+	leave_share(down);
+	counter_inc(down->transport.proxy->counters, COUNTER_exchange_downstream_evicted);
+	transport_doom(&down->transport, COUNTER_exchange_downstream_evicted);
+}
+
 // make_room resets the connection that has been idle for longest when places run short, so that
 // those who only hold connections keep nobody out.
 static void make_room(struct proxy *proxy)
@@ -60,11 +81,29 @@ static void make_room(struct proxy *proxy)
 	    list_is_empty(&proxy->idle))
 		return;
 	struct downstream *oldest = container_of(proxy->idle.next, struct downstream, idle_link);
-	if (proxy->now_us - oldest->idle_us < EVICT_IDLE_US)
-		return;
-	list_remove(&oldest->idle_link);
-	counter_inc(proxy->counters, COUNTER_exchange_downstream_evicted);
-	transport_doom(&oldest->transport, COUNTER_exchange_downstream_evicted);
+	if (is_evictable(oldest))
+		evict(oldest);
+}
+
+// may_come: the prefix of this row has not all of its share; or gives up the one of its own
+// connections that has been idle for longest.
+static bool may_come(struct proxy *proxy, uint32_t row)
+{
+	struct list *node;
+	uint32_t most = proxy->limits.per_prefix_count;
+	if (row == SHARE_ROWS || most >= proxy->downstreams.capacity ||
+	    proxy->share.counts[row] < most)
+		return true;
+	list_for_each (node, &proxy->idle) {
+		struct downstream *down = container_of(node, struct downstream, idle_link);
+		if (!is_evictable(down))
+			return false;
+		if (down->share_row == row) {
+			evict(down);
+			return true;
+		}
+	}
+	return false;
 }
 
 // say_last ends an idle connection: GOAWAY in HTTP/2, then FIN (transport_service).
@@ -281,6 +320,7 @@ static void on_gone(struct transport *transport, enum counter)
 				     COUNTER_exchange_client_gone);
 	wheel_disarm(proxy->wheel, &down->timer);
 	pace_stop(down);
+	leave_share(down);
 	list_remove(&down->idle_link);
 	list_remove(&transport->busy);
 	if (transport->http)
@@ -344,6 +384,14 @@ void downstream_cut(struct downstream *down)
 	transport_doom(&down->transport, reason);
 }
 
+// row_of is where a client counts: not a node, nor a proxy that stands for many clients.
+static uint32_t row_of(const struct proxy *proxy, enum proxy_protocol protocol,
+		       const struct tcp_tuple *tuple)
+{
+	bool is_one = protocol != PROXY_LISTEN_MESH && !forward_is_trusted(proxy, &tuple->remote);
+	return is_one ? share_row(&proxy->share, &tuple->remote) : SHARE_ROWS;
+}
+
 void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple *tuple)
 {
 	struct listener_user *listener_user = user;
@@ -356,6 +404,11 @@ void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple
 				    .is_http1_offered = !is_mesh};
 	if (proxy->is_closing) {
 		counter_inc(proxy->counters, COUNTER_exchange_downstream_cut);
+		return NULL;
+	}
+	uint32_t row = row_of(proxy, protocol, tuple);
+	if (!may_come(proxy, row)) {
+		counter_inc(proxy->counters, COUNTER_exchange_downstream_prefix_full);
 		return NULL;
 	}
 	make_room(proxy);
@@ -380,6 +433,9 @@ void *downstream_accepted(void *user, struct pool_id tcp, const struct tcp_tuple
 		pool_free(&proxy->downstreams, down);
 		return NULL;
 	}
+	down->share_row = row;
+	if (row < SHARE_ROWS)
+		proxy->share.counts[row]++;
 	begin_idle(down);
 	counter_inc(proxy->counters, COUNTER_exchange_downstreams);
 	counter_set(proxy->counters, COUNTER_exchange_downstreams_active,

@@ -122,7 +122,7 @@ static int add_via(struct exchange *exchange, const struct http_message *from,
 		   join_all(arena, from, SLICE("via"), glue(arena, own, ARRAY_LEN(own))));
 }
 
-static bool is_trusted(const struct proxy *proxy, const struct addr *addr)
+bool forward_is_trusted(const struct proxy *proxy, const struct addr *addr)
 {
 	for (uint32_t i = 0; i < proxy->limits.trusted_count; i++)
 		if (prefix_contains(&proxy->limits.trusted[i], addr))
@@ -151,11 +151,11 @@ struct addr forward_client(const struct downstream *down, const struct http_mess
 {
 	const struct proxy *proxy = down->transport.proxy;
 	struct addr client = down->tuple.remote, before;
-	for (uint32_t i = request->field_count; i > 0 && is_trusted(proxy, &client); i--) {
+	for (uint32_t i = request->field_count; i > 0 && forward_is_trusted(proxy, &client); i--) {
 		struct slice list = request->fields[i - 1].value;
 		if (!slice_equal(request->fields[i - 1].name, SLICE("x-forwarded-for")))
 			continue;
-		while (list.bytes && is_trusted(proxy, &client)) {
+		while (list.bytes && forward_is_trusted(proxy, &client)) {
 			if (!take_last(&list, &before))
 				return client;
 			client = before;
@@ -174,7 +174,8 @@ static int add_forwarded(struct exchange *exchange, struct http_message *out)
 	const struct addr *client =
 		exchange->down ? &exchange->down->tuple.remote : &exchange->client;
 	const struct http_message nobody = {0};
-	const struct http_message *before = is_trusted(exchange->proxy, client) ? request : &nobody;
+	const struct http_message *before =
+		forward_is_trusted(exchange->proxy, client) ? request : &nobody;
 	char text[ADDR_TEXT_BYTES];
 	addr_text(client, text);
 	struct slice address = arena_copy(arena, slice_str(text));

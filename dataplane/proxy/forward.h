@@ -7,6 +7,9 @@
 #include "cache_status.h"
 #include "exchange.h"
 
+// forward_is_trusted: the proxy of this address is one that is believed (limits.trusted).
+bool forward_is_trusted(const struct proxy *proxy, const struct addr *addr);
+
 // forward_client tells whose request it is: the other end of the connection, or, as far as trusted
 // proxies have told of it in X-Forwarded-For, the last one before them.
 struct addr forward_client(const struct downstream *down, const struct http_message *request);

@@ -41,6 +41,7 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 	proxy->counters = config->counters;
 	proxy->journal = config->journal;
 	proxy->hash_key = random_key(config->random);
+	proxy->share.key = random_key(config->random);
 	proxy->limits.http.counters = config->counters;
 	proxy->limits.http.now_us = &proxy->now_us;
 	if (!proxy->role->is_first)

@@ -44,6 +44,7 @@ struct proxy_listener {
 
 struct proxy_limits {
 	uint32_t downstream_count;
+	uint32_t per_prefix_count; // of these, from one client's prefix (share.h)
 	uint32_t upstream_count;
 	uint32_t exchange_count;
 	uint32_t waiting_count; // exchanges that wait for a lookup or an upstream connection

@@ -6,6 +6,7 @@
 #include "lending.h"
 #include "proxy.h"
 #include "proxy_role.h"
+#include "share.h"
 #include "transport.h"
 #include "upstream.h"
 #include "upstream_line.h"
@@ -28,6 +29,7 @@ struct downstream {
 	struct tcp_tuple tuple;
 	struct wheel_timer timer; // head, keepalive or linger, by is_* below
 	struct list idle_link;    // proxy->idle, while it has no exchange; not between nodes
+	uint32_t share_row;       // of proxy->share where it counts, or SHARE_ROWS
 	uint64_t idle_us;         // since when
 	struct downstream_pace {
 		struct wheel_timer timer;
@@ -81,7 +83,8 @@ struct proxy {
 	bool is_closing;
 	struct lending lending; // of the record in work
 	struct pool downstreams;
-	struct list idle; // downstream.idle_link, the longest first
+	struct share share; // who has them
+	struct list idle;   // downstream.idle_link, the longest first
 	struct pool upstream_pool;
 	struct pool exchanges;
 	struct list busy;    // transport.busy

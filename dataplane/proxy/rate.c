@@ -35,6 +35,6 @@ bool rate_take_client(struct rate_table *table, uint32_t service_id, const struc
 {
 	uint8_t key[20] = {0};
 	memcpy(key, &service_id, sizeof(service_id));
-	memcpy(key + 4, client->bytes, addr_is_v4(client) ? 15 : 7);
+	memcpy(key + 4, client->bytes, addr_client_bytes(client));
 	return take(table, key, sizeof(key), now_us, per_s);
 }

@@ -4,9 +4,7 @@
 
 #include "check.h"
 
-#define SECOND_NS     1000000000ull
-#define PREFIX4_BYTES 15u // ::ffff:a.b.c
-#define PREFIX6_BYTES 7u
+#define SECOND_NS 1000000000ull
 
 bool tcp_bucket_take(uint64_t *full_ns, uint64_t now_us, uint32_t per_s)
 {
@@ -23,7 +21,6 @@ bool tcp_bucket_take(uint64_t *full_ns, uint64_t now_us, uint32_t per_s)
 bool tcp_bucket_take_prefix(struct tcp_buckets *table, const struct addr *addr, uint64_t now_us,
 			    uint32_t per_s)
 {
-	uint32_t prefix_bytes = addr_is_v4(addr) ? PREFIX4_BYTES : PREFIX6_BYTES;
-	uint64_t hash = siphash(&table->key, addr->bytes, prefix_bytes);
+	uint64_t hash = siphash(&table->key, addr->bytes, addr_client_bytes(addr));
 	return tcp_bucket_take(&table->full_ns[hash % TCP_BUCKETS], now_us, per_s);
 }

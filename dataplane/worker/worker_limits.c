@@ -137,6 +137,9 @@ struct proxy_limits worker_limits_proxy(const struct conf *conf)
 {
 	return (struct proxy_limits){
 		.downstream_count = conf->http.connections,
+		.per_prefix_count = conf->http.per_prefix
+					    ? conf->http.per_prefix
+					    : conf->http.connections - conf->http.connections / 8,
 		.upstream_count = conf->upstream.connections,
 		.exchange_count = conf->http.exchanges,
 		.waiting_count = conf->http.waiting,

@@ -114,6 +114,35 @@ static void fill_connections(struct bounds *bounds)
 		      "at most 8 connections");
 }
 
+// per_prefix: clients of one network have so many and no more, and what they do not use gives way
+// to their own; another network's client does not notice.
+static void fill_prefix(struct bounds *bounds)
+{
+	struct sim_world *world = &bounds->world;
+	struct addr ours = world->vip;
+	bounds->workload.is_holding = true;
+	bounds_ask(bounds, 0, 10, BOUNDS_HELD);
+	bounds_until(bounds, SIM_EDGE, COUNTER_exchange_downstream_prefix_full, 4);
+	bounds_run(bounds, 500000);
+	bounds_expect(bounds,
+		      proxy_in_use(world->nodes[SIM_EDGE].worker->proxy).downstream_count == 6,
+		      "six connections");
+	CHECK(addr_parse(world->plan.is_v6 ? "10.0.0.100" : "fd00::100", &world->vip) == 0);
+	bounds_bystander(bounds, 1000000);
+	world->vip = ours;
+	bounds->workload.is_holding = false;
+	bounds_until_status(bounds, 0, 6, 200, 1000000);
+	bounds_run(bounds, 20000);
+	bounds_ask(bounds, 10, 2, BOUNDS_PLAIN);
+	bounds_until_status(bounds, 10, 2, 200, 1000000);
+	bounds_expect(bounds,
+		      sim_world_counter(world, SIM_EDGE, COUNTER_exchange_downstream_evicted) == 2,
+		      "idle ones give way");
+	bounds_expect(bounds,
+		      sim_world_counter(world, SIM_EDGE, COUNTER_exchange_downstream_at_bound) == 0,
+		      "the table had places");
+}
+
 // exchanges: who is refused hears 503 at once; connections that stay open after it must end, too.
 static void fill_exchanges(struct bounds *bounds)
 {
@@ -405,8 +434,9 @@ static void keep_idle(struct bounds *bounds)
 const struct bounds_case bounds_conns[] = {
 	{"tcp.connections",
 	 fill_tcp,
-	 {.conf_more[SIM_EDGE] = TCP "connections = 16; };\n" HTTP
-				     "connections = 8; };\nupstream = { connections = 8; };\n"},
+	 {.conf_more[SIM_EDGE] =
+		  TCP "connections = 16; };\n" HTTP
+		      "connections = 8; per_prefix = 8; };\nupstream = { connections = 8; };\n"},
 	 1},
 	{"tcp.half_open", fill_half_open, {0}, 1},
 	{"dataplane.neighbours",
@@ -420,7 +450,11 @@ const struct bounds_case bounds_conns[] = {
 	 1},
 	{"http.connections",
 	 fill_connections,
-	 {.conf_more[SIM_EDGE] = HTTP "connections = 8; };\n"},
+	 {.conf_more[SIM_EDGE] = HTTP "connections = 8; per_prefix = 8; };\n"},
+	 1},
+	{"http.per_prefix",
+	 fill_prefix,
+	 {.conf_more[SIM_EDGE] = HTTP "connections = 64; per_prefix = 6; };\n"},
 	 1},
 	{"http.exchanges",
 	 fill_exchanges,

@@ -40,7 +40,8 @@ struct scenario {
 };
 
 #define QUICK                                                                                      \
-	"http = { connections = 8; exchanges = 8; head = \"32KiB\"; head_timeout = \"2s\";\n"      \
+	"http = { connections = 8; per_prefix = 8; exchanges = 8; head = \"32KiB\";\n"             \
+	"  head_timeout = \"2s\";\n"                                                               \
 	"  keepalive_timeout = \"3s\"; body_idle_timeout = \"2s\"; linger = \"1s\"; };\n"          \
 	"upstream = { connections = 8; idle = \"2s\"; connect_timeout = \"2s\";\n"                 \
 	"  response_timeout = \"2s\"; lookup_timeout = \"1s\"; };\n"
