@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../e2e/lib.sh"
 
 FILE=$(mktemp -u "${CACHE_DISK_DIR:-/var/tmp}/millrace-tier.XXXXXX")
-trap 'rm -f "$FILE"' EXIT
+trap 'rm -f "$FILE"; end' EXIT # end: lib.sh's, which takes the lab down
 SIZES=(4096:300 65536:300 1048576:100 8000000:12)
 TOTAL=712
 lab_up journey --workers 1 --set edge:cache.memory=512MiB --set edge:cache.objects=4096 --set edge:cache.max_object=16MiB \
