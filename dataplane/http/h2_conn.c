@@ -165,6 +165,7 @@ static void h2_resume(struct http_conn *conn, uint32_t id)
 	if (!stream || !stream->is_deferred)
 		return;
 	stream->is_deferred = false;
+	h2_crumb_joins(c, stream);
 	nghttp2_session_resume_data(c->session, (int32_t)id);
 }
 

@@ -49,7 +49,8 @@ struct h2_stream {
 	uint32_t pause_bytes; // to be consumed between turns: more after each that told nothing
 	uint32_t rest_bytes;  // of that
 	uint64_t received_bytes;
-	uint32_t head_bytes;         // of the HEADERS frame that began it
+	uint64_t finish_tag; // DATA served to it, and to others before it joined, see h2_crumb.c
+	uint32_t head_bytes; // of the HEADERS frame that began it
 	uint64_t content_length;     // of the message received
 	struct h2_priority wanted;   // by the client
 	struct h2_priority answered; // by the response: it has the last word
@@ -103,8 +104,9 @@ struct h2_turn {
 #define H2_CRUMB_BYTES 1024u
 
 struct h2_crumb {
-	uint64_t owed_bytes; // sent, and not given back to the connection's window
-	bool is_asked;       // our PING is not answered yet
+	uint64_t owed_bytes;   // sent, and not given back to the connection's window
+	uint64_t virtual_time; // finish tag, before it, of the stream served last
+	bool is_asked;         // our PING is not answered yet
 };
 
 // Names and values of heads that nghttp2 has and has not written, see h2_text.c.
@@ -130,7 +132,7 @@ struct h2_scan {
 struct h2_conn {
 	struct http_conn base;
 	nghttp2_session *session;
-	struct list streams; // oldest first
+	struct list streams; // oldest first; those that h2_crumb.c holds in the order of their tags
 	uint32_t stream_count;
 	struct h2_stream *recent; // found or begun last: most calls come several to a stream
 	struct h2_head head;
@@ -242,9 +244,13 @@ void h2_window_fini(struct h2_conn *c);
 // h2_crumb_waits (h2_crumb.c) tells whether the stream's next DATA, for which the peer's windows
 // have so many bytes, waits for more of them. It is resumed by h2_crumb_window, called for each
 // WINDOW_UPDATE, or by h2_crumb_turned, the answer to h2_crumb_ping. h2_crumb_sent counts DATA.
+// h2_crumb_served notes whom DATA was pulled for, h2_crumb_joins that a stream has some from now
+// on.
 extern const uint8_t h2_crumb_ping[8];
 bool h2_crumb_waits(struct h2_conn *c, struct h2_stream *stream, size_t window);
 void h2_crumb_sent(struct h2_conn *c, size_t bytes);
+void h2_crumb_served(struct h2_conn *c, struct h2_stream *stream, size_t bytes);
+void h2_crumb_joins(const struct h2_conn *c, struct h2_stream *stream);
 void h2_crumb_window(struct h2_conn *c, int32_t stream, uint32_t bytes);
 void h2_crumb_turned(struct h2_conn *c);
 

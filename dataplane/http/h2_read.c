@@ -312,7 +312,7 @@ static void on_end(struct h2_conn *c, int32_t id)
 	c->base.events->end(c->base.user, stream->id, stream->user, NULL, 0);
 }
 
-// first_above is the oldest stream with a higher number than last, or NULL.
+// first_above is a stream with a higher number than last, or NULL.
 static struct h2_stream *first_above(struct h2_conn *c, uint32_t last)
 {
 	struct list *link;

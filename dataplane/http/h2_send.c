@@ -99,6 +99,7 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *, size_t l
 			stream->is_deferred = true;
 		return NGHTTP2_ERR_DEFERRED;
 	}
+	h2_crumb_served(c, stream, c->pulled.bytes);
 	stream->is_spent = c->pulled.bytes == length && length < H2_FRAME_BYTES;
 	c->is_dribble = stream->is_spent && length < H2_CRUMB_BYTES;
 	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;

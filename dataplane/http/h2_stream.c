@@ -37,6 +37,7 @@ struct h2_stream *h2_stream_new(struct h2_conn *c, uint32_t id)
 		.window_bytes = c->base.limits->stream_window_bytes,
 		.rest_bytes = c->base.limits->stream_window_bytes / 2,
 	};
+	h2_crumb_joins(c, stream);
 	list_append(&c->streams, &stream->link);
 	return stream;
 }

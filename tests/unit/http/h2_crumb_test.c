@@ -6,6 +6,8 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <inttypes.h>
+
 enum { BODY = 3000000, RUN = 4096, FLIGHT = 200000 };
 
 struct reader {
@@ -15,8 +17,10 @@ struct reader {
 	uint64_t bytes[8];       // of each stream
 	int32_t last;            // the stream that DATA came for
 	unsigned turns;          // how often that was another one than before
+	uint64_t other_bytes;    // of the second, when the first was whole
 	int32_t still;           // a stream whose bytes are not given back
 	bool is_mute;            // its PINGs are not answered
+	size_t room;             // how much the server says at a time
 };
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -30,6 +34,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 	reader->bytes[id] += (uint64_t)bytes;
 	reader->turns += id != reader->last;
 	reader->last = id;
+	if (id == 1 && reader->bytes[1] == BODY)
+		reader->other_bytes = reader->bytes[3];
 	if (id != reader->still)
 		nghttp2_submit_window_update(session, NGHTTP2_FLAG_NONE, 0, bytes);
 	return 0;
@@ -57,7 +63,8 @@ static void all(struct reader *reader)
 	size_t used = 0, said;
 	do {
 		to_server(reader);
-		while ((said = http_produce(reader->server->conn, flight + used, FLIGHT - used)))
+		while ((said = http_produce(reader->server->conn, flight + used,
+					    MIN(FLIGHT - used, reader->room))))
 			used += said;
 		size_t frame = 9 + (size_t)flight[0] * 65536 + flight[1] * 256u + flight[2];
 		size_t read = MIN(frame, used);
@@ -83,6 +90,7 @@ static void open_reader(struct reader *reader)
 	reader->server = side_new(HTTP_VERSION_2, true, NULL);
 	reader->server->answer = answer_large;
 	reader->server->pull_max = RUN;
+	reader->room = FLIGHT;
 	nghttp2_submit_settings(reader->session, 0, &window, 1);
 }
 
@@ -92,10 +100,13 @@ static void close_reader(struct reader *reader)
 	side_free(reader->server);
 }
 
-static void ask(struct reader *reader)
+static void ask_as(struct reader *reader, const char *priority)
 {
-	static const char *const texts[][2] = {
-		{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/"}};
+	const char *const texts[][2] = {{":method", "GET"},
+					{":scheme", "https"},
+					{":authority", "a"},
+					{":path", "/"},
+					{"priority", priority}};
 	nghttp2_nv fields[ARRAY_LEN(texts)];
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		fields[i] = (nghttp2_nv){(uint8_t *)(uintptr_t)texts[i][0],
@@ -103,6 +114,11 @@ static void ask(struct reader *reader)
 					 strlen(texts[i][1]), NGHTTP2_NV_FLAG_NONE};
 	CHECK(nghttp2_submit_request(reader->session, NULL, fields, ARRAY_LEN(fields), NULL, NULL) >
 	      0);
+}
+
+static void ask(struct reader *reader)
+{
+	ask_as(reader, "u=3");
 }
 
 static void who_gives_back_frame_by_frame_gets_no_crumbs(void)
@@ -130,6 +146,24 @@ static void a_crumb_is_no_other_streams_either(void)
 	CU_ASSERT_EQUAL(reader.bytes[3], BODY);
 	CU_ASSERT_EQUAL(reader.turns, 2);
 	close_reader(&reader);
+}
+
+// RFC 9218 4.2: those who share have the same turns behind a wait as before it.
+static void a_wait_for_more_than_crumbs_changes_no_turn(void)
+{
+	for (size_t room = 16384; room <= FLIGHT; room += 16384) {
+		struct reader reader;
+		open_reader(&reader);
+		reader.room = room;
+		ask_as(&reader, "u=3, i");
+		ask_as(&reader, "u=3, i");
+		all(&reader);
+		printf("# %zu at a time: %" PRIu64 " of the second when the first was whole\n",
+		       room, reader.other_bytes);
+		CU_ASSERT(reader.other_bytes > BODY * 9ull / 10);
+		CU_ASSERT_EQUAL(reader.bytes[3], BODY);
+		close_reader(&reader);
+	}
 }
 
 // A window that another stream's reader holds: what is left of it is used, a round trip later.
@@ -172,6 +206,8 @@ UNIT_MAIN("h2_crumb",
 	  {"who gives back frame by frame gets no crumbs",
 	   who_gives_back_frame_by_frame_gets_no_crumbs},
 	  {"a crumb is no other stream's either", a_crumb_is_no_other_streams_either},
+	  {"a wait for more than crumbs changes no turn",
+	   a_wait_for_more_than_crumbs_changes_no_turn},
 	  {"a narrow window is used when no more comes",
 	   a_narrow_window_is_used_when_no_more_comes},
 	  {"a PING that is not answered holds only crumbs",
