@@ -161,7 +161,8 @@ static uint32_t room_of(const struct tcp_conn *conn)
 	bool is_low = tcp_memory_is_send_low(tcp);
 	const struct tcp_autosize_bounds bounds = {
 		.cwnd_bytes = conn->cc.cwnd_bytes,
-		.window_bytes = conn->window,
+		// Before the handshake is over it is not known.
+		.window_bytes = conn->state < TCP_ESTABLISHED ? UINT32_MAX : conn->window,
 		.extra_bytes = BUF_BYTES,
 		.max_bytes = tcp->limits.send_buffer_bytes,
 		.is_memory_low = is_low,
