@@ -165,8 +165,9 @@ FLOODS = [
     Flood('made to reset: DATA behind the end', each_stream(
         lambda s, h: get(s, h) + frame(DATA, END_STREAM, s, b'x')),
         (*EITHER, 'http_h2_stream_closed', 'http_h2_protocol'), calm=False),
-    Flood('made to reset: depends on itself', each_stream(
-        lambda s, h: get(s, h) + frame(PRIORITY, 0, s, word(s) + b'\0')), EITHER),
+    Flood('PRIORITY: depends on itself', each_stream(
+        lambda s, h: get(s, h) + frame(PRIORITY, 0, s, word(s) + b'\0')),
+        ('http_h2_protocol',), calm=False),
     Flood('made to reset: content-length', each_stream(
         lambda s, h: post(s, h, field('content-length', '1')) +
         frame(DATA, END_STREAM, s, b'x' * 8000)), EITHER),
