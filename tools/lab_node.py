@@ -229,7 +229,7 @@ def millrace_command(programs, run_dir, words):
 
 
 def own_certificate(directory):
-    """The files of what `single` shows to who names no host, as clients of an address do: chain, key."""
+    """What `single` shows to who names no host, as clients of an address do: chain, key."""
     return os.path.join(directory, 'address.pem'), os.path.join(directory, 'address-key.pem')
 
 
@@ -237,9 +237,9 @@ def write_certificate(plan, directory):
     """Makes the certificate of the edge's addresses; it is signed by itself (curl -k)."""
     chain, key = own_certificate(directory)
     names = ','.join(f'IP:{address}' for address in vips(plan))
-    lab_net.run('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
-                '-days', '30', '-subj', '/CN=lab edge', '-addext', f'subjectAltName={names}',
-                '-out', chain, '-keyout', key)
+    lab_net.run('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+                '-nodes', '-days', '30', '-subj', '/CN=lab edge', '-addext',
+                f'subjectAltName={names}', '-out', chain, '-keyout', key)
 
 
 def write_workload(root, state):
