@@ -5,9 +5,9 @@
 // stream that has used up its windows waits for more than a crumb, while the peer owes that much
 // and for a round trip at most: then the peer's owner has no more to give, and a crumb is better
 // than nothing. While one waits for the connection's window all do: what is left of it is not for
-// another stream, which would come out of its turn (RFC 9218 10), by crumbs. nghttp2
-// forgets whose turn it was, so what each was served is kept here, as tags of start-time fair
-// queueing (Goyal, Vin, Cheng 1996): behind the wait turns go on where they were.
+// another stream, which would come out of its turn (RFC 9218 10), by crumbs. nghttp2 forgets whose
+// turn it was, so what each was served is kept here, as tags of start-time fair queueing (Goyal,
+// Vin, Cheng 1996): behind the wait turns go on where they were.
 //
 //   windows spent, some bytes more ... DATA waits, PING ->
 //                      WINDOW_UPDATE, enough ............... DATA

@@ -49,9 +49,9 @@ struct h2_stream {
 	uint32_t pause_bytes; // to be consumed between turns: more after each that told nothing
 	uint32_t rest_bytes;  // of that
 	uint64_t received_bytes;
-	uint64_t finish_tag; // DATA served to it, and to others before it joined, see h2_crumb.c
-	uint32_t head_bytes; // of the HEADERS frame that began it
+	uint32_t head_bytes;         // of the HEADERS frame that began it
 	uint64_t content_length;     // of the message received
+	uint64_t finish_tag;         // of its last DATA, see h2_crumb.c
 	struct h2_priority wanted;   // by the client
 	struct h2_priority answered; // by the response: it has the last word
 	bool is_head_request;
@@ -105,7 +105,7 @@ struct h2_turn {
 
 struct h2_crumb {
 	uint64_t owed_bytes;   // sent, and not given back to the connection's window
-	uint64_t virtual_time; // finish tag, before it, of the stream served last
+	uint64_t virtual_time; // start tag of the DATA served last
 	bool is_asked;         // our PING is not answered yet
 };
 

@@ -12,6 +12,7 @@
 enum {
 	EVICT_PART = 8,        // of all places: kept free by who is idle
 	EVICT_IDLE_US = 10000, // who is idle for less stays
+	EVICT_LOOKS = 64,      // idle ones looked at for one of a prefix
 };
 
 static struct downstream *of_transport(struct transport *transport)
@@ -85,18 +86,18 @@ static void make_room(struct proxy *proxy)
 		evict(oldest);
 }
 
-// may_come: the prefix of this row has not all of its share; or gives up the one of its own
-// connections that has been idle for longest.
+// may_come: the prefix of this row has not all of its share; or gives up one of its own connections
+// that have been idle for longest. It looks at a few: who has all of a share may ask often.
 static bool may_come(struct proxy *proxy, uint32_t row)
 {
 	struct list *node;
-	uint32_t most = proxy->limits.per_prefix_count;
+	uint32_t most = proxy->limits.per_prefix_count, looks = EVICT_LOOKS;
 	if (row == SHARE_ROWS || most >= proxy->downstreams.capacity ||
 	    proxy->share.counts[row] < most)
 		return true;
 	list_for_each (node, &proxy->idle) {
 		struct downstream *down = container_of(node, struct downstream, idle_link);
-		if (!is_evictable(down))
+		if (!is_evictable(down) || looks-- == 0)
 			return false;
 		if (down->share_row == row) {
 			evict(down);

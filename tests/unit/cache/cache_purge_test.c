@@ -232,15 +232,21 @@ static void a_purged_response_counts_once(void)
 	}
 }
 
+// ask_stale asks for a response that was stored and is to be validated.
+static struct cache_answer *ask_stale(struct fixture *f)
+{
+	put(f, "/a", "cache-control: max-age=1\netag: \"e\"\nsurrogate-key: t");
+	fixture_tick(f, 2000000);
+	return ask(f, 1, "/a", "");
+}
+
 // The same of a stored one that the origin confirms.
 static void a_purged_confirmation_counts_once(void)
 {
 	struct fixture *f = start();
 	struct head request, update;
 	struct cache_refreshed refreshed;
-	put(f, "/a", "cache-control: max-age=1\netag: \"e\"\nsurrogate-key: t");
-	fixture_tick(f, 2000000);
-	struct cache_answer *answer = ask(f, 1, "/a", "");
+	struct cache_answer *answer = ask_stale(f);
 	cache_purge_url(f->cache, SLICE("https://h.example/a"));
 	request_of(&request, "/a", "");
 	response_of(&update, 304, FRESH "etag: \"e\"");
@@ -256,9 +262,7 @@ static void a_refreshed_response_keeps_its_tags(void)
 	struct fixture *f = start();
 	struct head request, update;
 	struct cache_refreshed refreshed;
-	put(f, "/a", "cache-control: max-age=1\netag: \"e\"\nsurrogate-key: t");
-	fixture_tick(f, 2000000);
-	struct cache_answer *answer = ask(f, 1, "/a", "");
+	struct cache_answer *answer = ask_stale(f);
 	request_of(&request, "/a", "");
 	response_of(&update, 304, FRESH "etag: \"e\"");
 	CU_ASSERT(cache_validated(f->cache, &request.message, &update.message, answer, &refreshed));

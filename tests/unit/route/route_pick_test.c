@@ -173,13 +173,20 @@ static void a_large_group_is_balanced_and_its_last_good_one_is_found(void)
 	fixture_free(f);
 }
 
-static void five_failures_eject_for_a_second_doubling_to_thirty(void)
+// of_three is a service of the endpoints 1 to 3, all alike.
+static struct fixture *of_three(void)
 {
-	static const uint32_t seconds[] = {1, 2, 4, 8, 16, 30, 30, 30};
 	struct fixture *f = fixture_new(8, 1);
 	service(f, 1, "s");
 	for (uint32_t id = 1; id <= 3; id++)
 		endpoint(f, id, 1, 0);
+	return f;
+}
+
+static void five_failures_eject_for_a_second_doubling_to_thirty(void)
+{
+	static const uint32_t seconds[] = {1, 2, 4, 8, 16, 30, 30, 30};
+	struct fixture *f = of_three();
 	fail(f, 2, 4);
 	route_begin(f->table, 2, f->now_us);
 	CU_ASSERT_EQUAL(route_finish(f->table, 2, ROUTE_TRY_ANSWERED, f->now_us), 0);
@@ -218,10 +225,7 @@ static int begin_many(struct fixture *f, int count, uint32_t id)
 static void one_try_at_a_time_finds_out_whether_an_endpoint_is_back(void)
 {
 	static const uint32_t seconds[] = {1, 2, 4, 8, 16, 30, 30, 30};
-	struct fixture *f = fixture_new(8, 1);
-	service(f, 1, "s");
-	for (uint32_t id = 1; id <= 3; id++)
-		endpoint(f, id, 1, 0);
+	struct fixture *f = of_three();
 	fail(f, 2, 5);
 	for (size_t i = 0; i + 1 < sizeof(seconds) / sizeof(seconds[0]); i++) {
 		f->now_us += seconds[i] * 1000000ull;
@@ -243,10 +247,7 @@ static void one_try_at_a_time_finds_out_whether_an_endpoint_is_back(void)
 
 static void a_try_without_answer_does_not_keep_others_from_trying(void)
 {
-	struct fixture *f = fixture_new(8, 1);
-	service(f, 1, "s");
-	for (uint32_t id = 1; id <= 3; id++)
-		endpoint(f, id, 1, 0);
+	struct fixture *f = of_three();
 	fail(f, 2, 5);
 	f->now_us += 1000000;
 	CU_ASSERT_EQUAL(begin_many(f, 100, 2), 1);
@@ -257,10 +258,7 @@ static void a_try_without_answer_does_not_keep_others_from_trying(void)
 
 static void a_try_whose_client_left_says_nothing_of_the_endpoint(void)
 {
-	struct fixture *f = fixture_new(8, 1);
-	service(f, 1, "s");
-	for (uint32_t id = 1; id <= 3; id++)
-		endpoint(f, id, 1, 0);
+	struct fixture *f = of_three();
 	fail(f, 2, 4);
 	route_begin(f->table, 2, f->now_us);
 	CU_ASSERT_EQUAL(route_finish(f->table, 2, ROUTE_TRY_UNTOLD, f->now_us), 4);
