@@ -28,8 +28,23 @@ static void head_begin(struct head_out *head, struct h2_conn *conn)
 	head->is_full = false;
 }
 
+// is_fleeting tells of a field whose value no other message has. In HPACK's table it would only
+// take the place of what comes again, and nghttp2 compares it with all entries of its name.
+static bool is_fleeting(struct slice name)
+{
+	switch (name.bytes) {
+	case 10: return slice_equal(name, SLICE("tracestate"));
+	case 11: return slice_equal(name, SLICE("traceparent"));
+	case 12: return slice_equal(name, SLICE("x-request-id"));
+	case 13:
+		return slice_equal(name, SLICE("server-timing")) ||
+		       slice_equal(name, SLICE("content-range"));
+	default: return false;
+	}
+}
+
 // Names are lower case already (http.h): nghttp2 takes those that are not to be copied as they are.
-static void add(struct head_out *head, struct slice name, struct slice value)
+static void add_as(struct head_out *head, struct slice name, struct slice value, uint8_t flags)
 {
 	if (head->count == HEAD_FIELDS_MAX) {
 		head->is_full = true;
@@ -40,9 +55,9 @@ static void add(struct head_out *head, struct slice name, struct slice value)
 		memcpy(text, name.at, name.bytes);
 		if (value.bytes)
 			memcpy(text + name.bytes, value.at, value.bytes);
-		head->fields[head->count++] =
-			(nghttp2_nv){text, text + name.bytes, name.bytes, value.bytes,
-				     NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
+		head->fields[head->count++] = (nghttp2_nv){
+			text, text + name.bytes, name.bytes, value.bytes,
+			flags | NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 		return;
 	}
 	// nghttp2 takes uint8_t * and does not write
@@ -51,8 +66,13 @@ static void add(struct head_out *head, struct slice name, struct slice value)
 		(uint8_t *)(uintptr_t)value.at,
 		name.bytes,
 		value.bytes,
-		NGHTTP2_NV_FLAG_NONE,
+		flags,
 	};
+}
+
+static void add(struct head_out *head, struct slice name, struct slice value)
+{
+	add_as(head, name, value, NGHTTP2_NV_FLAG_NONE);
 }
 
 static void add_fields(struct head_out *head, const struct http_field *fields, uint32_t count)
@@ -62,7 +82,9 @@ static void add_fields(struct head_out *head, const struct http_field *fields, u
 		bool is_te = kind == HTTP_FIELD_TE &&
 			     slice_equal_nocase(fields[i].value, SLICE("trailers"));
 		if (kind == HTTP_FIELD_PLAIN || is_te)
-			add(head, fields[i].name, fields[i].value);
+			add_as(head, fields[i].name, fields[i].value,
+			       is_fleeting(fields[i].name) ? NGHTTP2_NV_FLAG_NO_INDEX
+							   : NGHTTP2_NV_FLAG_NONE);
 	}
 }
 

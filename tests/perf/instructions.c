@@ -26,15 +26,18 @@ struct work {
 	bool is_h2;
 	bool is_one_shot; // a connection a request
 	bool is_resumed;
+	bool is_edge_alone; // its upstream is the workload, plain
 };
 
 static const struct work works[] = {
-	{"hit, 1 KiB, HTTP/1.1", "/b/1/1024?age=600", 8, 1, 400, false, false, false},
-	{"hit, 1 KiB, HTTP/2, 4 x 32 streams", "/b/1/1024?age=600", 4, 32, 800, true, false, false},
-	{"hit, one MiB", "/b/2/1048576?age=600", 2, 1, 4, false, false, false},
-	{"miss, 1 KiB, mTLS upstream", "/b/3/1024", 8, 1, 400, false, false, false},
-	{"full handshake and a hit", "/b/1/1024?age=600", 4, 1, 24, false, true, false},
-	{"resumed handshake and a hit", "/b/1/1024?age=600", 4, 1, 24, false, true, true},
+	{"hit, 1 KiB, HTTP/1.1", "/b/1/1024?age=600", 8, 1, 400},
+	{"hit, 1 KiB, HTTP/2, 4 x 32 streams", "/b/1/1024?age=600", 4, 32, 800, .is_h2 = true},
+	{"hit, one MiB", "/b/2/1048576?age=600", 2, 1, 4},
+	{"miss, 1 KiB, mTLS upstream", "/b/3/1024", 8, 1, 400},
+	{"full handshake and a hit", "/b/1/1024?age=600", 4, 1, 24, .is_one_shot = true},
+	{"resumed handshake and a hit", "/b/1/1024?age=600", 4, 1, 24, .is_one_shot = true,
+	 .is_resumed = true},
+	{"miss, 1 KiB, plain upstream", "/b/3/1024", 8, 1, 400, .is_edge_alone = true},
 };
 
 struct bench;
@@ -216,10 +219,11 @@ static void measure(struct bench *bench, const struct work *work)
 	rest(bench);
 }
 
-static void open_world(struct sim_world *world)
+static void open_world(struct sim_world *world, bool is_edge_alone)
 {
 	struct sim_world_plan plan = {
 		.seed = 1,
+		.is_edge_alone = is_edge_alone,
 		.conf_more[SIM_EDGE] =
 			"cache = { memory = \"16MiB\"; objects = 64; max_object = \"4MiB\"; };\n"};
 	for (unsigned s = 0; s < SIM_SEGMENT_COUNT; s++)
@@ -228,19 +232,27 @@ static void open_world(struct sim_world *world)
 	sim_world_open(world, &plan);
 }
 
+// run_works does the works of one kind of world, each behind the other.
+static void run_works(struct bench *bench, bool is_edge_alone)
+{
+	open_world(&bench->world, is_edge_alone);
+	CHECK(sim_workload_init(&bench->workload, bench->world.workload_host.tcp,
+				&bench->world.workload_memory->bufs, 80) == 0);
+	for (size_t i = 0; i < ARRAY_LEN(works); i++)
+		if (works[i].is_edge_alone == is_edge_alone)
+			measure(bench, &works[i]);
+	sim_workload_fini(&bench->workload);
+	rest(bench);
+	CHECK(!sim_world_leftovers(&bench->world));
+	sim_world_close(&bench->world);
+}
+
 int main(void)
 {
 	static struct bench bench;
 	sim_world_init(&bench.world);
-	open_world(&bench.world);
-	CHECK(sim_workload_init(&bench.workload, bench.world.workload_host.tcp,
-				&bench.world.workload_memory->bufs, 80) == 0);
-	for (size_t i = 0; i < ARRAY_LEN(works); i++)
-		measure(&bench, &works[i]);
-	sim_workload_fini(&bench.workload);
-	rest(&bench);
-	CHECK(!sim_world_leftovers(&bench.world));
-	sim_world_close(&bench.world);
+	run_works(&bench, false);
+	run_works(&bench, true);
 	sim_world_fini(&bench.world);
 	return 0;
 }

@@ -102,7 +102,7 @@ static void open_hosts(struct sim_world *world)
 	struct sim_host_config workload = client;
 	workload.number = 2;
 	workload.memory = world->workload_memory;
-	workload.link = world->links[SIM_HOST_SEGMENT];
+	workload.link = world->links[world->plan.is_edge_alone ? SIM_ACCESS : SIM_HOST_SEGMENT];
 	workload.seed = random_key(&world->random);
 	sim_host_open(&world->client_host, &client);
 	sim_host_open(&world->workload_host, &workload);

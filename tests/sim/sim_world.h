@@ -48,6 +48,7 @@ struct sim_world_plan {
 	bool is_route_on_demand;  // the edge's route is sent only when it asks
 	bool has_no_route;        // nobody has a route
 	bool has_no_endpoint;     // the sidecar has no workload
+	bool is_edge_alone;       // the workload is on the edge's segment, and its endpoint
 	bool has_no_edge_control; // nobody ever tells the edge anything
 	const char *identities[SIM_NODE_COUNT]; // SPIFFE names in place of the right ones
 	uint64_t identity_wall_s; // identities of the gateway are valid a day around it; 0 = now

@@ -83,7 +83,16 @@ static void add_certificate(struct sim_world *world)
 	sim_credentials_free(&public);
 }
 
-static void fill_edge(struct sim_world *world)
+static void add_workload(struct sim_world *world, enum sim_node_name n)
+{
+	struct record_endpoint workload = {.service_id = SERVICE_ID,
+					   .hop = RECORD_HOP_WORKLOAD,
+					   .protocol = RECORD_PROTOCOL_HTTP1};
+	add_endpoint(world, n, workload, "10.0.0.2:80", "[fd00::2]:80");
+}
+
+// add_gateway makes the gateway's location the way to the service.
+static void add_gateway(struct sim_world *world)
 {
 	struct sim_control *control = &world->nodes[SIM_EDGE].control;
 	struct record_location location = {.id = LOCATION_ID, .cost_us = 20000, .name = "fra"};
@@ -94,11 +103,19 @@ static void fill_edge(struct sim_world *world)
 	struct record_endpoint gateway = {.location_id = LOCATION_ID,
 					  .hop = RECORD_HOP_GATEWAY,
 					  .peer = "spiffe://" SIM_MESH "/gateway/fra/"};
-	add_identity(world, SIM_EDGE, "spiffe://" SIM_MESH "/edge/par/edge-1");
 	SIM_ROW(control, RECORD_LOCATION, location);
 	SIM_ROW(control, RECORD_PRESENCE, presence);
-	add_certificate(world);
 	add_endpoint(world, SIM_EDGE, gateway, "10.1.0.2:8443", "[fd01::2]:8443");
+}
+
+static void fill_edge(struct sim_world *world)
+{
+	add_identity(world, SIM_EDGE, "spiffe://" SIM_MESH "/edge/par/edge-1");
+	add_certificate(world);
+	if (world->plan.is_edge_alone)
+		add_workload(world, SIM_EDGE);
+	else
+		add_gateway(world);
 }
 
 static void fill_gateway(struct sim_world *world)
@@ -112,12 +129,9 @@ static void fill_gateway(struct sim_world *world)
 
 static void fill_sidecar(struct sim_world *world)
 {
-	struct record_endpoint workload = {.service_id = SERVICE_ID,
-					   .hop = RECORD_HOP_WORKLOAD,
-					   .protocol = RECORD_PROTOCOL_HTTP1};
 	add_identity(world, SIM_SIDECAR, "spiffe://" SIM_MESH "/svc/shop");
 	if (!world->plan.has_no_endpoint)
-		add_endpoint(world, SIM_SIDECAR, workload, "10.0.0.2:80", "[fd00::2]:80");
+		add_workload(world, SIM_SIDECAR);
 }
 
 void sim_world_fill_controls(struct sim_world *world)

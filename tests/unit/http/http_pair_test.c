@@ -277,7 +277,57 @@ static void a_reset_is_heard_by_the_other_end_only(void)
 	}
 }
 
+// ask_traced sends a request with a field that is always the same and one that never is; returns
+// how many bytes that took.
+static size_t ask_traced(struct pair *pair, const struct http_field *fields)
+{
+	struct http_message message = {.method = HTTP_GET,
+				       .method_text = SLICE("GET"),
+				       .target = SLICE("/"),
+				       .authority = SLICE("shop.example"),
+				       .scheme = SLICE("https"),
+				       .content_length = HTTP_LENGTH_NONE,
+				       .fields = (struct http_field *)(uintptr_t)fields,
+				       .field_count = 2};
+	struct call *call = &pair->client->calls[pair->client->call_count++];
+	*call = (struct call){.is_live = true};
+	CU_ASSERT_EQUAL(http_request(pair->client->conn, &message, false, call, &call->stream), 0);
+	size_t bytes = pipe_move(&pair->up, pair->client, pair->server, pair->room, SIZE_MAX);
+	pair_run(pair);
+	CU_ASSERT_EQUAL(call->status, 200);
+	return bytes;
+}
+
+// HPACK's table has room for some forty of them; what is common would have to make way.
+static void what_no_other_message_has_takes_no_place_of_what_all_have(void)
+{
+	static const char *const names[] = {"traceparent", "tracestate", "x-request-id",
+					    "server-timing", "content-range"};
+	for (unsigned n = 0; n < ARRAY_LEN(names); n++) {
+		struct pair *pair = pair_new(HTTP_VERSION_2, NULL);
+		pair->server->answer = answer_hello;
+		size_t first = 0, second = 0;
+		for (unsigned i = 0; i < 150; i++) {
+			char value[57] = {0};
+			for (unsigned j = 0; j < 56; j++) // digits of one length to Huffman
+				value[j] = i >> j % 8 & 1 ? '1' : '0';
+			struct http_field fields[] = {{SLICE("x-common"), SLICE("the same to all")},
+						      {slice_str(names[n]), slice_str(value)}};
+			size_t bytes = ask_traced(pair, fields);
+			first = i == 0 ? bytes : first;
+			second = i == 1 ? bytes : second;
+			if (i > 1)
+				CU_ASSERT_EQUAL(bytes, second);
+		}
+		CU_ASSERT(second < first - 15);
+		CU_ASSERT(strstr(pair->server->calls[149].fields, names[n]) != NULL);
+		pair_free(pair);
+	}
+}
+
 UNIT_MAIN("http_pair",
+	  {"what no other message has takes no place of what all have",
+	   what_no_other_message_has_takes_no_place_of_what_all_have},
 	  {"requests follow each other on one connection",
 	   requests_follow_each_other_on_one_connection},
 	  {"bodies of any size arrive whole with their trailers",
