@@ -96,16 +96,17 @@ class Net:
     def _set(self, space, path, value):
         run('ip', 'netns', 'exec', space, 'sh', '-c', f'echo {value} > {path}')
 
-    def pin_napi(self, before):
+    def pin_napi(self, port, before):
         """Gives the NAPI of our port, there once the port is open, a thread on the server core."""
         try:
-            self._set(self.server, '/sys/class/net/own0/threaded', '1')
+            self._set(self.server, f'/sys/class/net/{port}/threaded', '1')
         except RuntimeError:
             return False
-        self.napi = threads_named('napi/own0') - before
-        for pid in self.napi:
+        found = threads_named(f'napi/{port}') - before
+        for pid in found:
             os.sched_setaffinity(pid, {self.server_core})
-        return bool(self.napi)
+        self.napi |= found
+        return bool(found)
 
     def start(self, command, is_server, log, stop_signal=signal.SIGTERM):
         """Starts a process in a namespace on that side's core."""

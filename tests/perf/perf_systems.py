@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 
+import perf_mesh
 import perf_net
 import perf_route
 from perf_net import read, run, write
@@ -75,7 +76,7 @@ class System:
 class Nginx(System):
     name = package = 'nginx'
 
-    works = ALL_WORKS | {'route'}
+    works = ALL_WORKS | {'route', 'miss_mtls'}
 
     def change(self):
         """How perf_route swaps the upstream: a configuration for each port beside conf."""
@@ -89,6 +90,7 @@ class Nginx(System):
     def text(self, port):
         chain, key = self.certificate
         origin = f'{self.net.CLIENT_PEER}:{port}'
+        mtls = perf_mesh.peer_files(self.top)
         places = ''.join(f'{kind}_temp_path {self.path(kind)};\n' for kind in
                          ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
         return f'''user root; worker_processes 1; daemon off; pid {self.path("pid")};
@@ -101,11 +103,16 @@ http2_max_concurrent_streams 256;
 proxy_cache_path {self.path("cache")} levels=1:2 keys_zone=c:16m max_size=256m use_temp_path=off;
 open_file_cache max=1000 inactive=600s; open_file_cache_valid 600s;
 upstream origin {{ server {origin}; keepalive 128; keepalive_requests 1000000000; }}
+upstream mtls {{ server {self.net.CLIENT_PEER}:{perf_mesh.PEER_PORT}; keepalive 128; keepalive_requests 1000000000; }}
 proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
+proxy_ssl_certificate {mtls["client"]}; proxy_ssl_certificate_key {mtls["client-key"]};
+proxy_ssl_trusted_certificate {mtls["ca"]}; proxy_ssl_verify on; proxy_ssl_protocols TLSv1.3;
+proxy_ssl_name {perf_mesh.PEER_NAME}; proxy_ssl_server_name on;
 server {{
 listen {self.address}:{self.port} ssl http2 backlog=65535; server_name {HOST};
 ssl_certificate {chain}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;
 location /cached/ {{ proxy_pass http://origin; proxy_cache c; }}
+location /mtls/ {{ proxy_pass https://mtls; }}
 location / {{ proxy_pass http://origin; }}
 }}
 }}
@@ -115,7 +122,7 @@ location / {{ proxy_pass http://origin; }}
 class Haproxy(System):
     name = package = 'haproxy'
     port = 444
-    works = ALL_WORKS | {'route'}
+    works = ALL_WORKS | {'route', 'miss_mtls'}
 
     def change(self):
         return {'how': 'haproxy', 'socket': self.path('admin.sock'), 'origin': self.net.CLIENT_PEER}
@@ -124,6 +131,8 @@ class Haproxy(System):
         chain, key = self.certificate
         write(self.path('both.pem'), read(chain) + read(key))
         origin = f'{self.net.CLIENT_PEER}:{ORIGIN_PORT}'
+        mtls = perf_mesh.peer_files(self.top)
+        write(self.path('client.pem'), read(mtls['client']) + read(mtls['client-key']))
         self.run(f'''global
  nbthread 1
  maxconn 8000
@@ -143,6 +152,7 @@ cache c
 frontend f
  bind {self.address}:{self.port} ssl crt {self.path("both.pem")} alpn h2,http/1.1 backlog 65535
  use_backend cached if {{ path_beg /cached/ }}
+ use_backend mtls if {{ path_beg /mtls/ }}
  default_backend plain
 backend cached
  http-request cache-use c
@@ -150,6 +160,9 @@ backend cached
  server a {origin}
 backend plain
  server a {origin}
+backend mtls
+ server a {self.net.CLIENT_PEER}:{perf_mesh.PEER_PORT} ssl crt {self.path("client.pem")} ca-file {mtls["ca"]} \
+verify required verifyhost {perf_mesh.PEER_NAME} sni str({perf_mesh.PEER_NAME}) ssl-min-ver TLSv1.3
 ''', 'haproxy', '-f', self.path('conf'), '-db')
 
 
@@ -226,11 +239,11 @@ sub vcl_recv {{ if (req.url !~ "^/cached/") {{ return (pass); }} }}
 
 
 class Millrace(System):
-    """Our edge alone: the origin is its workload, control runs beside it."""
+    """Our edge alone: the origin is its workload, control runs beside it; below /mtls/ a gateway's."""
 
     name, package = 'millrace', ''
     address = perf_net.Net.OWN
-    works = ALL_WORKS | {'route'}
+    works = ALL_WORKS | {'route', 'miss_mtls'}
 
     def change(self):
         return {'how': 'millrace', 'socket': self.path('run', 'control.sock'), 'origin': self.net.CLIENT_OWN}
@@ -274,8 +287,12 @@ class Millrace(System):
     def start(self):
         before = perf_net.threads_named('napi/own0')
         self.start_processes()
-        self.set_service(f'{self.net.CLIENT_OWN}:{ORIGIN_PORT}')
-        perf_net.wait_for('NAPI thread', lambda: self.net.pin_napi(before), 5)
+        self.set_service('origin', '--to', f'{self.net.CLIENT_OWN}:{ORIGIN_PORT}', '--location', 'par')
+        perf_net.wait_for('NAPI thread', lambda: self.net.pin_napi('own0', before), 5)
+        if 'miss_mtls' in self.options.works:
+            perf_mesh.Gateway(self, start_nginx).start(self.operate, lab_conf.text_of)
+            # Its instance is the gateway's business.
+            self.set_service('mesh', '--path', '/mtls/', '--to', '192.0.2.1:80', '--location', perf_mesh.LOCATION)
 
     def start_processes(self):
         for name in ('run', 'state'):
@@ -287,13 +304,14 @@ class Millrace(System):
         perf_net.wait_for('control of millrace',
                           lambda: os.path.exists(self.path('run', 'control.sock')))
 
-    def set_service(self, origin):
-        words = ['service', 'set', 'origin', '--host', '*', '--to', origin, '--location', 'par']
-        command = [self.program('millrace'), '--socket', self.path('run', 'control.sock')] + words
+    def operate(self, *words):
+        """Runs the operator's tool at our control; what it says."""
+        return run(self.program('millrace'), '--socket', self.path('run', 'control.sock'), *words)
 
+    def set_service(self, name, *words):
         def is_set():
             try:
-                return bool(run(*command)) or True
+                return bool(self.operate('service', 'set', name, '--host', '*', *words)) or True
             except RuntimeError:
                 return False
         perf_net.wait_for('service of millrace', is_set)
@@ -309,9 +327,8 @@ class Millrace(System):
 SYSTEMS = [Millrace, Nginx, Haproxy, H2o, Varnish]
 
 
-def origin(net, directory):
-    """nginx as the plain upstream, on the client core."""
-    state = os.path.join(directory, 'origin')
+def start_nginx(net, state, blocks):
+    """nginx as an upstream, on the client core; blocks(root) are its server blocks."""
     root = os.path.join(state, 'root')
     os.makedirs(root)
     for name, size in (('1k', 1024), ('10m', 10 << 20)):
@@ -327,15 +344,21 @@ http {{
 access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; keepalive_timeout 600s;
 default_type application/octet-stream; {places}
 open_file_cache max=100 inactive=600s; open_file_cache_valid 600s;
-server {{
+{blocks(root)}}}
+''')
+    net.start(['nginx', '-c', f'{state}/conf', '-e', f'{state}/err'], False, f'{state}/log')
+
+
+def origin(net, directory):
+    """The upstream of all: plain, and behind mutual TLS for peers."""
+    mtls = perf_mesh.make_peer_files(directory)
+    start_nginx(net, os.path.join(directory, 'origin'), lambda root: f'''server {{
 listen {ORIGIN_PORT} backlog=4096; listen {OTHER_PORT} backlog=4096; root {root};
 location /cached/ {{ alias {root}/; add_header Cache-Control "max-age=36000"; }}
 location = /which {{ add_header Cache-Control "no-store"; return 200 $server_port; }}
 location / {{ add_header Cache-Control "no-store"; }}
 }}
-}}
-''')
-    net.start(['nginx', '-c', f'{state}/conf', '-e', f'{state}/err'], False, f'{state}/log')
+''' + perf_mesh.server_block(perf_mesh.PEER_PORT, mtls['server'], mtls['server-key'], mtls['ca'], root))
 
 
 def certificate(directory):
