@@ -55,6 +55,8 @@ static void on_tls_ready(void *user, const struct tls_info *info)
 {
 	struct transport *transport = user;
 	transport->is_ready = true;
+	if (info->text_max)
+		transport->text_max = info->text_max;
 	transport_touch(transport);
 	if (!transport->is_doomed)
 		transport->events->ready(transport, info);
@@ -90,8 +92,11 @@ static const struct tls_events tls_events = {
 void transport_init(struct transport *transport, struct proxy *proxy,
 		    const struct transport_events *events, struct pool_id tcp)
 {
-	*transport = (struct transport){
-		.proxy = proxy, .events = events, .tcp = tcp, .reason = COUNTER_tcp_closed};
+	*transport = (struct transport){.proxy = proxy,
+					.events = events,
+					.tcp = tcp,
+					.reason = COUNTER_tcp_closed,
+					.text_max = TLS_PLAINTEXT_MAX};
 	list_init(&transport->busy);
 }
 
@@ -287,8 +292,9 @@ static bool pump_out(struct transport *transport)
 			return false;
 		}
 		struct gaps gaps = {.count = 0};
-		size_t bytes = http_produce_gaps(transport->http, buf->data + offset,
-						 TLS_PLAINTEXT_MAX, transport->tls ? &gaps : NULL);
+		size_t bytes =
+			http_produce_gaps(transport->http, buf->data + offset, transport->text_max,
+					  transport->tls ? &gaps : NULL);
 		if (bytes == 0) {
 			lending_end(proxy);
 			buf_unref(buf);

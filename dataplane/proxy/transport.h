@@ -39,6 +39,7 @@ struct transport {
 	struct http_conn *http; // owned; NULL until ready
 	struct list busy;       // on proxy->busy when it has something to do, or on ->starved
 	enum counter reason;    // why it is doomed
+	uint32_t text_max;      // of one record
 	bool is_doomed;         // to be destroyed by the next service
 	bool is_ready;
 	bool is_end_told;    // http knows that the peer sends no more

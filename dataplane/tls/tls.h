@@ -51,6 +51,7 @@ struct tls_info {
 	bool is_tls13;
 	enum tls_alpn alpn;
 	const char *cipher;
+	uint32_t text_max; // of a tls_seal, as the client asked (RFC 6066 4); 0: TLS_PLAINTEXT_MAX
 	char server_name[RECORD_HOST_BYTES]; // SNI, lower case, "" without
 	char peer[RECORD_PEER_BYTES];        // SPIFFE name of the peer, "" on public listeners
 };
@@ -157,11 +158,11 @@ size_t tls_receive(struct tls_conn *conn, uint8_t *bytes, size_t count);
 // tls_resume offers plaintext that was not taken again. True when all of it was taken.
 bool tls_resume(struct tls_conn *conn);
 
-// tls_seal turns bytes (1..TLS_PLAINTEXT_MAX) of plaintext, at TLS_RECORD_HEAD + TLS_NONCE_ROOM
-// into buf, into one record in place: *offset and *wire_bytes tell where it lies. buf has
-// TLS_RECORD_TAIL more bytes behind the plaintext. Records must reach the wire in the order of the
-// calls; when a key has served its bound, a KeyUpdate goes out by `send` before this returns.
-// Returns 0, or EPIPE (not ready, closed).
+// tls_seal turns bytes (1..TLS_PLAINTEXT_MAX, or info.text_max) of plaintext, at TLS_RECORD_HEAD +
+// TLS_NONCE_ROOM into buf, into one record in place: *offset and *wire_bytes tell where it lies.
+// buf has TLS_RECORD_TAIL more bytes behind the plaintext. Records must reach the wire in the order
+// of the calls; when a key has served its bound, a KeyUpdate goes out by `send` before this
+// returns. Returns 0, or EPIPE (not ready, closed).
 int tls_seal(struct tls_conn *conn, struct buf *buf, uint32_t bytes, uint32_t *offset,
 	     uint32_t *wire_bytes);
 

@@ -184,6 +184,13 @@ static enum tls_alpn alpn_of(SSL *ssl)
 	return bytes ? TLS_ALPN_HTTP1 : TLS_ALPN_NONE;
 }
 
+// text_max_of tells what OpenSSL promised by max_fragment_length, 0: nothing.
+static uint32_t text_max_of(SSL *ssl)
+{
+	uint8_t mode = SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl));
+	return mode == TLSEXT_max_fragment_length_DISABLED ? 0 : 256u << mode;
+}
+
 static void describe(struct tls_conn *conn, struct tls_info *info)
 {
 	*info = (struct tls_info){
@@ -191,6 +198,7 @@ static void describe(struct tls_conn *conn, struct tls_info *info)
 		.is_tls13 = SSL_version(conn->ssl) == TLS1_3_VERSION,
 		.alpn = alpn_of(conn->ssl),
 		.cipher = SSL_CIPHER_get_name(SSL_get_current_cipher(conn->ssl)),
+		.text_max = text_max_of(conn->ssl),
 	};
 	const char *name = SSL_get_servername(conn->ssl, TLSEXT_NAMETYPE_host_name);
 	for (size_t i = 0; name && name[i] && i < sizeof(info->server_name) - 1; i++)

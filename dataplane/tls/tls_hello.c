@@ -230,7 +230,8 @@ static bool read_extension(struct parts *parts, uint16_t type, struct slice body
 	case EXT_KEY_SHARE: return read_shares(parts, body);
 	case EXT_POST_HANDSHAKE_AUTH: return body.bytes == 0;
 	case EXT_SIGNATURE_ALGORITHMS_CERT: return take_u16_list(body, &ignored);
-	case EXT_MAX_FRAGMENT_LENGTH:
+	case EXT_MAX_FRAGMENT_LENGTH: // RFC 6066 4: a wish that need not be granted
+		return body.bytes == 1 && body.at[0] >= 1 && body.at[0] <= 4;
 	case EXT_EARLY_DATA:
 	case EXT_COOKIE:
 	case EXT_CERTIFICATE_AUTHORITIES:

@@ -69,6 +69,14 @@ EOF_ROWS
 matches "OpenSSL: unknown protocols only are refused" "$(ask_openssl -tls1_3 -alpn spdy/3)" \
 	'alert no application protocol'
 matches "OpenSSL: h2 before http/1.1" "$(ask_openssl -tls1_3 -alpn http/1.1,h2)" 'ALPN protocol: h2'
+# A client that wants short records gets all of a body, whether or not they are promised (RFC 6066 4).
+wanted=$(fetch /bytes/50000 | sum)
+printf 'GET /bytes/50000 HTTP/1.1\r\nHost: p256.test\r\nConnection: close\r\n\r\n' >"$TMP/long"
+for version in -tls1_2 -tls1_3; do
+	on client timeout 10 openssl s_client -connect "$LAB_VIP:443" -quiet -ign_eof $version -maxfraglen 512 \
+		<"$TMP/long" 2>/dev/null | sed '1,/^\r$/d' >"$TMP/body"
+	is "OpenSSL: records of 512 bytes $version" "$(sum <"$TMP/body")" "$wanted"
+done
 for suite in TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256; do
 	ask_openssl -tls1_3 -ciphersuites $suite -sess_out "$TMP/first" >/dev/null
 	said=$(ask_openssl -tls1_3 -ciphersuites $suite -sess_in "$TMP/first" -sess_out "$TMP/second")

@@ -372,6 +372,54 @@ static void a_message_may_be_cut_over_records_but_not_mixed(void)
 	part(&scene);
 }
 
+// reads_all lets the peer read count bytes, and compares them.
+static bool reads_all(struct rig_peer *peer, const uint8_t *wanted, size_t count)
+{
+	uint8_t got[4096];
+	size_t have = 0;
+	int run;
+	while (have < count && (run = SSL_read(peer->ssl, got, sizeof(got))) > 0) {
+		if (have + (size_t)run > count || memcmp(got, wanted + have, (size_t)run) != 0)
+			return false;
+		have += (size_t)run;
+	}
+	return have == count;
+}
+
+static void a_client_gets_records_as_short_as_it_was_promised(void)
+{
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+	for (unsigned i = 0; i < 2; i++) {
+		struct scene scene;
+		rig_init(&scene.rig, (struct tls_limits){.conn_count = 4,
+							 .handshakes_at_once = 4,
+							 .certificate_count = 4,
+							 .handshake_timeout_ms = 1000,
+							 .is_tls12_allowed = true});
+		scene.pair = rig_issue((struct rig_wish){.names = "DNS:a.test"});
+		CU_ASSERT_PTR_NULL(rig_apply_cert(&scene.rig, 1, true, &scene.pair));
+		rig_peer_init(&scene.peer, false, versions[i]);
+		SSL_CTX_set_tlsext_max_fragment_length(scene.peer.ctx,
+						       TLSEXT_max_fragment_length_1024);
+		rig_peer_start(&scene.peer, "a.test");
+		rig_accept(&scene.end, &scene.rig, (struct tls_accept){.is_h2_offered = true});
+		rig_pump(&scene.end, &scene.peer, SIZE_MAX);
+		CU_ASSERT_EQUAL_FATAL(scene.end.ready_count, 1);
+		SSL_SESSION *session = SSL_get0_session(scene.peer.ssl);
+		bool is_promised = SSL_SESSION_get_max_fragment_length(session) != 0;
+		uint32_t most = scene.end.info.text_max;
+		CU_ASSERT_EQUAL(most, is_promised ? 1024 : 0);
+		if (!most)
+			most = TLS_PLAINTEXT_MAX;
+		for (unsigned n = 0; n < 3; n++) {
+			CU_ASSERT_EQUAL(rig_write(&scene.end, pattern(most), most), 0);
+			rig_pump(&scene.end, &scene.peer, SIZE_MAX);
+			CU_ASSERT(reads_all(&scene.peer, pattern(most), most));
+		}
+		part(&scene);
+	}
+}
+
 UNIT_MAIN("tls_record",
 	  {"bytes arrive whole whatever the cipher, size and cut",
 	   bytes_arrive_whole_whatever_the_cipher_size_and_cut},
@@ -392,4 +440,6 @@ UNIT_MAIN("tls_record",
 	  {"sealed records are judged by what is in them",
 	   sealed_records_are_judged_by_what_is_in_them},
 	  {"a message may be cut over records but not mixed",
-	   a_message_may_be_cut_over_records_but_not_mixed})
+	   a_message_may_be_cut_over_records_but_not_mixed},
+	  {"a client gets records as short as it was promised",
+	   a_client_gets_records_as_short_as_it_was_promised})
