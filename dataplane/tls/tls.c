@@ -20,6 +20,7 @@ static bool init(struct tls *tls)
 	       pool_init(&tls->certs, limits->certificate_count, sizeof(struct tls_cert)) == 0 &&
 	       pool_init(&tls->identities, TLS_IDENTITIES_MAX, sizeof(struct tls_identity)) == 0 &&
 	       tls_crypto_init(&tls->crypto) && tls_select_init(tls) &&
+	       tls_shares_init(&tls->shares, tls->crypto.lib) &&
 	       (tls->bio_method = tls_bio_method_new()) &&
 	       (tls->public_ctx = tls_identity_ctx_new(tls, false));
 }
@@ -56,6 +57,7 @@ void tls_free_all(struct tls *tls)
 	SSL_CTX_free(tls->public_ctx);
 	SSL_CTX_free(tls->client_ctx);
 	BIO_meth_free(tls->bio_method);
+	tls_shares_fini(&tls->shares);
 	tls_crypto_fini(&tls->crypto);
 	free(tls->buckets);
 	pool_fini(&tls->conns);
@@ -87,7 +89,7 @@ static const char *apply(struct tls *tls, const struct record *record, uint64_t 
 		tls_select_add_absent(tls, absent->host,
 				      now_us + (uint64_t)absent->lifetime_ms * 1000);
 		return NULL;
-	case RECORD_TICKET_KEY: tls_ticket_apply(tls, record->payload); return NULL;
+	case RECORD_TICKET_KEY: return tls_ticket_apply(tls, record->payload);
 	case RECORD_REMOVE: return remove_row(tls, record->payload);
 	default: return "not a row of tls";
 	}
@@ -144,6 +146,11 @@ void tls_run(struct tls *tls, uint32_t budget)
 		tls_handshake_wait(first, TLS_WAIT_NONE);
 		tls_conn_continue(first->conn);
 	}
+}
+
+bool tls_prepare(struct tls *tls)
+{
+	return tls->limits.is_own_handshake && tls_shares_prepare(&tls->shares);
 }
 
 bool tls_has_waiting(const struct tls *tls)

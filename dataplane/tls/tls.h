@@ -43,6 +43,7 @@ struct tls_limits {
 	uint32_t cert_wait_count;   // handshakes that wait for a certificate from control
 	uint32_t cert_wait_ms;
 	bool is_tls12_allowed;       // on public listeners; never between nodes
+	bool is_own_handshake;       // ordinary TLS 1.3 clients are not left to OpenSSL
 	uint32_t rekey_record_count; // records sealed under one key; 0 = 2^24 (RFC 8446 5.5)
 };
 
@@ -187,6 +188,10 @@ void tls_free(struct tls_conn *conn);
 // tls_run continues handshakes that waited (certificates, budget) and ends those that took too
 // long. budget is the number of handshake steps. Call once a loop.
 void tls_run(struct tls *tls, uint32_t budget);
+
+// tls_prepare makes one key share for a handshake to come (some 40 us): for a turn that found
+// nothing to do. False: there is nothing to prepare.
+bool tls_prepare(struct tls *tls);
 
 // tls_has_waiting is true when tls_run has something to continue at once.
 bool tls_has_waiting(const struct tls *tls);

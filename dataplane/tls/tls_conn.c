@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a connection as its owner sees it: see tls.h. Bytes go to the handshake, to our
 // record layer or to OpenSSL's TLS 1.2, whichever the connection is in.
-#include "tls_priv.h"
+#include "tls_server.h"
 
 #include "check.h"
 
@@ -120,6 +120,17 @@ static bool is_deaf(const struct tls_conn *conn)
 	return conn->state == TLS_STATE_CLOSED || conn->state == TLS_STATE_SENDING;
 }
 
+// shake goes on with a handshake; returns how many bytes it took.
+static size_t shake(struct tls_conn *conn, uint8_t *bytes, size_t count)
+{
+	size_t taken = 0;
+	if (conn->handshake->is_own)
+		return tls_record_receive(conn, bytes, count);
+	if (tls_server_is_hearing(conn) && tls_server_hear(conn, bytes, count, &taken))
+		return taken;
+	return tls_handshake_step(conn, bytes, count);
+}
+
 // feed gives wire bytes to whatever the connection is now; returns how many it took.
 static size_t feed(struct tls_conn *conn, uint8_t *bytes, size_t count)
 {
@@ -128,7 +139,7 @@ static size_t feed(struct tls_conn *conn, uint8_t *bytes, size_t count)
 		uint8_t before = conn->state;
 		size_t run = 0;
 		if (conn->state == TLS_STATE_HANDSHAKE && conn->handshake->wait == TLS_WAIT_NONE)
-			run = tls_handshake_step(conn, bytes + taken, count - taken);
+			run = shake(conn, bytes + taken, count - taken);
 		else if (conn->state == TLS_STATE_RECORD)
 			run = tls_record_receive(conn, bytes + taken, count - taken);
 		else if (conn->state == TLS_STATE_LEGACY)
@@ -167,6 +178,26 @@ static bool must_wait(struct tls_conn *conn)
 	return conn->handshake->wait != TLS_WAIT_NONE;
 }
 
+static size_t keep(struct tls_conn *conn, const uint8_t *bytes, size_t count)
+{
+	return tls_held_append(conn->tls, &conn->raw, bytes, count, BUF_BYTES);
+}
+
+// take feeds what is kept and what is new; keeps what must wait, and a ClientHello in pieces.
+static size_t take(struct tls_conn *conn, uint8_t *bytes, size_t count)
+{
+	size_t taken = 0;
+	if (must_wait(conn))
+		return keep(conn, bytes, count);
+	if (conn->raw.buf && tls_server_is_hearing(conn))
+		taken = keep(conn, bytes, count);
+	if (feed_raw(conn))
+		taken += feed(conn, bytes + taken, count - taken);
+	if (tls_server_is_hearing(conn))
+		taken += keep(conn, bytes + taken, count - taken);
+	return taken;
+}
+
 size_t tls_receive(struct tls_conn *conn, uint8_t *bytes, size_t count)
 {
 	if (is_deaf(conn))
@@ -174,11 +205,7 @@ size_t tls_receive(struct tls_conn *conn, uint8_t *bytes, size_t count)
 	if (conn->is_busy || conn->is_held_plain)
 		return 0;
 	conn->is_busy = true;
-	size_t taken = 0;
-	if (must_wait(conn))
-		taken = tls_held_append(conn->tls, &conn->raw, bytes, count, BUF_BYTES);
-	else if (feed_raw(conn))
-		taken = feed(conn, bytes, count);
+	size_t taken = take(conn, bytes, count);
 	conn->is_busy = false;
 	return_spare(conn->tls);
 	return is_deaf(conn) ? count : taken;
@@ -188,7 +215,7 @@ void tls_conn_continue(struct tls_conn *conn)
 {
 	conn->is_busy = true;
 	if (conn->state == TLS_STATE_HANDSHAKE && !conn->raw.buf)
-		tls_handshake_step(conn, NULL, 0);
+		shake(conn, NULL, 0);
 	else
 		feed_raw(conn);
 	conn->is_busy = false;

@@ -20,7 +20,7 @@ static bool send_record(struct tls_conn *conn, enum tls_content type, const uint
 		return false;
 	memcpy(buf->data + TLS_PLAIN_AT, bytes, count);
 	uint32_t wire_bytes = TLS_RECORD_HEAD + count;
-	if (conn->state == TLS_STATE_RECORD || conn->state == TLS_STATE_SENDING) {
+	if (conn->write.serial) {
 		const struct tls_text text = {.buf = buf, .bytes = count};
 		wire_bytes = tls_record_seal(conn, &text, type);
 	} else {

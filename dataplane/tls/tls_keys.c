@@ -9,9 +9,9 @@
 #include <openssl/provider.h>
 
 const struct tls_suite tls_suites[TLS_SUITE_COUNT] = {
-	{0x1301, 16, 32, "AES-128-GCM", TLS_HASH_SHA256},
-	{0x1302, 32, 48, "AES-256-GCM", TLS_HASH_SHA384},
-	{0x1303, 32, 32, "ChaCha20-Poly1305", TLS_HASH_SHA256},
+	{0x1301, 16, 32, "AES-128-GCM", "TLS_AES_128_GCM_SHA256", TLS_HASH_SHA256},
+	{0x1302, 32, 48, "AES-256-GCM", "TLS_AES_256_GCM_SHA384", TLS_HASH_SHA384},
+	{0x1303, 32, 32, "ChaCha20-Poly1305", "TLS_CHACHA20_POLY1305_SHA256", TLS_HASH_SHA256},
 };
 
 static bool init_suite(struct tls_crypto *crypto, unsigned n)

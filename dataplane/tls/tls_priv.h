@@ -8,29 +8,33 @@
 #include "siphash.h"
 #include "tls.h"
 #include "tls_gcm.h"
+#include "tls_hello.h"
 #include "tls_hkdf.h"
+#include "tls_share.h"
+#include "tls_signer.h"
 
 #include <assert.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#define TLS_SECRET_MAX     48u // SHA-384
-#define TLS_KEY_MAX        32u
-#define TLS_IV_BYTES       12u
-#define TLS_TAG_BYTES      16u
-#define TLS_PLAIN_AT       (TLS_RECORD_HEAD + TLS_NONCE_ROOM)
-#define TLS_CIPHERTEXT_MAX (TLS_PLAINTEXT_MAX + 256u) // RFC 8446 5.2
-#define TLS_OUT_PARTS      4u                         // buffers one flight may fill
-#define TLS_IDENTITIES_MAX 1024u
-#define TLS_TICKET_KEYS    8u
-#define TLS_ABSENT_MAX     1024u
-#define TLS_EMPTY_MAX      32u        // empty records in a row
-#define TLS_UPDATES_MAX    32u        // KeyUpdates in a row without data
-#define TLS_REKEY_RECORDS  (1u << 24) // RFC 8446 5.5: at most 2^24.5 records under one AES-GCM key
-#define TLS_TICKET_LIFE_S  7200
-#define TLS_NO_REASON      COUNTER_COUNT
-#define TLS_SCHEDULE_NAME  "millrace" // of our provider
+#define TLS_SECRET_MAX        48u // SHA-384
+#define TLS_KEY_MAX           32u
+#define TLS_IV_BYTES          12u
+#define TLS_TAG_BYTES         16u
+#define TLS_PLAIN_AT          (TLS_RECORD_HEAD + TLS_NONCE_ROOM)
+#define TLS_CIPHERTEXT_MAX    (TLS_PLAINTEXT_MAX + 256u) // RFC 8446 5.2
+#define TLS_OUT_PARTS         4u                         // buffers one flight may fill
+#define TLS_IDENTITIES_MAX    1024u
+#define TLS_TICKET_KEYS       8u
+#define TLS_TICKET_NAME_BYTES 16u
+#define TLS_ABSENT_MAX        1024u
+#define TLS_EMPTY_MAX         32u        // empty records in a row
+#define TLS_UPDATES_MAX       32u        // KeyUpdates in a row without data
+#define TLS_REKEY_RECORDS     (1u << 24) // RFC 8446 5.5: at most 2^24.5 records under one AES-GCM key
+#define TLS_TICKET_LIFE_S     7200
+#define TLS_NO_REASON         COUNTER_COUNT
+#define TLS_SCHEDULE_NAME     "millrace" // of our provider
 
 static_assert(TLS_NONCE_ROOM >= 8 && TLS_RECORD_TAIL >= 1 + TLS_TAG_BYTES);
 static_assert(BUF_BYTES >= TLS_RECORD_HEAD + TLS_CIPHERTEXT_MAX);
@@ -59,6 +63,7 @@ struct tls_suite {
 	uint8_t key_bytes;
 	uint8_t secret_bytes; // of its hash
 	const char *cipher;   // OpenSSL's name
+	const char *name;     // RFC 8446 B.4's
 	uint8_t hash;         // TLS_HASH_SHA256 or TLS_HASH_SHA384
 };
 extern const struct tls_suite tls_suites[TLS_SUITE_COUNT];
@@ -116,6 +121,7 @@ struct tls_cert { // a public certificate
 	bool is_default;
 	uint64_t mark;
 	SSL_CTX *ctx; // owned; handshakes that use it hold their own reference
+	struct tls_signer signer;
 	struct tls_name *names;
 	struct list used_link; // tls.certs_by_use, least recently used first
 };
@@ -131,6 +137,8 @@ struct tls_identity { // our own name between nodes
 struct tls_ticket_key {
 	struct record_ticket_key row;
 	uint64_t mark;
+	uint8_t own_name[TLS_TICKET_NAME_BYTES]; // derived, for our own handshake's tickets
+	uint8_t own_key[TLS_KEY_MAX];
 };
 
 struct tls_trust {
@@ -174,6 +182,15 @@ struct tls_handshake {
 	uint8_t secret[2][TLS_SECRET_MAX]; // client's, server's application traffic secret
 	uint32_t sent_record_count;        // under our application traffic key: tickets
 	unsigned peer_roles;
+	bool is_own; // ours: the flight is sent, the client's Finished is to come; then also:
+	bool is_resumed;
+	bool wants_ticket;
+	uint8_t alpn;                       // enum tls_alpn
+	uint64_t began_s;                   // Unix time of the full handshake
+	uint8_t resumption[TLS_SECRET_MAX]; // the resumption master secret
+	uint8_t finished[4 + TLS_HASH_MAX]; // the client's Finished as it must be
+	uint8_t received[4 + TLS_HASH_MAX]; // as it is
+	uint32_t received_bytes;
 	enum counter refusal; // why we refuse the peer; TLS_NO_REASON
 	uint8_t refusal_alert;
 	char server_name[RECORD_HOST_BYTES];
@@ -209,6 +226,8 @@ struct tls {
 	struct buf_pool *bufs;
 	struct counters *counters;
 	struct tls_crypto crypto;
+	struct tls_shares shares;
+	uint8_t hello_room[TLS_HELLO_ROOM]; // for a ClientHello in several records, during a call
 	BIO_METHOD *bio_method;
 	SSL_CTX *public_ctx; // without certificate; tickets
 	SSL_CTX *client_ctx; // of tls_client_new, made by the first; else NULL
@@ -431,6 +450,20 @@ void tls_select_install(struct tls *tls, SSL_CTX *ctx);
 // tls_select_find looks a lower-case name up: exact, one-label wildcard, known absence.
 enum tls_found tls_select_find(struct tls *tls, const char *name, struct tls_cert **cert);
 
+enum tls_choice { TLS_CHOICE_CERT, TLS_CHOICE_WAITS, TLS_CHOICE_NONE };
+
+// tls_select_read_name copies an SNI in lower case; false, and "", when it is no host name.
+bool tls_select_read_name(struct slice name, char out[RECORD_HOST_BYTES]);
+
+// tls_select_choose finds the certificate of a public handshake by its server_name ("": none was
+// said), or makes it wait for control's answer.
+enum tls_choice tls_select_choose(struct tls *tls, struct tls_handshake *handshake,
+				  struct tls_cert **cert);
+
+// tls_select_protocol picks what both speak of a client's ALPN list (RFC 7301 3.1: entries with
+// their lengths), ours first; a static name, "" when there is nothing in common.
+struct slice tls_select_protocol(const struct tls_handshake *handshake, struct slice list);
+
 // tls_select_add makes name one of cert's names. False: no memory.
 bool tls_select_add(struct tls *tls, struct tls_cert *cert, struct slice name);
 
@@ -456,8 +489,8 @@ void tls_peer_install(SSL_CTX *ctx);
 // tls_ticket_install makes ctx issue and take stateless tickets under tls->ticket_keys.
 void tls_ticket_install(SSL_CTX *ctx);
 
-// tls_ticket_apply adds or replaces a key.
-void tls_ticket_apply(struct tls *tls, const struct record_ticket_key *row);
+// tls_ticket_apply adds or replaces a key; NULL, or why not (a literal).
+const char *tls_ticket_apply(struct tls *tls, const struct record_ticket_key *row);
 
 // tls_ticket_remove forgets the key of id, wiped.
 void tls_ticket_remove(struct tls *tls, uint64_t id);

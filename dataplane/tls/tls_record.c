@@ -1,23 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record layer of TLS 1.3 after the take-over (RFC 8446 5): a record that lies in one run is
-// opened where it lies, a cut one is gathered in a buffer first; sealing is in place.
+// The record layer of TLS 1.3 (RFC 8446 5), after the take-over and behind the flight of a
+// handshake of ours: a record that lies in one run is opened where it lies, a cut one is gathered
+// in a buffer first; sealing is in place.
 //
 //   seal: | nonce room 16 | head 5 | plaintext ... | type 1 | tag 16 |
 //         0               16       21
-#include "tls_priv.h"
+#include "tls_server.h"
 
 #include "check.h"
 
 #include <openssl/err.h>
 
+#define OPEN_MAX 2u // bytes of a change_cipher_spec or an alert
+
+// check_open looks at the head of a record that is not encrypted: a handshake of ours takes the
+// short ones.
+static bool check_open(struct tls_conn *conn, uint32_t body_bytes)
+{
+	if (!conn->handshake)
+		tls_control_fail(conn, COUNTER_tls_unexpected_message, SSL_AD_UNEXPECTED_MESSAGE);
+	else if (body_bytes == 0 || body_bytes > OPEN_MAX)
+		tls_server_fail(conn, SSL_AD_UNEXPECTED_MESSAGE);
+	return conn->state != TLS_STATE_CLOSED;
+}
+
 // check_head looks at a record's head and tells the length of its body; false: closed.
 static bool check_head(struct tls_conn *conn, const uint8_t *head, uint32_t *body_bytes)
 {
 	*body_bytes = (uint32_t)head[3] << 8 | head[4];
-	if (head[0] != TLS_CONTENT_DATA) {
-		tls_control_fail(conn, COUNTER_tls_unexpected_message, SSL_AD_UNEXPECTED_MESSAGE);
-		return false;
-	}
+	if (head[0] != TLS_CONTENT_DATA)
+		return check_open(conn, *body_bytes);
 	if (*body_bytes > TLS_CIPHERTEXT_MAX) {
 		tls_control_fail(conn, COUNTER_tls_record_overflow, SSL_AD_RECORD_OVERFLOW);
 		return false;
@@ -60,17 +72,24 @@ static void open_record(struct tls_conn *conn, uint8_t *record, uint32_t body_by
 {
 	uint32_t bytes = body_bytes - TLS_TAG_BYTES;
 	uint8_t *inner = record + TLS_RECORD_HEAD;
+	if (record[0] != TLS_CONTENT_DATA) {
+		tls_server_receive_open(conn, record[0], inner, body_bytes);
+		return;
+	}
 	if (!tls_key_open(&conn->tls->crypto, &conn->read, record, body_bytes)) {
 		tls_control_fail(conn, COUNTER_tls_bad_record_mac, SSL_AD_BAD_RECORD_MAC);
 		return;
 	}
-	counter_inc(conn->tls->counters, COUNTER_tls_records_opened);
+	if (!conn->handshake)
+		counter_inc(conn->tls->counters, COUNTER_tls_records_opened);
 	if (bytes > TLS_PLAINTEXT_MAX + 1) {
 		tls_control_fail(conn, COUNTER_tls_record_overflow, SSL_AD_RECORD_OVERFLOW);
 		return;
 	}
 	uint8_t type = unpad(inner, &bytes);
-	if (type == TLS_CONTENT_DATA)
+	if (conn->handshake)
+		tls_server_receive(conn, type, inner, bytes);
+	else if (type == TLS_CONTENT_DATA)
 		receive_data(conn, inner, bytes);
 	else
 		tls_control_receive(conn, type, inner, bytes);
@@ -104,11 +123,17 @@ static size_t gather(struct tls_conn *conn, const uint8_t *bytes, size_t count)
 	return taken;
 }
 
+// is_reading: the connection's records are ours to open.
+static bool is_reading(const struct tls_conn *conn)
+{
+	return conn->state == TLS_STATE_RECORD || conn->state == TLS_STATE_HANDSHAKE;
+}
+
 size_t tls_record_receive(struct tls_conn *conn, uint8_t *bytes, size_t count)
 {
 	size_t taken = 0;
 	uint32_t body_bytes;
-	while (taken < count && conn->state == TLS_STATE_RECORD && !conn->is_held_plain) {
+	while (taken < count && is_reading(conn) && !conn->is_held_plain) {
 		uint8_t *at = bytes + taken;
 		size_t left = count - taken;
 		bool is_whole = false;

@@ -77,25 +77,6 @@ static void note(struct tls_handshake *handshake, const struct request *request,
 	}
 }
 
-// extract is HKDF-Extract of the secret derived from the one before.
-static bool extract(struct tls_hash *hash, const struct request *request, uint8_t *out)
-{
-	static const uint8_t zeros[TLS_HASH_MAX];
-	uint8_t derived[TLS_HASH_MAX];
-	struct slice salt = SLICE("");
-	struct slice input = request->key.bytes ? request->key : slice_of(zeros, hash->bytes);
-	struct tls_label label = {request->label, slice_of(hash->empty, hash->bytes)};
-	if (request->salt.bytes) {
-		if (!tls_expand_label(hash, (const uint8_t *)request->salt.at, label, derived,
-				      hash->bytes))
-			return false;
-		salt = slice_of(derived, hash->bytes);
-	}
-	bool ok = tls_hmac(hash, salt, input, out);
-	OPENSSL_cleanse(derived, sizeof(derived));
-	return ok;
-}
-
 static int derive(void *context, unsigned char *out, size_t bytes, const OSSL_PARAM params[])
 {
 	struct tls_schedule *schedule = context;
@@ -107,7 +88,9 @@ static int derive(void *context, unsigned char *out, size_t bytes, const OSSL_PA
 		return 0;
 	if (request.mode == EVP_KDF_HKDF_MODE_EXTRACT_ONLY) {
 		bool is_whole = request.salt.bytes == 0 || request.salt.bytes == hash->bytes;
-		return is_whole && bytes == hash->bytes && extract(hash, &request, out);
+		const char *before = request.salt.bytes ? request.salt.at : NULL;
+		return is_whole && bytes == hash->bytes &&
+		       tls_next_secret(hash, (const uint8_t *)before, request.key, out);
 	}
 	struct tls_label label = {request.label, request.data};
 	if (request.mode != EVP_KDF_HKDF_MODE_EXPAND_ONLY || request.key.bytes != hash->bytes ||

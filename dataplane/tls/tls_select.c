@@ -189,19 +189,40 @@ static bool wait_for_certificate(struct tls *tls, struct tls_handshake *handshak
 	return true;
 }
 
-// read_server_name copies the SNI in lower case; "" when there is none or it is no host name.
+bool tls_select_read_name(struct slice name, char out[RECORD_HOST_BYTES])
+{
+	bool ok = name.bytes > 0 && name.bytes < RECORD_HOST_BYTES - 2;
+	for (size_t i = 0; ok && i < name.bytes; i++) {
+		char c = name.at[i] >= 'A' && name.at[i] <= 'Z' ? (char)(name.at[i] | 0x20)
+								: name.at[i];
+		ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+		     (c == '.' && i > 0 && i < name.bytes - 1);
+		out[i] = c;
+	}
+	out[ok ? name.bytes : 0] = 0;
+	return ok;
+}
+
+enum tls_choice tls_select_choose(struct tls *tls, struct tls_handshake *handshake,
+				  struct tls_cert **cert)
+{
+	const char *name = handshake->server_name;
+	enum tls_found found = name[0] ? tls_select_find(tls, name, cert) : TLS_FOUND_ABSENT;
+	if (found == TLS_FOUND_NOTHING && wait_for_certificate(tls, handshake))
+		return TLS_CHOICE_WAITS;
+	if (found != TLS_FOUND_CERT)
+		*cert = tls->default_cert;
+	if (!*cert)
+		return TLS_CHOICE_NONE;
+	list_remove(&(*cert)->used_link);
+	list_append(&tls->certs_by_use, &(*cert)->used_link);
+	return TLS_CHOICE_CERT;
+}
+
 static void read_server_name(SSL *ssl, char out[RECORD_HOST_BYTES])
 {
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	size_t bytes = name ? strlen(name) : 0;
-	bool ok = bytes > 0 && bytes < RECORD_HOST_BYTES - 2;
-	for (size_t i = 0; ok && i < bytes; i++) {
-		char c = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
-		ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-		     (c == '.' && i > 0 && i < bytes - 1);
-		out[i] = c;
-	}
-	out[ok ? bytes : 0] = 0;
+	tls_select_read_name(name ? slice_str(name) : SLICE(""), out);
 }
 
 static int use(SSL *ssl, SSL_CTX *ctx)
@@ -212,18 +233,12 @@ static int use(SSL *ssl, SSL_CTX *ctx)
 static int choose_public(SSL *ssl, struct tls *tls, struct tls_handshake *handshake)
 {
 	struct tls_cert *cert = NULL;
-	const char *name = handshake->server_name;
 	read_server_name(ssl, handshake->server_name);
-	enum tls_found found = name[0] ? tls_select_find(tls, name, &cert) : TLS_FOUND_ABSENT;
-	if (found == TLS_FOUND_NOTHING && wait_for_certificate(tls, handshake))
-		return -1;
-	if (found != TLS_FOUND_CERT)
-		cert = tls->default_cert;
-	if (cert) {
-		list_remove(&cert->used_link);
-		list_append(&tls->certs_by_use, &cert->used_link);
+	enum tls_choice choice = tls_select_choose(tls, handshake, &cert);
+	if (choice == TLS_CHOICE_CERT)
 		return use(ssl, cert->ctx);
-	}
+	if (choice == TLS_CHOICE_WAITS)
+		return -1;
 	if (SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name))
 		tls_handshake_refuse(handshake, COUNTER_tls_unrecognized_name,
 				     SSL_AD_UNRECOGNIZED_NAME);
@@ -253,30 +268,33 @@ static int on_server_name(SSL *, int *, void *)
 	return SSL_TLSEXT_ERR_OK; // acknowledged; the choice is made by on_certificate
 }
 
-static bool is_listed(const uint8_t *in, unsigned bytes, struct slice wanted, const uint8_t **at)
+static bool is_listed(struct slice list, struct slice wanted)
 {
-	for (unsigned i = 0; i < bytes; i += 1u + in[i])
-		if (in[i] <= bytes - i - 1 && slice_equal(slice_of(in + i + 1, in[i]), wanted)) {
-			*at = in + i + 1;
+	const uint8_t *in = (const uint8_t *)list.at;
+	for (size_t i = 0; i < list.bytes; i += 1u + in[i])
+		if (in[i] <= list.bytes - i - 1 && slice_equal(slice_of(in + i + 1, in[i]), wanted))
 			return true;
-		}
 	return false;
+}
+
+struct slice tls_select_protocol(const struct tls_handshake *handshake, struct slice list)
+{
+	static const struct slice http1[] = {{"http/1.1", 8}, {"http/1.0", 8}};
+	if (handshake->is_h2_offered && is_listed(list, SLICE("h2")))
+		return SLICE("h2");
+	for (unsigned i = 0; handshake->is_http1_offered && i < ARRAY_LEN(http1); i++)
+		if (is_listed(list, http1[i]))
+			return http1[i];
+	return SLICE("");
 }
 
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_bytes,
 		   const unsigned char *in, unsigned in_bytes, void *)
 {
-	struct tls_handshake *handshake = tls_handshake_of(ssl);
-	struct slice h2 = SLICE("h2");
-	struct slice http11 = SLICE("http/1.1"), http10 = SLICE("http/1.0");
-	if (handshake->is_h2_offered && is_listed(in, in_bytes, h2, out))
-		*out_bytes = (unsigned char)h2.bytes;
-	else if (handshake->is_http1_offered &&
-		 (is_listed(in, in_bytes, http11, out) || is_listed(in, in_bytes, http10, out)))
-		*out_bytes = (unsigned char)http11.bytes;
-	else
-		return SSL_TLSEXT_ERR_ALERT_FATAL;
-	return SSL_TLSEXT_ERR_OK;
+	struct slice chosen = tls_select_protocol(tls_handshake_of(ssl), slice_of(in, in_bytes));
+	*out = (const unsigned char *)chosen.at;
+	*out_bytes = (unsigned char)chosen.bytes;
+	return chosen.bytes ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 void tls_select_install(struct tls *tls, SSL_CTX *ctx)

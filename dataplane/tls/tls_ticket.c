@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stateless session tickets of public listeners (RFC 5077, RFC 8446 4.6.1) under keys from control,
-// which all workers and edges share: the newest encrypts, older ones still decrypt.
-#include "tls_priv.h"
+// The ticket keys from control, which all workers and edges share: the newest encrypts, older ones
+// still decrypt. And OpenSSL's stateless tickets of public listeners under them (RFC 5077, RFC 8446
+// 4.6.1); those of our own handshake are tls_psk.c's.
+#include "tls_psk.h"
 
 #include "check.h"
 
@@ -78,7 +79,7 @@ void tls_ticket_remove(struct tls *tls, uint64_t id)
 		}
 }
 
-void tls_ticket_apply(struct tls *tls, const struct record_ticket_key *row)
+const char *tls_ticket_apply(struct tls *tls, const struct record_ticket_key *row)
 {
 	struct tls_ticket_key *keys = tls->ticket_keys;
 	tls_ticket_remove(tls, row->id);
@@ -86,12 +87,16 @@ void tls_ticket_apply(struct tls *tls, const struct record_ticket_key *row)
 	while (at < tls->ticket_key_count && keys[at].row.id > row->id)
 		at++;
 	if (at == TLS_TICKET_KEYS)
-		return; // older than all that we keep
+		return NULL; // older than all that we keep
 	if (tls->ticket_key_count == TLS_TICKET_KEYS)
 		remove_at(tls, TLS_TICKET_KEYS - 1);
 	memmove(&keys[at + 1], &keys[at], (tls->ticket_key_count - at) * sizeof(keys[0]));
 	keys[at] = (struct tls_ticket_key){.row = *row, .mark = tls->mark};
 	tls->ticket_key_count++;
+	if (tls_psk_derive(&tls->crypto, &keys[at]))
+		return NULL;
+	remove_at(tls, at);
+	return "OpenSSL refuses to derive a ticket key";
 }
 
 void tls_ticket_sweep(struct tls *tls, bool all)

@@ -413,6 +413,10 @@ bool worker_step(struct worker *worker, uint64_t now_us, uint64_t wall_s)
 	is_busy |= fire_timers(worker) > 0;
 	worker_stages_end(stages, COUNTER_stages_control);
 	is_busy |= serve(worker);
+	if (!is_busy) { // and then nothing else waits for it
+		is_busy = tls_prepare(worker->tls);
+		worker_stages_end(stages, COUNTER_stages_handshakes);
+	}
 	worker_drain_run(worker);
 	net_flush(worker->net);
 	worker_stages_end(stages, COUNTER_stages_transmit);

@@ -82,6 +82,7 @@ struct tls_limits worker_limits_tls(const struct conf *conf)
 		.cert_wait_count = conf->tls.cert_wait,
 		.cert_wait_ms = (uint32_t)conf->tls.cert_wait_time_ms,
 		.is_tls12_allowed = conf->tls.is_tls12,
+		.is_own_handshake = conf->tls.is_own_handshake,
 	};
 }
 

@@ -81,8 +81,11 @@ for suite in TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305
 	ask_openssl -tls1_3 -ciphersuites $suite -sess_out "$TMP/first" >/dev/null
 	said=$(ask_openssl -tls1_3 -ciphersuites $suite -sess_in "$TMP/first" -sess_out "$TMP/second")
 	matches "OpenSSL: a ticket of $suite resumes" "$said" 'Reused, TLSv1.3'
-	matches "OpenSSL: and the next one, with a retry" "$(ask_openssl -tls1_3 -ciphersuites $suite \
-		-sess_in "$TMP/second" -groups P-521:X25519)" 'Reused, TLSv1.3'
+	# Retries are libssl's, which does not know the tickets of our own handshake.
+	matches "OpenSSL: and the next one" "$(ask_openssl -tls1_3 -ciphersuites $suite \
+		-sess_in "$TMP/second" -groups X25519 -sess_out "$TMP/third")" 'Reused, TLSv1.3'
+	matches "OpenSSL: with a retry it is a full handshake" "$(ask_openssl -tls1_3 \
+		-ciphersuites $suite -sess_in "$TMP/third" -groups P-521:X25519)" 'New, TLSv1.3'
 done
 
 # ask_gnutls PRIORITY ARGS ...

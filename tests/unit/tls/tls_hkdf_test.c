@@ -63,6 +63,11 @@ static void the_schedule_gives_what_rfc_8448_says(void)
 	unhex("8bd4054fb55b9d63fdfbacf9f04b9f0d35e6d63f537563efd46272900f89492d", shared);
 	CU_ASSERT(tls_hmac(hash, slice_of(out, hash->bytes), slice_of(shared, 32), out));
 	CU_ASSERT(is_hex(out, "1dc826e93606aa6fdc0aadc12f741b01046aa6b99f691ed221a9f0ca043fbeac"));
+	CU_ASSERT(tls_next_secret(hash, NULL, SLICE(""), out)); // the same by stages
+	CU_ASSERT(tls_next_secret(hash, out, slice_of(shared, 32), out));
+	CU_ASSERT(is_hex(out, "1dc826e93606aa6fdc0aadc12f741b01046aa6b99f691ed221a9f0ca043fbeac"));
+	CU_ASSERT(tls_next_secret(hash, out, SLICE(""), out));
+	CU_ASSERT(is_hex(out, "18df06843d13a08bf2a449844c5f8a478001bc4d4c627984d5a41da8d0402919"));
 	stop();
 }
 

@@ -34,10 +34,18 @@ static char *pem_of(X509 *certificate, EVP_PKEY *key)
 	return copy;
 }
 
+static EVP_PKEY *make_key(const struct rig_wish *wish)
+{
+	const char *type = wish->key ? wish->key : "P-256";
+	if (strcmp(type, "RSA") == 0)
+		return EVP_RSA_gen(2048);
+	return type[0] == 'P' ? EVP_EC_gen(type) : EVP_PKEY_Q_keygen(NULL, NULL, type);
+}
+
 struct rig_pair rig_issue(struct rig_wish wish)
 {
 	static long serial;
-	struct rig_pair pair = {.certificate = X509_new(), .key = EVP_EC_gen("P-256")};
+	struct rig_pair pair = {.certificate = X509_new(), .key = make_key(&wish)};
 	X509 *x = pair.certificate;
 	X509 *issuer = wish.issuer ? wish.issuer->certificate : x;
 	X509_set_version(x, 2);
@@ -58,7 +66,8 @@ struct rig_pair rig_issue(struct rig_wish wish)
 		add_extension(x, issuer, NID_subject_alt_name, wish.names);
 	if (wish.usage)
 		add_extension(x, issuer, NID_ext_key_usage, wish.usage);
-	CHECK(X509_sign(x, wish.issuer ? wish.issuer->key : pair.key, EVP_sha256()));
+	EVP_PKEY *signer = wish.issuer ? wish.issuer->key : pair.key;
+	CHECK(X509_sign(x, signer, EVP_PKEY_is_a(signer, "ED25519") ? NULL : EVP_sha256()));
 	pair.chain_pem = pem_of(x, NULL);
 	pair.key_pem = pem_of(NULL, pair.key);
 	return pair;
@@ -89,12 +98,18 @@ static bool on_cert_wanted(void *user, const char *server_name)
 	return !rig->cannot_ask;
 }
 
+bool rig_is_own(void)
+{
+	return !getenv("RIG_LIBSSL");
+}
+
 void rig_init(struct rig *rig, struct tls_limits limits)
 {
 	*rig = (struct rig){0};
 	rig->memory = aligned_alloc(64, buf_pool_bytes(64, 64));
 	CHECK(rig->memory && buf_pool_init(&rig->bufs, rig->memory, 0, 64, 64) == 0);
 	struct tls_callbacks callbacks = {on_cert_wanted, rig, on_session};
+	limits.is_own_handshake = rig_is_own();
 	rig->tls = tls_new(&limits, &callbacks, &rig->bufs, &rig->counters);
 	CHECK(rig->tls);
 	tls_set_time(rig->tls, 1000000, RIG_WALL_S);
@@ -324,15 +339,18 @@ void rig_peer_certify(struct rig_peer *peer, const struct rig_pair *pair)
 	CHECK(SSL_CTX_use_PrivateKey(peer->ctx, pair->key));
 }
 
-// on_peer_keylog notes the client's traffic secret.
+// on_peer_keylog notes the client's secrets.
 static void on_peer_keylog(const SSL *ssl, const char *line)
 {
 	struct rig_peer *peer = SSL_get_app_data(ssl);
-	if (strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24) != 0)
-		return;
+	uint8_t *secret = NULL;
+	if (strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24) == 0)
+		secret = peer->secret;
+	else if (strncmp(line, "CLIENT_HANDSHAKE_TRAFFIC_SECRET ", 32) == 0)
+		secret = peer->handshake_secret;
 	const char *hex = strrchr(line, ' ') + 1;
-	for (size_t i = 0; i < sizeof(peer->secret) && hex[2 * i]; i++)
-		sscanf(hex + 2 * i, "%2hhx", &peer->secret[i]);
+	for (size_t i = 0; secret && i < sizeof(peer->secret) && hex[2 * i]; i++)
+		sscanf(hex + 2 * i, "%2hhx", &secret[i]);
 }
 
 void rig_peer_start(struct rig_peer *peer, const char *server_name)

@@ -24,6 +24,7 @@ struct rig_wish {                      // what to put into a certificate; 0 mean
 	int64_t from_s;    // default RIG_WALL_S - 3600
 	int64_t to_s;      // default RIG_WALL_S + 3600
 	const char *usage; // extended key usage, or NULL
+	const char *key;   // "P-256" (also NULL), "P-384", "ED25519", "RSA"
 };
 
 struct rig { // a worker
@@ -62,6 +63,7 @@ struct rig_peer { // OpenSSL at the other end
 	BIO *out;
 	int last;           // SSL_do_handshake's last result
 	uint8_t secret[48]; // a client's traffic secret, for forging its records
+	uint8_t handshake_secret[48];
 };
 
 struct rig_forger { // writes a client's records by itself (TLS_AES_128_GCM_SHA256 only)
@@ -73,6 +75,10 @@ struct rig_forger { // writes a client's records by itself (TLS_AES_128_GCM_SHA2
 // rig_issue makes a certificate as wished; rig_pair_free frees it.
 struct rig_pair rig_issue(struct rig_wish wish);
 void rig_pair_free(struct rig_pair *pair);
+
+// rig_is_own: ordinary handshakes are our own here; false with RIG_LIBSSL in the environment, and
+// the tests are run both ways.
+bool rig_is_own(void);
 
 // rig_init makes a worker within limits, rig_init_usual one within limits that no test meets by
 // accident; rig_fini ends it and asserts that no buffer leaks. rig_count reads a counter.

@@ -83,11 +83,11 @@ static void the_first_byte_makes_it_once(void)
 	char *wire = NULL;
 	CU_ASSERT_FATAL(BIO_get_mem_data(peer.out, &wire) > 1);
 	CU_ASSERT_EQUAL(rig_receive(&end, wire, 1, 1), 1);
-	CU_ASSERT_EQUAL(made_count, 1);
+	CU_ASSERT_EQUAL(made_count, !rig_is_own());
 	CU_ASSERT_EQUAL(BIO_read(peer.out, (char[1]){0}, 1), 1);
 	rig_pump(&end, &peer, 1);
 	CU_ASSERT_EQUAL(end.ready_count, 1);
-	CU_ASSERT_EQUAL(made_count, 1);
+	CU_ASSERT_EQUAL(made_count, !rig_is_own()); // a handshake of ours needs none
 	rig_end_free(&end);
 	rig_peer_free(&peer);
 	node_fini(&node);
@@ -101,7 +101,7 @@ static void without_memory_for_it_the_connection_ends(void)
 	rig_accept(&end, &node.rig, web);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(end.conn);
 	is_refused = true;
-	CU_ASSERT_EQUAL(rig_receive(&end, "\x16\x03\x01", 3, SIZE_MAX), 3);
+	CU_ASSERT_EQUAL(rig_receive(&end, "GET", 3, SIZE_MAX), 3); // never ours
 	is_refused = false;
 	CU_ASSERT_EQUAL(end.closed_count, 1);
 	CU_ASSERT_EQUAL(end.reason, COUNTER_tls_openssl_refused);

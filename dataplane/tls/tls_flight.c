@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+// What our own handshake sends (RFC 8446 4.1.3, 4.3.1, 4.4, 5, D.4), with the key schedule that
+// goes along (7.1): one buffer, written once, encrypted where it lies.
+//
+//   | 5 ServerHello | 6 CCS, if the client wants it | 5 EncryptedExtensions .. Finished, type | tag
+//   |
+#include "tls_server.h"
+
+#include "bytes.h"
+#include "check.h"
+
+#include <openssl/rand.h>
+
+enum {
+	MESSAGE_SERVER_HELLO = 2,
+	MESSAGE_ENCRYPTED_EXTENSIONS = 8,
+	MESSAGE_CERTIFICATE_VERIFY = 15,
+	MESSAGE_FINISHED = 20
+};
+enum { // RFC 8446 4.2
+	EXTENSION_SERVER_NAME = 0,
+	EXTENSION_ALPN = 16,
+	EXTENSION_PRE_SHARED_KEY = 41,
+	EXTENSION_SUPPORTED_VERSIONS = 43,
+	EXTENSION_KEY_SHARE = 51
+};
+
+#define RANDOM_BYTES 32u
+#define OTHERS_MAX   (512u + TLS_SIGNATURE_MAX) // of the flight without the certificate
+
+static_assert(OTHERS_MAX + TLS_CERTIFICATE_MAX <= TLS_PLAINTEXT_MAX);
+
+static const uint16_t group_ids[] = {[TLS_GROUP_X25519] = 0x001d, [TLS_GROUP_P256] = 0x0017};
+
+// A flight while it is written.
+struct flight {
+	struct tls_conn *conn;
+	struct tls_answer *answer;
+	struct bytes_writer w;
+	struct tls_key write; // the server's handshake traffic key
+	bool ok;              // OpenSSL has not refused
+};
+
+static void tell(struct flight *flight, uint8_t *transcript)
+{
+	flight->ok = flight->ok && tls_transcript_tell(flight->answer->hash, transcript);
+}
+
+// begin starts a message or a vector: its length, of bytes bytes, is written by end.
+static uint8_t *begin(struct flight *flight, unsigned bytes)
+{
+	uint8_t *at = flight->w.at;
+	bytes_put(&flight->w, (uint8_t[3]){0}, bytes);
+	return at;
+}
+
+static void end(struct flight *flight, uint8_t *at, unsigned bytes)
+{
+	size_t count = flight->w.ok ? (size_t)(flight->w.at - at) - bytes : 0;
+	for (unsigned i = 0; i < bytes; i++)
+		at[i] = (uint8_t)(count >> 8 * (bytes - 1 - i));
+}
+
+// hash adds a message, from its head at at on, to the transcript.
+static void hash(struct flight *flight, const uint8_t *at)
+{
+	struct slice message = slice_of(at, (size_t)(flight->w.at - at));
+	flight->ok = flight->ok && tls_transcript_add(flight->answer->hash, message);
+}
+
+static void put_server_hello(struct flight *flight)
+{
+	struct bytes_writer *w = &flight->w;
+	const struct tls_answer *answer = flight->answer;
+	const struct tls_agreed *agreed = &answer->agreed;
+	uint8_t random[RANDOM_BYTES];
+	flight->ok = RAND_bytes_ex(flight->conn->tls->crypto.lib, random, sizeof(random), 0) == 1;
+	bytes_put_u8(w, TLS_CONTENT_HANDSHAKE);
+	bytes_put_u16(w, 0x0303);
+	uint8_t *record = begin(flight, 2);
+	uint8_t *message = w->at;
+	bytes_put_u8(w, MESSAGE_SERVER_HELLO);
+	uint8_t *body = begin(flight, 3);
+	bytes_put_u16(w, 0x0303);
+	bytes_put(w, random, sizeof(random));
+	bytes_put_u8(w, (uint8_t)answer->hello->session_id.bytes);
+	bytes_put(w, answer->hello->session_id.at, answer->hello->session_id.bytes);
+	bytes_put_u16(w, tls_suites[answer->suite].id);
+	bytes_put_u8(w, 0); // no compression
+	uint8_t *extensions = begin(flight, 2);
+	bytes_put_u16(w, EXTENSION_SUPPORTED_VERSIONS);
+	bytes_put_u16(w, 2);
+	bytes_put_u16(w, 0x0304);
+	bytes_put_u16(w, EXTENSION_KEY_SHARE);
+	bytes_put_u16(w, (uint16_t)(4 + agreed->open_bytes));
+	bytes_put_u16(w, group_ids[answer->group]);
+	bytes_put_u16(w, agreed->open_bytes);
+	bytes_put(w, agreed->open, agreed->open_bytes);
+	if (answer->is_resumed) {
+		bytes_put_u16(w, EXTENSION_PRE_SHARED_KEY);
+		bytes_put_u16(w, 2);
+		bytes_put_u16(w, 0); // the first, which alone is offered
+	}
+	end(flight, extensions, 2);
+	end(flight, body, 3);
+	end(flight, record, 2);
+	hash(flight, message);
+}
+
+static void put_encrypted_extensions(struct flight *flight)
+{
+	struct bytes_writer *w = &flight->w;
+	struct slice protocol = flight->answer->protocol;
+	uint8_t *message = w->at;
+	bytes_put_u8(w, MESSAGE_ENCRYPTED_EXTENSIONS);
+	uint8_t *body = begin(flight, 3);
+	uint8_t *extensions = begin(flight, 2);
+	if (flight->answer->hello->has_server_name) {
+		bytes_put_u16(w, EXTENSION_SERVER_NAME);
+		bytes_put_u16(w, 0);
+	}
+	if (protocol.bytes) {
+		bytes_put_u16(w, EXTENSION_ALPN);
+		bytes_put_u16(w, (uint16_t)(3 + protocol.bytes));
+		bytes_put_u16(w, (uint16_t)(1 + protocol.bytes));
+		bytes_put_u8(w, (uint8_t)protocol.bytes);
+		bytes_put(w, protocol.at, protocol.bytes);
+	}
+	end(flight, extensions, 2);
+	end(flight, body, 3);
+	hash(flight, message);
+}
+
+static void put_certificate(struct flight *flight)
+{
+	struct tls_signer *signer = &flight->answer->cert->signer;
+	struct tls_hash *hashes = flight->conn->tls->crypto.hashes;
+	enum tls_scheme scheme = flight->answer->scheme;
+	uint8_t transcript[TLS_HASH_MAX], signature[TLS_SIGNATURE_MAX];
+	uint8_t *message = flight->w.at;
+	bytes_put(&flight->w, signer->message, signer->bytes);
+	hash(flight, message);
+	tell(flight, transcript);
+	if (!flight->ok)
+		return;
+	uint32_t bytes =
+		tls_signer_sign(signer, hashes, scheme,
+				slice_of(transcript, flight->answer->hash->bytes), signature);
+	flight->ok = bytes > 0;
+	message = flight->w.at;
+	bytes_put_u32(&flight->w, MESSAGE_CERTIFICATE_VERIFY << 24 | (4 + bytes));
+	bytes_put_u16(&flight->w, tls_signer_id(scheme));
+	bytes_put_u16(&flight->w, (uint16_t)bytes);
+	bytes_put(&flight->w, signature, bytes);
+	hash(flight, message);
+}
+
+static uint32_t write_finished(struct flight *flight, const uint8_t *base, uint8_t *out)
+{
+	struct tls_hash *hash = flight->answer->hash;
+	uint8_t transcript[TLS_HASH_MAX];
+	tell(flight, transcript);
+	flight->ok = flight->ok && tls_finished_mac(hash, base, transcript, out + 4);
+	memcpy(out, (uint8_t[]){MESSAGE_FINISHED, 0, 0, (uint8_t)hash->bytes}, 4);
+	return 4 + hash->bytes;
+}
+
+static void derive(struct flight *flight, struct slice label, const uint8_t *transcript,
+		   uint8_t *out)
+{
+	struct tls_hash *hash = flight->answer->hash;
+	const struct tls_label wanted = {label, slice_of(transcript, hash->bytes)};
+	flight->ok = flight->ok &&
+		     tls_expand_label(hash, flight->answer->stage, wanted, out, hash->bytes);
+}
+
+// next goes on to the schedule's next stage.
+static void next(struct flight *flight, struct slice input)
+{
+	uint8_t *stage = flight->answer->stage;
+	flight->ok = flight->ok && tls_next_secret(flight->answer->hash, stage, input, stage);
+}
+
+// agree makes the handshake secrets (RFC 8446 7.1) of what is hashed so far, ServerHello last.
+static void agree(struct flight *flight, uint8_t *client, uint8_t *server)
+{
+	struct tls_answer *answer = flight->answer;
+	struct tls_crypto *crypto = &flight->conn->tls->crypto;
+	uint8_t transcript[TLS_HASH_MAX];
+	if (!answer->is_resumed)
+		flight->ok =
+			flight->ok && tls_next_secret(answer->hash, NULL, SLICE(""), answer->stage);
+	next(flight, slice_of(answer->agreed.secret, sizeof(answer->agreed.secret)));
+	tell(flight, transcript);
+	derive(flight, SLICE("c hs traffic"), transcript, client);
+	derive(flight, SLICE("s hs traffic"), transcript, server);
+	flight->ok = flight->ok && tls_key_install(crypto, &flight->write, answer->suite, server);
+}
+
+// expect writes the client's Finished, as it must be, and makes the application secrets of the
+// whole flight and of what answers it.
+static void expect(struct flight *flight, const uint8_t *client, uint8_t *server_traffic)
+{
+	struct tls_handshake *handshake = flight->conn->handshake;
+	struct tls_hash *hash = flight->answer->hash;
+	uint8_t transcript[TLS_HASH_MAX];
+	tell(flight, transcript);
+	next(flight, SLICE(""));
+	derive(flight, SLICE("c ap traffic"), transcript, handshake->secret[0]);
+	derive(flight, SLICE("s ap traffic"), transcript, server_traffic);
+	uint32_t bytes = write_finished(flight, client, handshake->finished);
+	flight->ok = flight->ok && tls_transcript_add(hash, slice_of(handshake->finished, bytes));
+	tell(flight, transcript);
+	derive(flight, SLICE("res master"), transcript, handshake->resumption);
+}
+
+// seal makes the record of what lies at record (its head still empty) up to the writer.
+static void seal(struct flight *flight, uint8_t *record)
+{
+	bytes_put_u8(&flight->w, TLS_CONTENT_HANDSHAKE);
+	CHECK(flight->w.ok && flight->w.left >= TLS_TAG_BYTES);
+	uint32_t bytes = (uint32_t)(flight->w.at - record) - TLS_RECORD_HEAD;
+	flight->ok = flight->ok &&
+		     tls_key_seal(&flight->conn->tls->crypto, &flight->write, record, bytes, NULL);
+	flight->w.at += TLS_TAG_BYTES;
+	flight->w.written += TLS_TAG_BYTES;
+}
+
+// write writes the whole flight and installs the keys behind it.
+static bool write_all(struct flight *flight)
+{
+	static const uint8_t ccs[] = {20, 3, 3, 0, 1, 1};
+	struct tls_conn *conn = flight->conn;
+	struct tls_crypto *crypto = &conn->tls->crypto;
+	struct tls_answer *answer = flight->answer;
+	uint8_t client[TLS_HASH_MAX], server[TLS_HASH_MAX], traffic[TLS_HASH_MAX];
+	put_server_hello(flight);
+	if (answer->hello->session_id.bytes)
+		bytes_put(&flight->w, ccs, sizeof(ccs));
+	agree(flight, client, server);
+	uint8_t *record = flight->w.at;
+	bytes_put(&flight->w, ccs, TLS_RECORD_HEAD); // written by seal
+	put_encrypted_extensions(flight);
+	if (!answer->is_resumed)
+		put_certificate(flight);
+	uint8_t finished[4 + TLS_HASH_MAX];
+	uint8_t *message = flight->w.at;
+	bytes_put(&flight->w, finished, write_finished(flight, server, finished));
+	hash(flight, message);
+	expect(flight, client, traffic);
+	seal(flight, record);
+	bool ok = flight->ok && tls_key_install(crypto, &conn->read, answer->suite, client) &&
+		  tls_key_install(crypto, &conn->write, answer->suite, traffic);
+	OPENSSL_cleanse(client, sizeof(client));
+	OPENSSL_cleanse(server, sizeof(server));
+	OPENSSL_cleanse(traffic, sizeof(traffic));
+	tls_key_wipe(crypto, &flight->write);
+	return ok;
+}
+
+bool tls_flight_send(struct tls_conn *conn, struct tls_answer *answer)
+{
+	uint32_t most = OTHERS_MAX + (answer->cert ? answer->cert->signer.bytes : 0);
+	struct buf *buf = buf_new(conn->tls->bufs, most);
+	if (!buf) {
+		tls_conn_close(conn, COUNTER_tls_no_buffers);
+		return true;
+	}
+	struct flight flight = {.conn = conn,
+				.answer = answer,
+				.w = bytes_write_to(buf->data, buf->bytes),
+				.ok = true};
+	bool ok = tls_transcript_begin(answer->hash) &&
+		  tls_transcript_add(answer->hash, answer->hello->message) && write_all(&flight);
+	if (ok) {
+		conn->events->send(conn->user, buf, 0, (uint32_t)flight.w.written);
+		return true;
+	}
+	tls_key_wipe(&conn->tls->crypto, &conn->read);
+	tls_key_wipe(&conn->tls->crypto, &conn->write);
+	buf_unref(buf);
+	return false;
+}
+
+void tls_flight_send_ticket(struct tls_conn *conn)
+{
+	struct tls *tls = conn->tls;
+	struct tls_handshake *handshake = conn->handshake;
+	struct tls_psk psk = {.hash = tls_suites[conn->write.suite].hash,
+			      .began_s = handshake->began_s};
+	struct tls_text text = {
+		.buf = buf_new(tls->bufs, TLS_PLAIN_AT + TLS_PSK_MESSAGE_MAX + TLS_RECORD_TAIL)};
+	if (!text.buf) {
+		counter_inc(tls->counters, COUNTER_tls_buffers_short);
+		return;
+	}
+	memcpy(psk.secret, handshake->resumption, sizeof(psk.secret));
+	text.bytes =
+		tls_psk_write(tls, &psk, handshake->server_name, text.buf->data + TLS_PLAIN_AT);
+	OPENSSL_cleanse(&psk, sizeof(psk));
+	uint32_t bytes = text.bytes ? tls_record_seal(conn, &text, TLS_CONTENT_HANDSHAKE) : 0;
+	if (bytes)
+		conn->events->send(conn->user, text.buf, TLS_NONCE_ROOM, bytes);
+	else
+		buf_unref(text.buf);
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Our own server side of TLS 1.3's handshake (RFC 8446 4) on libcrypto, for ordinary ClientHellos
+// on public listeners: two steps, the answer to a ClientHello and the client's Finished. Everything
+// else, and whatever we would have to refuse, is OpenSSL's, which gets the same bytes.
+#pragma once
+
+#include "tls_psk.h"
+
+// What answers a ClientHello, while it is made. Wipe it.
+struct tls_answer {
+	const struct tls_hello *hello;
+	struct tls_hash *hash; // the suite's
+	uint8_t suite;
+	bool is_resumed;
+	enum tls_group group;
+	struct tls_cert *cert; // NULL: resumed
+	enum tls_scheme scheme;
+	struct slice protocol; // ALPN; "": the client asked for none
+	struct tls_psk psk;    // is_resumed; else only when it began
+	struct tls_agreed agreed;
+	uint8_t stage[TLS_HASH_MAX]; // of the schedule: early secret when resumed, then the next
+};
+
+// tls_server_is_hearing: conn is a server's that may become ours: its ClientHello is not whole yet,
+// or waits for its certificate.
+bool tls_server_is_hearing(const struct tls_conn *conn);
+
+// tls_server_hear reads all bytes since the connection's start. False: they are OpenSSL's. Else
+// *taken of them were answered, 0 when more are needed or the handshake waits.
+bool tls_server_hear(struct tls_conn *conn, const uint8_t *bytes, size_t count, size_t *taken);
+
+// tls_server_receive acts on an opened record behind our flight.
+void tls_server_receive(struct tls_conn *conn, uint8_t type, const uint8_t *bytes, uint32_t count);
+
+// tls_server_receive_open acts on a record that is not encrypted, behind our flight; count is at
+// least 1. RFC 8446 5, D.4.
+void tls_server_receive_open(struct tls_conn *conn, uint8_t type, const uint8_t *bytes,
+			     uint32_t count);
+
+// tls_server_fail ends a handshake of ours whose client breaks the protocol.
+void tls_server_fail(struct tls_conn *conn, uint8_t alert);
+
+// tls_flight.c
+
+// tls_flight_send writes our flight, ServerHello to Finished, in one run, installs the keys and
+// sends it. False, and nothing sent nor changed: OpenSSL refuses. Without a buffer conn is closed.
+bool tls_flight_send(struct tls_conn *conn, struct tls_answer *answer);
+
+// tls_flight_send_ticket sends a NewSessionTicket, when a buffer is there for it.
+void tls_flight_send_ticket(struct tls_conn *conn);

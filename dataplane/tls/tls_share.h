@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server's key shares (RFC 8446 4.2.8, 7.4) for our own handshake: X25519 (RFC 7748) and P-256,
+// by OpenSSL. Shares of X25519 are made ahead while there is nothing else to do, each used once.
+#pragma once
+
+#include "slice.h"
+
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TLS_SHARE_AHEAD  64u // shares of X25519 made ahead
+#define TLS_SHARE_MAX    65u // bytes of one: an uncompressed point of P-256
+#define TLS_SHARED_BYTES 32u // of what both sides know then, in either group
+
+enum tls_group { TLS_GROUP_X25519, TLS_GROUP_P256 };
+
+// A key of ours, to be used once.
+struct tls_share {
+	EVP_PKEY_CTX *ctx; // owned: knows the private key, ready to derive
+	uint8_t open[TLS_SHARE_MAX];
+	uint8_t bytes; // of open
+};
+
+struct tls_shares {
+	OSSL_LIB_CTX *lib;    // borrowed
+	EVP_PKEY_CTX *import; // makes keys of X25519 from bytes
+	EVP_PKEY *base; // X25519's base point: a public key is what a private one agrees with it
+	EVP_PKEY_CTX *generate; // makes keys of P-256
+	EVP_PKEY *p256;         // any key of P-256, for the parameters of peers'
+	bool is_wanted;         // a peer has agreed: who never has peers makes nothing ahead
+	uint32_t ahead_count;
+	struct tls_share ahead[TLS_SHARE_AHEAD];
+};
+
+// What two sides agreed upon. Wipe it.
+struct tls_agreed {
+	uint8_t open[TLS_SHARE_MAX]; // our share, for the peer
+	uint8_t open_bytes;
+	bool was_ahead; // ours was made ahead
+	uint8_t secret[TLS_SHARED_BYTES];
+};
+
+// tls_shares_init fetches the algorithms. False: OpenSSL refuses; tls_shares_fini then too.
+bool tls_shares_init(struct tls_shares *shares, OSSL_LIB_CTX *lib);
+
+// tls_shares_fini wipes the keys and gives all back; all zero is nothing to give back.
+void tls_shares_fini(struct tls_shares *shares);
+
+// tls_shares_prepare makes one share ahead (some 40 us), once a first was needed. False: there are
+// as many as may be, or OpenSSL refuses.
+bool tls_shares_prepare(struct tls_shares *shares);
+
+// tls_shares_agree takes a share of ours, made ahead or made now, and agrees with the peer's.
+// False: the peer's is no point of the group or of small order, or OpenSSL refuses.
+bool tls_shares_agree(struct tls_shares *shares, enum tls_group group, struct slice peer,
+		      struct tls_agreed *agreed);
