@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hierarchical timer wheel; see wheel.h. A timer lives on the level whose span holds its distance;
-// when a lower level has turned once, the next slot of the level above is spread over it.
+// Hierarchical timer wheel; see wheel.h. A timer lives on the lowest level that reaches its tick,
+// counted in that level's slots from now: so timers of one delay are spread over many slots,
+// however they lie to a level's turn. When a lower level has turned once, the next slot of the
+// level above is spread over it.
 #include "wheel.h"
 
 #include "check.h"
@@ -18,9 +20,9 @@ static void mark(struct wheel *wheel, unsigned level, unsigned slot)
 static void place(struct wheel *wheel, struct wheel_timer *timer)
 {
 	uint64_t due = MAX(timer->due_tick, wheel->now_tick);
-	uint64_t distance = due ^ wheel->now_tick;
 	unsigned level = 0;
-	while (level < WHEEL_LEVELS - 1 && distance >> level_shift(level + 1))
+	while (level < WHEEL_LEVELS - 1 &&
+	       (due >> level_shift(level)) - (wheel->now_tick >> level_shift(level)) >= WHEEL_SLOTS)
 		level++;
 	unsigned slot = (unsigned)(due >> level_shift(level)) % WHEEL_SLOTS;
 	list_append(&wheel->slots[level][slot], &timer->link);

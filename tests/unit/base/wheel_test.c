@@ -78,8 +78,35 @@ static void a_budget_leaves_the_rest_for_the_next_advance(void)
 	CU_ASSERT_EQUAL(wheel_advance(&wheel, 10000, UINT32_MAX), 90);
 }
 
+// Timers of one delay, armed one a tick, as those of many idle connections are: what one slot of a
+// higher level holds is moved at once, so it must not hold all of them.
+static void timers_of_one_delay_are_not_moved_all_at_once(void)
+{
+	enum { COUNT = 60000 };
+	static struct wheel wheel;
+	static struct probe probes[COUNT];
+	wheel_init(&wheel, 0);
+	for (unsigned i = 0; i < COUNT; i++) {
+		wheel_advance(&wheel, i * 1000ull, UINT32_MAX);
+		wheel_timer_init(&probes[i].timer, note);
+		wheel_arm(&wheel, &probes[i].timer, i * 1000ull + 60000000);
+	}
+	unsigned most = 0;
+	for (unsigned i = WHEEL_SLOTS; i < WHEEL_LEVELS * WHEEL_SLOTS; i++) {
+		unsigned count = 0;
+		struct list *slot = &wheel.slots[i / WHEEL_SLOTS][i % WHEEL_SLOTS], *node;
+		list_for_each (node, slot)
+			count++;
+		most = count > most ? count : most;
+	}
+	CU_ASSERT(most <= WHEEL_SLOTS);
+	CU_ASSERT_EQUAL(wheel_advance(&wheel, 200000000, UINT32_MAX), COUNT);
+}
+
 UNIT_MAIN("wheel",
 	  {"every timer fires once and never early", every_timer_fires_once_and_never_early},
 	  {"a disarmed timer does not fire", a_disarmed_timer_does_not_fire},
 	  {"a budget leaves the rest for the next advance",
-	   a_budget_leaves_the_rest_for_the_next_advance})
+	   a_budget_leaves_the_rest_for_the_next_advance},
+	  {"timers of one delay are not moved all at once",
+	   timers_of_one_delay_are_not_moved_all_at_once})
