@@ -37,10 +37,10 @@ static bool is_taking(struct downstream *down)
 		return false;
 	uint32_t left = info.queued_bytes + info.unacked_bytes;
 	if (left != down->tail_bytes)
-		down->tail_us = proxy->now_us;
+		down->since_us = proxy->now_us;
 	down->tail_bytes = left;
 	uint64_t idle_us = proxy->limits.body_idle_timeout_ms * 1000ull;
-	return left > 1 && proxy->now_us - down->tail_us < idle_us; // 1 is the FIN
+	return left > 1 && proxy->now_us - down->since_us < idle_us; // 1 is the FIN
 }
 
 static void begin_idle(struct downstream *down)
@@ -49,13 +49,13 @@ static void begin_idle(struct downstream *down)
 	list_remove(&down->idle_link);
 	if (down->listener->protocol == PROXY_LISTEN_MESH)
 		return;
-	down->idle_us = proxy->now_us;
+	down->since_us = proxy->now_us;
 	list_append(&proxy->idle, &down->idle_link);
 }
 
 static bool is_evictable(const struct downstream *down)
 {
-	return down->transport.proxy->now_us - down->idle_us >= EVICT_IDLE_US;
+	return down->transport.proxy->now_us - down->since_us >= EVICT_IDLE_US;
 }
 
 static void leave_share(struct downstream *down)
@@ -296,6 +296,7 @@ static void on_ready(struct transport *transport, const struct tls_info *info)
 static void on_received(struct transport *transport)
 {
 	struct downstream *down = of_transport(transport);
+	pace_go_on(down);
 	// Frames of HTTP/2 are not always a head; a connection without a request is idle.
 	if (down->exchange_count > 0 || down->is_reading_head ||
 	    http_version_of(transport->http) == HTTP_VERSION_2)

@@ -4,7 +4,8 @@
 // the client's own window, and less was taken than http.min_rate; a request whose body came slower
 // is answered 408, an answer that waits for HTTP/2's window is given up. Not judged: the path (no
 // acknowledgement is no closed window), who waits for the upstream, tunnels, gRPC (whose messages
-// come when there are any), and who has its answer already.
+// come when there are any), and who has its answer already. A connection that is idle and owed
+// nothing is not looked at, until bytes of it come: a million of them cost nothing.
 #include "proxy_priv.h"
 
 #include "check.h"
@@ -113,14 +114,21 @@ static void on_pace(struct wheel_timer *timer, uint64_t)
 		return;
 	}
 	judge_all(down);
-	arm(down);
+	if (down->exchange_count > 0 || down->pace.owed_bytes > 0)
+		arm(down);
 }
 
 void pace_start(struct downstream *down)
 {
-	struct proxy *proxy = down->transport.proxy;
 	wheel_timer_init(&down->pace.timer, on_pace);
-	if (proxy->limits.min_rate > 0 && down->listener->protocol != PROXY_LISTEN_MESH)
+	pace_go_on(down);
+}
+
+void pace_go_on(struct downstream *down)
+{
+	bool is_judged = down->transport.proxy->limits.min_rate > 0 &&
+			 down->listener->protocol != PROXY_LISTEN_MESH;
+	if (is_judged && !wheel_is_armed(&down->pace.timer))
 		arm(down);
 }
 

@@ -15,6 +15,8 @@
 #include "list.h"
 #include "slab.h"
 
+#include <assert.h>
+
 #define PROXY_LISTENERS_MAX    32u
 #define PROXY_SCRATCH_BYTES    65536u
 #define PROXY_REFRESH_SLOTS    256u
@@ -27,23 +29,25 @@ struct downstream {
 	struct transport transport;
 	const struct proxy_listener *listener;
 	struct tcp_tuple tuple;
+	uint32_t share_row;       // of proxy->share where it counts, or SHARE_ROWS
 	struct wheel_timer timer; // head, keepalive or linger, by is_* below
 	struct list idle_link;    // proxy->idle, while it has no exchange; not between nodes
-	uint32_t share_row;       // of proxy->share where it counts, or SHARE_ROWS
-	uint64_t idle_us;         // since when
+	uint64_t since_us;        // idle; behind our FIN: tail_bytes is what it is
 	struct downstream_pace {
 		struct wheel_timer timer;
 		uint64_t acked_bytes, owed_bytes; // of what TCP has for the client, last time
 	} pace;
-	bool is_slow; // a request or an answer was given up for that: no patience behind it
 	struct list exchanges; // exchange.down_link
 	uint32_t exchange_count;
-	uint32_t tail_bytes;  // behind our FIN, what TCP still had for the peer ...
-	uint64_t tail_us;     // ... since then
+	uint32_t tail_bytes;  // behind our FIN, what TCP still had for the peer
+	bool is_slow;         // a request or an answer was given up for that: no patience behind it
 	bool is_ending;       // HTTP says its last words; closed at the next deadline in any case
 	bool has_broken;      // an exchange of it was given up: no patience at its end
 	bool is_reading_head; // a head has begun: its deadline does not move
 };
+
+// Whole cache lines, as a pool gives.
+static_assert(sizeof(struct downstream) <= 4 * 64);
 
 struct proxy {
 	const struct role *role;
@@ -109,8 +113,10 @@ struct proxy {
 	uint64_t scratch_memory[PROXY_SCRATCH_BYTES / 8];
 };
 
-// pace_start begins to measure a client's rates (pace.c), pace_stop ends it.
+// pace_start begins to measure a client's rates (pace.c), pace_stop ends it. While the connection
+// is idle it rests by itself; pace_go_on is for bytes that came.
 void pace_start(struct downstream *down);
+void pace_go_on(struct downstream *down);
 void pace_stop(struct downstream *down);
 
 // downstream_accepted is tcp_listener.accepted; user is a struct listener_user.

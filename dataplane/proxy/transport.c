@@ -56,7 +56,7 @@ static void on_tls_ready(void *user, const struct tls_info *info)
 	struct transport *transport = user;
 	transport->is_ready = true;
 	if (info->text_max)
-		transport->text_max = info->text_max;
+		transport->text_max = (uint16_t)info->text_max;
 	transport_touch(transport);
 	if (!transport->is_doomed)
 		transport->events->ready(transport, info);
@@ -140,7 +140,7 @@ void transport_doom(struct transport *transport, enum counter reason)
 {
 	if (!transport->is_doomed) {
 		transport->is_doomed = true;
-		transport->reason = reason;
+		transport->reason = (uint16_t)reason;
 	}
 	transport_touch(transport);
 }
@@ -219,7 +219,7 @@ static void note_end(struct transport *transport)
 	    !tls_resume(transport->tls))
 		return;
 	if (transport->is_shut || !transport->http) {
-		transport_doom(transport, transport->reason);
+		transport_doom(transport, (enum counter)transport->reason);
 		return;
 	}
 	if (!transport->is_end_told) {
@@ -268,7 +268,7 @@ static void send_record(struct transport *transport, struct buf *buf, uint32_t o
 	lending_end(transport->proxy);
 	if (error) {
 		buf_unref(buf);
-		transport_doom(transport, transport->reason);
+		transport_doom(transport, (enum counter)transport->reason);
 		return;
 	}
 	tcp_send(transport->proxy->tcp, transport->tcp, buf, wire_offset, wire_bytes);
@@ -319,7 +319,7 @@ static void destroy(struct transport *transport)
 			tcp_abort(proxy->tcp, transport->tcp);
 	}
 	transport->tcp = (struct pool_id){0};
-	transport->events->gone(transport, transport->reason);
+	transport->events->gone(transport, (enum counter)transport->reason);
 }
 
 void transport_service(struct transport *transport)

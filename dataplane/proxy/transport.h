@@ -38,8 +38,8 @@ struct transport {
 	struct tls_conn *tls;   // owned; NULL on a plain transport
 	struct http_conn *http; // owned; NULL until ready
 	struct list busy;       // on proxy->busy when it has something to do, or on ->starved
-	enum counter reason;    // why it is doomed
-	uint32_t text_max;      // of one record
+	uint16_t reason;        // enum counter: why it is doomed
+	uint16_t text_max;      // of one record
 	bool is_doomed;         // to be destroyed by the next service
 	bool is_ready;
 	bool is_end_told;    // http knows that the peer sends no more

@@ -85,7 +85,7 @@ static void on_deadline(struct wheel_timer *timer, uint64_t)
 		transport_doom(transport, COUNTER_exchange_connect_timeout);
 	} else if (up->state == UPSTREAM_CLOSING && up->exchange_count == 0) {
 		transport->is_shut = false; // a reset, now
-		transport_doom(transport, transport->reason);
+		transport_doom(transport, (enum counter)transport->reason);
 	} else if (!transport->is_doomed) {
 		look(up);
 	}

@@ -143,6 +143,23 @@ static void fill_prefix(struct bounds *bounds)
 		      "the table had places");
 }
 
+// Idle connections are looked at by nobody: a million of them would have a worker fire a timer of
+// each once every min_rate_time. The node's own timers go on, and do not grow with them.
+static void hold_idle(struct bounds *bounds)
+{
+	const struct sim_world *world = &bounds->world;
+	bounds_ask(bounds, 0, 20, BOUNDS_PLAIN);
+	bounds_until_status(bounds, 0, 20, 200, BOUNDS_LIMIT_US);
+	bounds_run(bounds, 2000000);
+	uint64_t before = sim_world_counter(world, SIM_EDGE, COUNTER_worker_timers);
+	bounds_run(bounds, 5000000);
+	uint64_t fired = sim_world_counter(world, SIM_EDGE, COUNTER_worker_timers) - before;
+	bounds_expect(bounds, fired < 100, "fewer than 100 timers, where 20 x 50 would be due");
+	bounds_expect(bounds,
+		      proxy_in_use(world->nodes[SIM_EDGE].worker->proxy).downstream_count == 20,
+		      "all are held");
+}
+
 // exchanges: who is refused hears 503 at once; connections that stay open after it must end, too.
 static void fill_exchanges(struct bounds *bounds)
 {
@@ -455,6 +472,11 @@ const struct bounds_case bounds_conns[] = {
 	{"http.per_prefix",
 	 fill_prefix,
 	 {.conf_more[SIM_EDGE] = HTTP "connections = 64; per_prefix = 6; };\n"},
+	 1},
+	{"http.min_rate is not looked at while a connection is idle",
+	 hold_idle,
+	 {.conf_more[SIM_EDGE] = "http = { connections = 64; keepalive_timeout = \"1h\"; "
+				 "min_rate_time = \"100ms\"; };\n"},
 	 1},
 	{"http.exchanges",
 	 fill_exchanges,
