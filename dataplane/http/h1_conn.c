@@ -53,7 +53,7 @@ static void h1_free(struct http_conn *conn)
 	struct h1_conn *c = h1_of(conn);
 	CHECK(!c->is_receiving);
 	h1_out_clear(&c->out);
-	free(c->head_memory);
+	free(c->work);
 	free(c);
 }
 

@@ -11,6 +11,8 @@
 #include "http_priv.h"
 #include "websocket.h"
 
+#include <assert.h>
+
 enum h1_reading {
 	H1_READ_HEAD,
 	H1_READ_LENGTH,
@@ -28,34 +30,41 @@ enum h1_writing {
 	H1_WRITE_DONE,
 };
 
+// What only an exchange needs: an idle connection has none.
+struct h1_work {
+	struct h1_head head;
+	struct h1_chunks chunks;
+	char accept[WEBSOCKET_ACCEPT_BYTES]; // the answer that makes a tunnel
+	uint64_t head_memory[];              // h1_head_memory_bytes
+};
+
+static_assert(sizeof(struct h1_work) == HTTP_HEAD_OWN_BYTES);
+
 struct h1_conn {
 	struct http_conn base;
+	struct h1_work *work; // owned; from a head's first byte, or a tunnel asked for, to the end
 	// reading
-	enum h1_reading reading;
-	struct h1_head head;
-	void *head_memory;   // owned; only while a message is read
-	bool has_head_begun; // head is between its first byte and its end
-	bool is_receiving;   // inside h1_receive: head_memory stays
-	struct h1_chunks chunks;
 	uint64_t body_left_bytes;  // H1_READ_LENGTH
 	uint32_t unconsumed_bytes; // <= HTTP1_BODY_WINDOW_BYTES
-	uint32_t interim_count;    // 1xx responses before the final one
+	uint8_t reading;           // enum h1_reading
+	uint8_t interim_count;     // 1xx responses before the final one
+	bool has_head_begun;       // work->head is between its first byte and its end
+	bool is_receiving;         // inside h1_receive: work stays
 	// the exchange
-	bool is_live;
-	uint32_t stream; // its name: counts exchanges
 	void *stream_user;
+	uint32_t stream; // its name: counts exchanges
+	bool is_live;
 	bool is_head_request;
 	bool is_peer_http10;
 	bool awaits_continue; // peer waits for 100 before its body
-	bool is_tunnel;       // asked for; accept is the answer that makes it
-	char accept[WEBSOCKET_ACCEPT_BYTES];
+	bool is_tunnel;       // asked for
 	// writing
-	enum h1_writing writing;
+	uint8_t writing;   // enum h1_writing
+	uint8_t framing;   // enum h1_framing, of the message being written
+	bool is_waiting;   // pull had nothing; http_resume ends it
+	bool is_body_over; // everything was pulled
 	struct h1_out out;
-	struct h1_frame frame;
 	uint64_t send_left_bytes; // H1_LENGTH
-	bool is_waiting;          // pull had nothing; http_resume ends it
-	bool is_body_over;        // everything was pulled
 	// the connection
 	bool is_draining;    // the next response says that it is the last
 	bool will_close;     // after this exchange
@@ -72,8 +81,11 @@ static inline struct h1_conn *h1_of(struct http_conn *conn)
 // h1_try_finish ends the exchange when both directions are done; true when it did.
 bool h1_try_finish(struct h1_conn *c);
 
-// h1_drop_idle_memory gives the head's memory away while no message is under way: an idle
-// connection keeps none.
+// h1_take_work makes sure of the memory of an exchange, which is not cleared. False: there is none.
+bool h1_take_work(struct h1_conn *c);
+
+// h1_drop_idle_memory gives the exchange's memory away while there is none: an idle connection
+// keeps none.
 void h1_drop_idle_memory(struct h1_conn *c);
 
 // h1_tell_end_of_conn gives the closed event when the connection has come to its end.

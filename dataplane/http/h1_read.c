@@ -32,15 +32,15 @@ static enum h1_reading body_of(const struct h1_conn *c, const struct http_messag
 
 static void begin_body(struct h1_conn *c, const struct http_message *m)
 {
-	c->reading = body_of(c, m);
+	c->reading = (uint8_t)body_of(c, m);
 	c->body_left_bytes = m->content_length;
-	c->will_close |= says_close(&c->head) || c->reading == H1_READ_TO_END;
-	h1_chunks_start(&c->chunks);
+	c->will_close |= says_close(&c->work->head) || c->reading == H1_READ_TO_END;
+	h1_chunks_start(&c->work->chunks);
 }
 
 static void on_request(struct h1_conn *c)
 {
-	const struct http_message *m = &c->head.message;
+	const struct http_message *m = &c->work->head.message;
 	c->is_head_request = m->method == HTTP_HEAD;
 	c->is_peer_http10 = m->version == 10;
 	c->awaits_continue = m->expects_continue;
@@ -48,7 +48,7 @@ static void on_request(struct h1_conn *c)
 	begin_body(c, m);
 	c->is_tunnel = m->protocol.bytes > 0;
 	if (c->is_tunnel) {
-		websocket_accept_of(c->head.hop.key, c->accept);
+		websocket_accept_of(c->work->head.hop.key, c->work->accept);
 		c->reading = H1_READ_HELD;
 	}
 	c->is_live = true;
@@ -59,7 +59,7 @@ static void on_request(struct h1_conn *c)
 
 static void on_interim(struct h1_conn *c)
 {
-	const struct http_message *m = &c->head.message;
+	const struct http_message *m = &c->work->head.message;
 	if (++c->interim_count > INTERIM_MAX)
 		fail_by(c, COUNTER_http_interim_many);
 	else
@@ -69,10 +69,10 @@ static void on_interim(struct h1_conn *c)
 // RFC 6455 4.1: 101 is the answer to what we asked for, or nothing at all.
 static void on_switch(struct h1_conn *c)
 {
-	struct http_message *m = &c->head.message;
-	struct slice accept = slice_of(c->accept, sizeof(c->accept));
-	if (!c->is_tunnel || !c->head.hop.is_websocket ||
-	    !slice_equal(c->head.hop.accept, accept)) {
+	struct http_message *m = &c->work->head.message;
+	struct slice accept = slice_of(c->work->accept, sizeof(c->work->accept));
+	if (!c->is_tunnel || !c->work->head.hop.is_websocket ||
+	    !slice_equal(c->work->head.hop.accept, accept)) {
 		fail_by(c, COUNTER_http_upgrade_refused);
 		return;
 	}
@@ -86,7 +86,7 @@ static void on_switch(struct h1_conn *c)
 
 static void on_response(struct h1_conn *c)
 {
-	struct http_message *m = &c->head.message;
+	struct http_message *m = &c->work->head.message;
 	if (m->status == 101) {
 		on_switch(c);
 		return;
@@ -112,12 +112,9 @@ static void on_response(struct h1_conn *c)
 
 static bool begin_head(struct h1_conn *c)
 {
-	if (!c->head_memory)
-		c->head_memory =
-			http_head_take(c->base.limits, h1_head_memory_bytes(c->base.limits));
-	if (!c->head_memory)
+	if (!h1_take_work(c))
 		return false;
-	h1_head_start(&c->head, c->base.limits, c->base.is_server, c->head_memory);
+	h1_head_start(&c->work->head, c->base.limits, c->base.is_server, c->work->head_memory);
 	c->has_head_begun = true;
 	return true;
 }
@@ -133,12 +130,12 @@ static size_t read_head(struct h1_conn *c, struct slice bytes)
 		return 0;
 	}
 	int fault;
-	size_t taken = h1_head_read(&c->head, bytes, &fault);
+	size_t taken = h1_head_read(&c->work->head, bytes, &fault);
 	if (fault) {
 		fail_by(c, fault);
 		return taken;
 	}
-	if (c->head.state != H1_HEAD_DONE)
+	if (c->work->head.state != H1_HEAD_DONE)
 		return taken;
 	c->has_head_begun = false;
 	if (c->base.is_server)
@@ -193,16 +190,16 @@ static size_t read_chunked(struct h1_conn *c, struct slice bytes)
 {
 	struct slice data;
 	int fault;
-	size_t taken = h1_chunks_read(&c->chunks, bytes, window_of(c), &data, &fault);
+	size_t taken = h1_chunks_read(&c->work->chunks, bytes, window_of(c), &data, &fault);
 	if (fault) {
 		fail_by(c, fault);
 		return taken;
 	}
 	if (data.bytes)
 		give_body(c, data);
-	if (!c->is_dead && c->chunks.state == H1_CHUNK_LAST) {
+	if (!c->is_dead && c->work->chunks.state == H1_CHUNK_LAST) {
 		c->reading = H1_READ_TRAILERS;
-		h1_head_start_trailers(&c->head);
+		h1_head_start_trailers(&c->work->head);
 	}
 	return taken;
 }
@@ -210,17 +207,18 @@ static size_t read_chunked(struct h1_conn *c, struct slice bytes)
 static size_t read_trailers(struct h1_conn *c, struct slice bytes)
 {
 	int fault;
-	size_t taken = h1_head_read(&c->head, bytes, &fault);
+	size_t taken = h1_head_read(&c->work->head, bytes, &fault);
 	if (fault)
 		fail_by(c, fault);
-	else if (c->head.state == H1_HEAD_DONE)
-		complete_reading(c, c->head.message.fields, c->head.message.field_count);
+	else if (c->work->head.state == H1_HEAD_DONE)
+		complete_reading(c, c->work->head.message.fields,
+				 c->work->head.message.field_count);
 	return taken;
 }
 
 static size_t read_some(struct h1_conn *c, struct slice bytes)
 {
-	switch (c->reading) {
+	switch ((enum h1_reading)c->reading) {
 	case H1_READ_HEAD: return read_head(c, bytes);
 	case H1_READ_LENGTH: return read_length(c, bytes);
 	case H1_READ_CHUNKED: return read_chunked(c, bytes);
@@ -239,12 +237,24 @@ static bool can_read(const struct h1_conn *c)
 	return c->reading == H1_READ_HEAD || window_of(c) > 0;
 }
 
+static size_t work_bytes(const struct h1_conn *c)
+{
+	return HTTP_HEAD_OWN_BYTES + h1_head_memory_bytes(c->base.limits);
+}
+
+bool h1_take_work(struct h1_conn *c)
+{
+	if (!c->work)
+		c->work = http_head_take(c->base.limits, work_bytes(c));
+	return c->work;
+}
+
 void h1_drop_idle_memory(struct h1_conn *c)
 {
-	if (c->is_live || c->has_head_begun || c->is_receiving || !c->head_memory)
+	if (c->is_live || c->has_head_begun || c->is_receiving || !c->work)
 		return;
-	http_head_give(c->base.limits, c->head_memory, h1_head_memory_bytes(c->base.limits));
-	c->head_memory = NULL;
+	http_head_give(c->base.limits, c->work, work_bytes(c));
+	c->work = NULL;
 }
 
 size_t h1_receive(struct http_conn *conn, struct slice bytes)

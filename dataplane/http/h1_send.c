@@ -10,7 +10,7 @@
 
 static void begin_writing(struct h1_conn *c, struct h1_frame frame)
 {
-	c->frame = frame;
+	c->framing = (uint8_t)frame.framing;
 	c->send_left_bytes = frame.content_length;
 	c->writing = H1_WRITE_BODY;
 	c->is_waiting = false;
@@ -47,7 +47,7 @@ static void ask_tunnel(struct h1_conn *c, const struct http_message *m, struct h
 		.content_length = HTTP_LENGTH_NONE,
 		.websocket = slice_of(key, WEBSOCKET_KEY_BYTES),
 	};
-	websocket_accept_of(frame->websocket, c->accept);
+	websocket_accept_of(frame->websocket, c->work->accept);
 }
 
 int h1_request(struct http_conn *conn, const struct http_message *message, bool has_body,
@@ -61,6 +61,10 @@ int h1_request(struct http_conn *conn, const struct http_message *message, bool 
 	char key[WEBSOCKET_KEY_BYTES];
 	struct h1_frame frame = frame_request(message, has_body);
 	c->is_tunnel = message->protocol.bytes > 0;
+	if (c->is_tunnel && !h1_take_work(c)) {
+		c->is_dead = true;
+		return EPIPE;
+	}
 	if (c->is_tunnel)
 		ask_tunnel(c, message, &frame, key);
 	if (h1_write_request(&c->out, message, &frame)) {
@@ -120,7 +124,7 @@ int h1_respond(struct http_conn *conn, uint32_t stream, const struct http_messag
 		frame = (struct h1_frame){
 			.framing = H1_TO_END,
 			.content_length = HTTP_LENGTH_NONE,
-			.websocket = slice_of(c->accept, sizeof(c->accept)),
+			.websocket = slice_of(c->work->accept, sizeof(c->work->accept)),
 		};
 		c->reading = H1_READ_TO_END;
 	} else if (c->is_tunnel) {
@@ -152,9 +156,9 @@ static void complete_writing(struct h1_conn *c)
 
 static size_t pull_max(const struct h1_conn *c, size_t room)
 {
-	if (c->frame.framing == H1_CHUNKED)
+	if (c->framing == H1_CHUNKED)
 		return room - CHUNK_FRAME_BYTES;
-	return c->frame.framing == H1_LENGTH ? MIN(room, c->send_left_bytes) : room;
+	return c->framing == H1_LENGTH ? MIN(room, c->send_left_bytes) : room;
 }
 
 static size_t put_chunk(struct h1_conn *c, uint8_t *out, struct slice bytes)
@@ -175,10 +179,10 @@ static size_t put_body(struct h1_conn *c, uint8_t *out, struct slice bytes)
 {
 	if (bytes.bytes == 0)
 		return 0;
-	if (c->frame.framing == H1_CHUNKED)
+	if (c->framing == H1_CHUNKED)
 		return put_chunk(c, out, bytes);
 	http_put_run(&c->base, out, bytes);
-	if (c->frame.framing == H1_LENGTH)
+	if (c->framing == H1_LENGTH)
 		c->send_left_bytes -= bytes.bytes;
 	return bytes.bytes;
 }
@@ -187,9 +191,9 @@ static size_t put_body(struct h1_conn *c, uint8_t *out, struct slice bytes)
 static void end_body(struct h1_conn *c, const struct http_field *trailers, uint32_t count)
 {
 	c->is_body_over = true;
-	if (c->frame.framing == H1_LENGTH && c->send_left_bytes > 0)
+	if (c->framing == H1_LENGTH && c->send_left_bytes > 0)
 		h1_fail(c, (struct http_fault){COUNTER_http_body_length_wrong, 0});
-	else if (c->frame.framing == H1_CHUNKED && h1_write_last_chunk(&c->out, trailers, count))
+	else if (c->framing == H1_CHUNKED && h1_write_last_chunk(&c->out, trailers, count))
 		h1_fail(c, (struct http_fault){COUNTER_http_memory_short, 0});
 }
 
@@ -210,7 +214,7 @@ static size_t produce_body(struct h1_conn *c, uint8_t *out, size_t room)
 	if (bytes.bytes || is_end)
 		c->is_waiting = false;
 	size_t written = put_body(c, out, bytes);
-	if (is_end || (c->frame.framing == H1_LENGTH && c->send_left_bytes == 0))
+	if (is_end || (c->framing == H1_LENGTH && c->send_left_bytes == 0))
 		end_body(c, trailers, trailer_count);
 	return written;
 }

@@ -23,7 +23,8 @@ static size_t text_bytes(const struct http_limits *limits)
 
 size_t h2_head_memory_bytes(const struct http_limits *limits)
 {
-	return text_bytes(limits) + limits->field_count * sizeof(struct http_field);
+	return HTTP_HEAD_OWN_BYTES + text_bytes(limits) +
+	       limits->field_count * sizeof(struct http_field);
 }
 
 static int on_begin_headers(nghttp2_session *, const nghttp2_frame *frame, void *user)

@@ -161,6 +161,10 @@ static void a_request_after_rest_takes_none_either(void)
 		CU_ASSERT_EQUAL(side->call_count, i + 1);
 		CU_ASSERT_PTR_NOT_NULL(spare.head);
 	}
+	struct side *other = side_new(HTTP_VERSION_1, true, &limits);
+	side_feed(other, SLICE("GET / HT"), SIZE_MAX);
+	CU_ASSERT_PTR_NULL(spare.head); // the same block serves HTTP/1.1
+	side_free(other);
 	side_free(side);
 	free(spare.head);
 }
