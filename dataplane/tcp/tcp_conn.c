@@ -3,6 +3,10 @@
 // RFC 7323 5.4).
 #include "tcp_priv.h"
 
+// Whole cache lines, as a pool gives: with as many idle ones as memory holds, each line counts.
+static_assert(sizeof(struct tcp_conn) <= 14 * 64);
+static_assert((unsigned)COUNTER_COUNT <= UINT16_MAX, "end_reason holds one");
+
 struct tcp_conn *tcp_conn_new(struct tcp *tcp, const struct tcp_tuple *tuple)
 {
 	struct tcp_conn *conn = pool_new(&tcp->conns, NULL);
@@ -102,7 +106,7 @@ void tcp_conn_end(struct tcp_conn *conn, enum counter reason)
 	tcp_count(conn->tcp, reason);
 	leave(conn);
 	conn->is_ended = true;
-	conn->end_reason = reason;
+	conn->end_reason = (uint16_t)reason;
 	if (conn->is_orphan)
 		tcp_conn_free(conn);
 	else

@@ -114,8 +114,10 @@ struct tcp_conn {
 	uint64_t deadline_us[TCP_TIMER_COUNT]; // TCP_NEVER = off
 	struct tcp_tuple tuple;
 
-	enum tcp_state state;
-	uint8_t pending; // enum tcp_pending bits
+	uint8_t state;       // enum tcp_state
+	uint8_t recovery;    // enum tcp_recovery
+	uint16_t end_reason; // enum counter
+	uint8_t pending;     // enum tcp_pending bits
 	bool is_in_table;
 	bool is_orphan; // released: no events, no handle
 	bool is_ended;  // protocol is over; end_reason waits for the owner
@@ -136,8 +138,6 @@ struct tcp_conn {
 	bool is_undoable;      // this recovery, or the last one, may turn out spurious
 	bool has_again;        // something was sent again in it, first at again_ms
 	uint8_t frto;          // enum tcp_frto
-	enum tcp_recovery recovery;
-	enum counter end_reason;
 
 	// send (RFC 9293 3.3.1)
 	struct tcp_seq iss;
@@ -195,9 +195,9 @@ struct tcp_conn {
 
 	const struct tcp_events *events;
 	void *user;
-	uint32_t listener_index;
+	uint32_t listener_index, retransmits;
 	uint64_t opened_us;
-	uint64_t bytes_sent, bytes_received, retransmits;
+	uint64_t bytes_sent, bytes_received;
 };
 
 // A listener's SYN-RECEIVED.

@@ -58,7 +58,7 @@ static void finish(struct tcp_conn *conn, struct pool_id id)
 		return;
 	const struct tcp_events *events = conn->events;
 	void *user = conn->user;
-	enum counter reason = conn->end_reason;
+	enum counter reason = (enum counter)conn->end_reason;
 	tcp_conn_free(conn);
 	events->closed(user, id, reason);
 }

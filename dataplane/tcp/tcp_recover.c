@@ -7,7 +7,7 @@
 // begin starts an episode that may turn out spurious.
 static void begin(struct tcp_conn *conn, enum tcp_recovery recovery)
 {
-	conn->recovery = recovery;
+	conn->recovery = (uint8_t)recovery;
 	conn->recover = conn->nxt;
 	conn->undo_start = conn->una;
 	conn->undo_count = 0;
