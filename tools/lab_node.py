@@ -138,6 +138,8 @@ def conf_of(plan, directory, host):
         'run_dir': os.path.join(directory, host, 'run'),
         'dataplane': {'cores': _cores(plan, host), 'idle': 'sleep', 'hugepages': 'never',
                       'memory': f'{256 * plan["workers"]}MiB', 'drain_time': '0s',
+                      # Several nodes on one machine: small, and what is resident is what was used.
+                      'populate': False,
                       'ports': _ports(plan, host)},
         'listen': _listen(host),
         'registry': {'kind': 'sqlite', 'path': os.path.join(directory, 'registry.db')},

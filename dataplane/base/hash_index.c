@@ -19,6 +19,7 @@ int hash_index_init(struct hash_index *index, uint32_t row_count)
 		.next = calloc(rows, sizeof(uint32_t)),
 		.hash = calloc(rows, sizeof(uint64_t)),
 		.mask = buckets - 1,
+		.rows = rows,
 	};
 	if (!index->bucket || !index->next || !index->hash) {
 		hash_index_fini(index);
@@ -34,6 +35,12 @@ void hash_index_fini(struct hash_index *index)
 	free(index->next);
 	free(index->hash);
 	*index = (struct hash_index){0};
+}
+
+void hash_index_spans(const struct hash_index *index, struct spans *spans)
+{
+	spans_add(spans, index->next, index->rows * sizeof(uint32_t));
+	spans_add(spans, index->hash, index->rows * sizeof(uint64_t));
 }
 
 void hash_index_add(struct hash_index *index, uint32_t row, uint64_t hash)

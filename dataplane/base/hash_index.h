@@ -4,6 +4,8 @@
 // yields all of them and the caller compares keys. Memory is taken once.
 #pragma once
 
+#include "spans.h"
+
 #include <stdint.h>
 
 #define HASH_INDEX_NONE UINT32_MAX
@@ -13,6 +15,7 @@ struct hash_index {
 	uint32_t *next;   // owned: one a row
 	uint64_t *hash;   // owned: one a row
 	uint32_t mask;    // buckets - 1
+	uint32_t rows;    // of next and hash
 };
 
 // hash_index_init takes memory for row_count rows. Returns 0 or ENOMEM.
@@ -20,6 +23,9 @@ int hash_index_init(struct hash_index *index, uint32_t row_count);
 
 // hash_index_fini gives the memory back; harmless on a zeroed index.
 void hash_index_fini(struct hash_index *index);
+
+// hash_index_spans adds the index's memory to spans.
+void hash_index_spans(const struct hash_index *index, struct spans *spans);
 
 // hash_index_add links row, which is not linked, under hash.
 void hash_index_add(struct hash_index *index, uint32_t row, uint64_t hash);

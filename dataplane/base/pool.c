@@ -52,6 +52,12 @@ void pool_fini(struct pool *pool)
 	*pool = (struct pool){0};
 }
 
+void pool_spans(const struct pool *pool, struct spans *spans)
+{
+	spans_add(spans, pool->objects, pool->capacity * pool->object_bytes);
+	spans_add(spans, pool->generation, pool->capacity * sizeof(uint32_t));
+}
+
 void *pool_new(struct pool *pool, struct pool_id *id)
 {
 	if (pool->free_count == 0)

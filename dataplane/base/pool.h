@@ -3,6 +3,8 @@
 // finds nothing instead of a stranger. Memory is taken once, at start.
 #pragma once
 
+#include "spans.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +30,9 @@ int pool_init(struct pool *pool, uint32_t capacity, size_t object_bytes);
 
 // pool_fini gives the memory back; objects still in use are forgotten.
 void pool_fini(struct pool *pool);
+
+// pool_spans adds the pool's memory to spans.
+void pool_spans(const struct pool *pool, struct spans *spans);
 
 // pool_new returns a cleared object and its handle, or NULL when the pool is at its bound.
 void *pool_new(struct pool *pool, struct pool_id *id);

@@ -13,6 +13,7 @@
 #include "list.h"
 #include "pool.h"
 #include "siphash.h"
+#include "spans.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -96,6 +97,9 @@ typedef void (*cache_answered)(void *owner, struct pool_id asker,
 struct cache *cache_new(const struct cache_limits *limits, cache_answered answered, void *owner,
 			struct counters *counters);
 void cache_free(struct cache *cache);
+
+// cache_spans adds the memory of bodies and rows to spans.
+void cache_spans(const struct cache *cache, struct spans *spans);
 
 // cache_row_bytes is what of memory_bytes the rows of object_count objects take.
 uint64_t cache_row_bytes(uint32_t object_count);

@@ -37,6 +37,13 @@ int cache_store_init(struct cache *cache)
 	return 0;
 }
 
+void cache_spans(const struct cache *cache, struct spans *spans)
+{
+	pool_spans(&cache->objects, spans);
+	hash_index_spans(&cache->by_key, spans);
+	spans_add(spans, cache->chunks, (size_t)cache->chunk_count * CACHE_CHUNK_BYTES);
+}
+
 void cache_store_fini(struct cache *cache)
 {
 	free(cache->chunks);

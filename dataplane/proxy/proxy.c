@@ -23,6 +23,14 @@ static int take_memory(struct proxy *proxy)
 	       pool_init(&proxy->exchanges, limits->exchange_count, sizeof(struct exchange));
 }
 
+void proxy_spans(const struct proxy *proxy, struct spans *spans)
+{
+	pool_spans(&proxy->downstreams, spans);
+	pool_spans(&proxy->upstream_pool, spans);
+	pool_spans(&proxy->exchanges, spans);
+	pool_spans(&proxy->lines, spans);
+}
+
 static void take_config(struct proxy *proxy, const struct proxy_config *config)
 {
 	proxy->role = role_of(config->role);

@@ -123,6 +123,9 @@ void proxy_cache_answered(void *owner, struct pool_id asker, const struct cache_
 // proxy_free drops every exchange and connection without a word to peers.
 void proxy_free(struct proxy *proxy);
 
+// proxy_spans adds the memory of its pools to spans.
+void proxy_spans(const struct proxy *proxy, struct spans *spans);
+
 // proxy_set_time tells the time; call at the start of each loop.
 void proxy_set_time(struct proxy *proxy, uint64_t now_us, uint64_t wall_s);
 

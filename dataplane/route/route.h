@@ -7,6 +7,7 @@
 #include "random.h"
 #include "record.h"
 #include "slice.h"
+#include "spans.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,6 +48,9 @@ struct route_target {
 struct route_table *route_new(const struct route_limits *limits, struct random_source *random,
 			      struct counters *counters);
 void route_free(struct route_table *table);
+
+// route_spans adds the tables' memory to spans.
+void route_spans(const struct route_table *table, struct spans *spans);
 
 // route_apply takes a SERVICE, LOCATION, PRESENCE, ENDPOINT, ROUTE, ROUTE_ABSENT or REMOVE record
 // that passed record_check. Returns NULL, or why it was refused (a literal; table at a bound,

@@ -84,6 +84,25 @@ void route_free(struct route_table *table)
 	free(table);
 }
 
+static void kind_spans(const struct route_kind *kind, struct spans *spans)
+{
+	pool_spans(&kind->pool, spans);
+	hash_index_spans(&kind->by_id, spans);
+}
+
+void route_spans(const struct route_table *table, struct spans *spans)
+{
+	kind_spans(&table->services, spans);
+	kind_spans(&table->locations, spans);
+	kind_spans(&table->presences, spans);
+	kind_spans(&table->matches, spans);
+	kind_spans(&table->absents, spans);
+	kind_spans(&table->endpoints, spans);
+	kind_spans(&table->groups, spans);
+	hash_index_spans(&table->match_by_host, spans);
+	hash_index_spans(&table->endpoint_by_place, spans);
+}
+
 void *route_find_row(const struct route_table *table, const struct route_kind *kind, uint32_t id)
 {
 	uint32_t row = hash_index_first(&kind->by_id, route_hash(table, id));

@@ -94,6 +94,15 @@ struct tcp *tcp_new(const struct tcp_config *config)
 	return tcp;
 }
 
+void tcp_spans(const struct tcp *tcp, struct spans *spans)
+{
+	pool_spans(&tcp->conns, spans);
+	pool_spans(&tcp->slices, spans);
+	pool_spans(&tcp->sents, spans);
+	pool_spans(&tcp->halves, spans);
+	pool_spans(&tcp->time_waits, spans);
+}
+
 void tcp_free(struct tcp *tcp)
 {
 	if (!tcp)

@@ -166,6 +166,9 @@ struct tcp *tcp_new(const struct tcp_config *config);
 // tcp_free drops every connection without a word to peers and gives all memory back.
 void tcp_free(struct tcp *tcp);
 
+// tcp_spans adds the memory of its slabs to spans.
+void tcp_spans(const struct tcp *tcp, struct spans *spans);
+
 // tcp_listen_on starts accepting. Returns 0, EADDRINUSE or ENOSPC.
 int tcp_listen_on(struct tcp *tcp, const struct tcp_listener *listener);
 

@@ -118,6 +118,12 @@ void tls_sweep(struct tls *tls)
 	tls_ticket_sweep(tls, false);
 }
 
+void tls_spans(const struct tls *tls, struct spans *spans)
+{
+	pool_spans(&tls->conns, spans);
+	pool_spans(&tls->handshakes, spans);
+}
+
 void tls_set_time(struct tls *tls, uint64_t now_us, uint64_t wall_s)
 {
 	tls->now_us = now_us;

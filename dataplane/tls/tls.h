@@ -12,6 +12,7 @@
 #include "random.h"
 #include "record.h"
 #include "slice.h"
+#include "spans.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -184,6 +185,9 @@ void tls_close_notify(struct tls_conn *conn);
 
 // tls_free ends the connection's state without a word to the peer, wiping its keys.
 void tls_free(struct tls_conn *conn);
+
+// tls_spans adds the memory of its connections to spans.
+void tls_spans(const struct tls *tls, struct spans *spans);
 
 // tls_run continues handshakes that waited (certificates, budget) and ends those that took too
 // long. budget is the number of handshake steps. Call once a loop.

@@ -283,6 +283,16 @@ void worker_free(struct worker *worker)
 	free(worker);
 }
 
+void worker_spans(const struct worker *worker, struct spans *spans)
+{
+	tcp_spans(worker->tcp, spans);
+	tls_spans(worker->tls, spans);
+	proxy_spans(worker->proxy, spans);
+	route_spans(worker->routes, spans);
+	if (worker->cache)
+		cache_spans(worker->cache, spans);
+}
+
 static void set_time(struct worker *worker, uint64_t now_us, uint64_t wall_s)
 {
 	worker->now_us = now_us;

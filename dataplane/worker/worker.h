@@ -105,6 +105,9 @@ void worker_close(struct worker *worker);
 void worker_fini(struct worker *worker);
 void worker_free(struct worker *worker);
 
+// worker_spans adds the memory of its tables and pools to spans, what grows soonest first.
+void worker_spans(const struct worker *worker, struct spans *spans);
+
 // worker_step is one turn of the loop at now_us (µs, never going back) and wall_s (Unix seconds).
 // True when it did something or something is left: call again at once. False: nothing to do before
 // worker_next_us or the next packet, record or handed packet.

@@ -12,6 +12,7 @@
 #include "worker_eal.h"
 #include "worker_telemetry.h"
 #include "worker_thread.h"
+#include "worker_touch.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -62,6 +63,7 @@ struct node {
 	struct rate_table *rates;
 	struct worker_thread threads[WORKERS_MAX];
 	uint32_t thread_count; // prepared
+	struct worker_touch touch;
 	struct attach attach;
 	struct telemetry telemetry;
 	struct capture capture;
@@ -381,6 +383,17 @@ static void stop_threads(struct node *node)
 		worker_thread_fini(&node->threads[i]);
 }
 
+static bool start_touch(struct node *node)
+{
+	int error = worker_touch_start(&node->touch, node->conf, node->workers);
+	return error == 0 || fail(node, "thread of dataplane.populate: %s", strerror(error));
+}
+
+static void stop_touch(struct node *node)
+{
+	worker_touch_stop(&node->touch);
+}
+
 static bool start_telemetry(struct node *node)
 {
 	node->telemetry = (struct telemetry){
@@ -430,13 +443,21 @@ static const struct {
 	bool (*start)(struct node *node);
 	void (*stop)(struct node *node); // also after start failed half way
 } boot_steps[] = {
-	{take_signals, drop_signals},        {start_eal, stop_eal},
-	{take_memory, give_memory},          {alloc_workers, free_workers},
-	{open_ports, close_ports},           {make_handoff, free_handoff},
-	{start_access_log, stop_access_log}, {open_disk, close_disk},
-	{start_workers, stop_workers},       {listen_for_control, stop_listening},
-	{start_threads, stop_threads},       {start_telemetry, stop_telemetry},
-	{start_capture, stop_capture},       {harden, keep},
+	{take_signals, drop_signals},
+	{start_eal, stop_eal},
+	{take_memory, give_memory},
+	{alloc_workers, free_workers},
+	{open_ports, close_ports},
+	{make_handoff, free_handoff},
+	{start_access_log, stop_access_log},
+	{open_disk, close_disk},
+	{start_workers, stop_workers},
+	{listen_for_control, stop_listening},
+	{start_threads, stop_threads},
+	{start_touch, stop_touch},
+	{start_telemetry, stop_telemetry},
+	{start_capture, stop_capture},
+	{harden, keep},
 };
 
 // serve_a_tick waits for a signal and for control; true when a signal came.

@@ -5,13 +5,13 @@
 // only the stack is timed. Prints a table and fails when a connection did not do what it must, when
 // something is left at the end, or when a connection takes more than its bound of bytes.
 //
-//   tcp_scale [--connections N] [--quick]        N: the largest of 10 k, 100 k, 1 M ...; 1 M needs
-//   4 GiB
+//   tcp_scale [--connections N] [--quick] [--populate]
+//
+// N: the largest of 10 k, 100 k, 1 M ...; 1 M needs 4 GiB. --populate: memory is touched before, as
+// dataplane.populate does.
 #include "check.h"
-#include "net.h"
 #include "siphash.h"
-#include "tcp.h"
-#include "tcp_segment.h"
+#include "tcp_scale_rig.h"
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -20,6 +20,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BURST         32u
@@ -27,89 +29,8 @@
 #define PACKETS       65536u
 #define TICKS         4096u
 #define SAMPLES_MAX   8192u
-#define PORTS_A_PEER  16384u
-#define FIRST_PORT    1024u
 #define PAYLOAD_BYTES 100u
-#define BYTES_MAX     4096u // of one idle connection: all slabs, table, timers
-
-// What the world knows of a peer's connection.
-struct peer {
-	struct tcp_seq nxt; // next to send
-	struct tcp_seq ack; // next to expect
-};
-
-struct rig {
-	struct port port;
-	struct port *ports[1];
-	struct rte_mempool *mbufs;
-	struct wheel wheel;
-	struct counters counters;
-	struct random_source random;
-	struct net *net;
-	struct tcp *tcp;
-	uint64_t now_us;
-	uint64_t cycles;   // spent in the stack since the last sample
-	uint64_t *samples; // one a burst, or two that belong together
-	uint32_t sample_count;
-	uint32_t peer_count;
-	uint32_t open_count;
-	uint64_t heard_bytes;
-	uint64_t sent_frames;
-	struct peer *peers;
-};
-
-static const uint8_t our_mac[6] = {2, 0, 0, 0, 0, 1};
-static const uint8_t router_mac[6] = {2, 0, 0, 0, 0, 2};
-static const uint8_t our_ip[4] = {198, 51, 100, 1};
-static const uint8_t router_ip[4] = {198, 51, 100, 254};
-
-static uint16_t get16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-// peer_of finds whose frame this is by its destination.
-static struct peer *peer_of(struct rig *rig, const uint8_t *ip, const uint8_t *tcp)
-{
-	uint32_t index = get16(ip + 18) * PORTS_A_PEER + get16(tcp + 2) - FIRST_PORT;
-	return index < rig->peer_count ? &rig->peers[index] : NULL;
-}
-
-// heed takes what the stack sent: it notes what it acknowledges and sends.
-static void heed(struct rig *rig, const uint8_t *frame)
-{
-	struct tcp_segment segment;
-	const uint8_t *ip = frame + 14;
-	if (get16(frame + 12) != 0x0800 || ip[9] != NET_PROTOCOL_TCP)
-		return;
-	struct peer *peer = peer_of(rig, ip, ip + 20);
-	CHECK(peer && tcp_segment_parse(ip + 20, get16(ip + 2) - 20u, &segment));
-	segment.payload_bytes = get16(ip + 2) - 20u - segment.header_bytes;
-	peer->ack = tcp_segment_end(&segment);
-}
-
-static uint16_t rx(struct port *, struct rte_mbuf **, uint16_t)
-{
-	return 0;
-}
-
-static uint16_t tx(struct port *port, struct rte_mbuf **mbufs, uint16_t count)
-{
-	struct rig *rig = container_of(port, struct rig, port);
-	for (uint16_t i = 0; i < count; i++)
-		heed(rig, rte_pktmbuf_mtod(mbufs[i], const uint8_t *));
-	rig->sent_frames += count;
-	rte_pktmbuf_free_bulk(mbufs, count);
-	return count;
-}
-
-static const struct port_ops ops = {rx, tx};
+#define BYTES_MAX     1600u // of one idle connection: all slabs, table, timers
 
 static void on_readable(void *user, struct pool_id conn)
 {
@@ -134,7 +55,8 @@ static void *on_accepted(void *user, struct pool_id, const struct tcp_tuple *tup
 {
 	struct rig *rig = user;
 	uint32_t index =
-		get16(tuple->remote.bytes + 14) * PORTS_A_PEER + tuple->remote_port - FIRST_PORT;
+		(uint32_t)(tuple->remote.bytes[14] << 8 | tuple->remote.bytes[15]) * PORTS_A_PEER +
+		tuple->remote_port - FIRST_PORT;
 	CHECK(index < rig->peer_count);
 	rig->open_count++;
 	return rig;
@@ -150,55 +72,6 @@ static void turn(struct rig *rig, struct rte_mbuf **burst, uint32_t count)
 	tcp_run_ready(rig->tcp, 256);
 	net_flush(rig->net);
 	rig->cycles += rte_rdtsc() - begin;
-}
-
-static struct rte_mbuf *frame_of(struct rig *rig, uint32_t bytes)
-{
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(rig->mbufs);
-	CHECK(mbuf);
-	uint8_t *frame = (uint8_t *)rte_pktmbuf_append(mbuf, (uint16_t)bytes);
-	memset(frame, 0, bytes);
-	memcpy(frame, our_mac, 6);
-	memcpy(frame + 6, router_mac, 6);
-	mbuf->ol_flags = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	return mbuf;
-}
-
-// segment_of makes peer index's next segment.
-static struct rte_mbuf *segment_of(struct rig *rig, uint32_t index, uint8_t flags, uint32_t payload)
-{
-	struct peer *peer = &rig->peers[index];
-	struct tcp_segment segment = {
-		.source_port = (uint16_t)(FIRST_PORT + index % PORTS_A_PEER),
-		.destination_port = 443,
-		.seq = peer->nxt,
-		.ack = peer->ack,
-		.flags = flags,
-		.window = 65535,
-		.has_timestamps = true,
-		.ts_value = 1,
-	};
-	if (flags & TCP_SYN) {
-		segment.has_mss = segment.is_sack_permitted = segment.has_scale = true;
-		segment.mss = 1460;
-	}
-	uint8_t header[TCP_HEADER_MAX_BYTES];
-	uint32_t bytes = tcp_segment_write(&segment, header);
-	struct rte_mbuf *mbuf = frame_of(rig, 34 + bytes + payload);
-	uint8_t *ip = rte_pktmbuf_mtod_offset(mbuf, uint8_t *, 14);
-	put16(ip - 2, 0x0800);
-	ip[0] = 0x45;
-	put16(ip + 2, 20 + bytes + payload);
-	ip[8] = 64;
-	ip[9] = NET_PROTOCOL_TCP;
-	ip[12] = 10;
-	ip[13] = 1;
-	put16(ip + 14, index / PORTS_A_PEER);
-	memcpy(ip + 16, our_ip, 4);
-	memcpy(ip + 20, header, bytes);
-	segment.payload_bytes = payload;
-	peer->nxt = tcp_segment_end(&segment);
-	return mbuf;
 }
 
 // sample ends a burst's account.
@@ -218,7 +91,7 @@ static void each(struct rig *rig, const uint32_t *indexes, uint32_t count, uint8
 		struct rte_mbuf *burst[BURST];
 		uint32_t here = MIN(BURST, count - done);
 		for (uint32_t i = 0; i < here; i++)
-			burst[i] = segment_of(rig, indexes[done + i], flags, payload);
+			burst[i] = scale_segment(rig, indexes[done + i], flags, payload);
 		turn(rig, burst, here);
 		if (is_sampled)
 			sample(rig);
@@ -252,17 +125,9 @@ static void close_all(struct rig *rig, const uint32_t *indexes, uint32_t count)
 static void meet(struct rig *rig)
 {
 	static const uint32_t first = 0;
-	static const uint8_t head[] = {0, 1, 8, 0, 6, 4, 0, 2};
 	rig->peers[first].nxt = seq_of(0);
 	each(rig, &first, 1, TCP_SYN, 0);
-	struct rte_mbuf *mbuf = frame_of(rig, 60);
-	uint8_t *arp = rte_pktmbuf_mtod_offset(mbuf, uint8_t *, 14);
-	put16(arp - 2, 0x0806);
-	memcpy(arp, head, sizeof(head));
-	memcpy(arp + 8, router_mac, 6);
-	memcpy(arp + 14, router_ip, 4);
-	memcpy(arp + 18, our_mac, 6);
-	memcpy(arp + 24, our_ip, 4);
+	struct rte_mbuf *mbuf = scale_router(rig);
 	turn(rig, &mbuf, 1);
 	each(rig, &first, 1, TCP_ACK, 0);
 	CHECK(rig->open_count == 1);
@@ -283,39 +148,6 @@ static uint64_t heap_bytes(void)
 	struct rte_malloc_socket_stats stats;
 	CHECK(rte_malloc_get_socket_stats((int)rte_socket_id(), &stats) == 0);
 	return stats.heap_allocsz_bytes;
-}
-
-static void make_net(struct rig *rig)
-{
-	struct net_address address = {{addr_v4(our_ip), 96 + 24, {0}}, 0};
-	struct net_route route = {{addr_v4((const uint8_t[4]){0}), 96, {0}}, addr_v4(router_ip), 0};
-	struct net_config config = {
-		.limits = {.neighbour_count = 16, .neighbour_queue = 64, .icmp_per_second = 100},
-		.ports = rig->ports,
-		.port_count = 1,
-		.addresses = &address,
-		.address_count = 1,
-		.routes = &route,
-		.route_count = 1,
-		.worker_count = 1,
-		.mbufs = rig->mbufs,
-		.wheel = &rig->wheel,
-		.random = &rig->random,
-		.counters = &rig->counters,
-	};
-	rig->port = (struct port){
-		.ops = &ops,
-		.mac = {2, 0, 0, 0, 0, 1},
-		.mtu = 1500,
-		.can_checksum_ip4_tx = true,
-		.can_checksum_l4_tx = true,
-		.can_checksum_rx = true,
-		.can_segment = true,
-		.can_scatter_tx = true,
-	};
-	rig->ports[0] = &rig->port;
-	rig->net = net_new(&config);
-	CHECK(rig->net);
 }
 
 static void make_tcp(struct rig *rig, uint32_t connections)
@@ -451,17 +283,31 @@ static struct figures measure(struct rig *rig, uint32_t size)
 	return figures;
 }
 
+static uint64_t thread_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+// grow opens the rest; tells the most of our own time that a burst took, in which memory may be
+// touched for the first time.
 static void grow(struct rig *rig, uint32_t from, uint32_t to)
 {
 	uint32_t indexes[BURST];
+	uint64_t most = 0;
 	for (uint32_t i = from; i < to; i += BURST) {
 		uint32_t here = MIN(BURST, to - i);
 		for (uint32_t j = 0; j < here; j++)
 			indexes[j] = i + j;
+		uint64_t begin_ns = thread_ns();
 		open_all(rig, indexes, here);
+		most = MAX(most, thread_ns() - begin_ns);
 		rig->now_us += 100; // their timers are not all of one tick
 		rig->sample_count = 0;
 	}
+	printf("# to %u: opening %u took %.0f us of the core at most\n", to, BURST,
+	       (double)most / 1000);
 	CHECK(rig->open_count == to);
 }
 
@@ -536,7 +382,16 @@ static void start_eal(uint32_t connections)
 	CHECK(rte_eal_init((int)ARRAY_LEN(arguments), arguments) >= 0);
 }
 
-static void run(uint32_t connections)
+// populate is what dataplane.populate does.
+static void populate(const struct rig *rig)
+{
+	struct spans spans = {0};
+	tcp_spans(rig->tcp, &spans);
+	for (uint32_t i = 0; i < spans.count; i++)
+		CHECK(madvise(spans.at[i].at, spans.at[i].bytes, MADV_POPULATE_WRITE) == 0);
+}
+
+static void run(uint32_t connections, bool is_populated)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	CHECK(rig);
@@ -551,9 +406,11 @@ static void run(uint32_t connections)
 	memset(rig->peers, 0, connections * sizeof(*rig->peers));
 	random_init(&rig->random, (struct siphash_key){{1, 2}});
 	wheel_init(&rig->wheel, rig->now_us);
-	make_net(rig);
+	scale_make_net(rig);
 	uint64_t before = resident_bytes(), heap = heap_bytes();
 	make_tcp(rig, connections);
+	if (is_populated)
+		populate(rig);
 	uint64_t table_bytes = heap_bytes() - heap;
 	meet(rig);
 	printf("# cycles each; in brackets: times the smallest table's\n"
@@ -582,14 +439,17 @@ static void run(uint32_t connections)
 int main(int argc, char **argv)
 {
 	uint32_t connections = 1000000;
+	bool is_populated = false;
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--quick") == 0)
 			connections = 20000;
+		else if (strcmp(argv[i], "--populate") == 0)
+			is_populated = true;
 		else if (strcmp(argv[i], "--connections") == 0 && i + 1 < argc)
 			connections = (uint32_t)strtoul(argv[++i], NULL, 10);
 	}
 	CHECK(connections >= 1000 && connections <= 4u << 20);
 	start_eal(connections);
-	run(connections);
+	run(connections, is_populated);
 	return 0;
 }
