@@ -16,12 +16,19 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 	return 1; // taken
 }
 
+// accept_any stands for the chain's verification, which would be made and not looked at.
+static int accept_any(X509_STORE_CTX *, void *)
+{
+	return 1;
+}
+
 static SSL_CTX *new_context(struct tls *tls)
 {
 	SSL_CTX *ctx = SSL_CTX_new_ex(tls->crypto.lib, NULL, TLS_client_method());
 	if (!ctx)
 		return NULL;
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_cert_verify_callback(ctx, accept_any, NULL);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(ctx, on_session);
 	tls_handshake_observe(ctx);
@@ -46,7 +53,18 @@ bool tls_client_trust(struct tls *tls, const char *path)
 	if (!ctx || !SSL_CTX_load_verify_file(ctx, path))
 		return false;
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(ctx, NULL, NULL);
 	return true;
+}
+
+// resume gives ssl a session of its own: OpenSSL takes one for used up whose SSL object is freed
+// without a closing alert, as each is when our record layer takes over.
+static bool resume(SSL *ssl, SSL_SESSION *session)
+{
+	SSL_SESSION *own = SSL_SESSION_dup(session);
+	bool is_set = own && SSL_set_session(ssl, own);
+	SSL_SESSION_free(own);
+	return is_set;
 }
 
 static bool offer(SSL *ssl, const struct tls_client *client)
@@ -64,7 +82,7 @@ static bool offer(SSL *ssl, const struct tls_client *client)
 	return SSL_set_tlsext_host_name(ssl, client->server_name) &&
 	       SSL_set1_host(ssl, client->server_name) &&
 	       SSL_set_alpn_protos(ssl, protocols, bytes) == 0 &&
-	       (!client->session || SSL_set_session(ssl, client->session));
+	       (!client->session || resume(ssl, client->session));
 }
 
 struct tls_conn *tls_client_new(struct tls *tls, const struct tls_client *client)

@@ -3,7 +3,7 @@
 # every byte of every body is compared, each mode does what it says.
 . "$(dirname "$0")/lib.sh"
 
-lab_up single --memif
+lab_up single --memif --set dataplane.drain_time=2s --set dataplane.drain_notice=100ms
 background on origin python3 "$ROOT/tests/support/origin.py" 8080
 eventually 10 on origin curl -s -o "$TMP/body" "http://127.0.0.1:8080/bytes/100000?seed=7"
 
@@ -86,4 +86,17 @@ is "requests due while the edge stood still are counted from then" \
 load held --hold 1 --connections 200 --opening 32 "GET /bytes/10?cache=max-age=600 bytes=10"
 is "idle connections are held, after a request each" \
 	"$(say held "r['open_connections'], r['whole_run']['requests'], r['errors']")" "(200, 200, 0)"
+
+load again --hold 1 --connections 200 --opening 32 --resume-one --sample 50 "GET /bytes/10?cache=max-age=600 bytes=10"
+is "some of those that were held are asked once more, and answer" \
+	"$(say again "r['open_connections'], r['sample'], r['whole_run']['requests'], r['errors']")" \
+	"(200, {'asked': 50, 'answered': 50}, 250, 0)"
+at_least "of them resumed by one ticket" "$(say again "r['whole_run']['resumed']")" 130
+
+# The edge ends politely, with everybody on it.
+load lost --hold 4 --connections 20 "GET /bytes/10?cache=max-age=600 bytes=10" &
+eventually 10 grep -q measuring "$TMP/lost.log"
+kill -TERM "$(pid_of edge dataplane)"
+wait $!
+is "who is lost while held is missed, not replaced" "$(say lost "r['open_connections'], r['whole_run']['connections']")" "(0, 20)"
 finish

@@ -9,7 +9,9 @@ from math import nan
 import json
 import re
 import subprocess
+import sys
 import threading
+import time
 
 import perf_net
 from perf_systems import HOST, ORIGIN_PORT, Millrace, telemetry
@@ -27,6 +29,9 @@ LOADS = {
     'latency': ['--rate', '8000', '--poisson', '--connections', '64', SMALL],
     'mixed': ['--rate', '12000', '--poisson', '--handshake-share', '0.1', '--connections', '64', SMALL],
 }
+HOLD_S = 24  # idle connections are held so long when all are there
+SETTLE_S = 13  # each is looked at once after http.min_rate_time (10 s), then rests
+SAMPLE = 1000  # and then so many of them, drawn at random, are asked once more
 POINTS = ('p50', 'p99', 'p99.9', 'p99.99')
 # The best peer of the study: its us per unit there, and by how much the ratio shrinks on hardware, where
 # entering the kernel is cheaper than on a virtual machine. None: ours is in the kernel there, too.
@@ -60,6 +65,7 @@ class Memif(Millrace):
             places = self.options.connections * 8 // 7 + 1024
             conf['tcp'].update(connections=places + 1024, keepalive_idle='0s')
             conf['http'] = {'connections': places, 'keepalive_timeout': '60m'}
+            conf['dataplane']['populate'] = False  # what is resident is to be what was used
             conf['dataplane']['ports'][0]['addresses'] += [f'{ADDRESS[:-1]}{n}/24' for n in (100, 101)]
         return conf
 
@@ -104,50 +110,85 @@ class Memif(Millrace):
                    if point in POINTS},
                 'tls': found['tls'].rsplit(' ', 1)[0]}
 
-    def held(self, count, seconds):
-        """The resident memory of the data plane, in bytes, while loadgen holds count idle connections."""
-        targets = [f'{ADDRESS[:-1]}{n}:443' for n in ('1', '100', '101')]
-        words = ['taskset', '-c', str(self.net.client_core), self.program('loadgen'), '--hold', '3',
-                 '--connections', str(count), '--http', self.options.http, '--host', HOST, '--port', self.device()]
+    def hold(self, count, seconds):
+        """Holds count idle connections; what was seen meanwhile: resident bytes by how many were up, and the rest."""
+        words = ['taskset', '-c', str(self.net.client_core), self.program('loadgen'), '--hold', str(HOLD_S),
+                 '--sample', str(min(count, SAMPLE)), '--connections', str(count), '--http', self.options.http,
+                 '--host', HOST, '--port', self.device()]
+        words += ['--resume-one'] if self.options.resumed else []
         for number in range(8):
             words += ['--address', f'{CLIENT[:-1]}{10 + number}/24']
-        for target in targets:
-            words += ['--to', target]
-        words.append(SMALL)
-        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for number in ('1', '100', '101'):
+            words += ['--to', f'{ADDRESS[:-1]}{number}:443']
+        begin, seen = time.monotonic(), {'bytes': {}}
+        with subprocess.Popen(words + [SMALL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             timer = threading.Timer(seconds, process.kill)
             timer.start()
             while (line := process.stderr.readline()) and 'measuring' not in line:
-                pass
-            rss = self.resident_bytes()
+                if line.startswith('opened'):
+                    seen['bytes'][int(line.split()[1])] = self.resident_bytes()
+                    print(f'# {line.strip()} after {time.monotonic() - begin:.0f} s', file=sys.stderr, flush=True)
+            seen['opening_s'] = time.monotonic() - begin
+            seen['cost'] = self.idle_cost(SETTLE_S, HOLD_S - SETTLE_S - 3)
+            seen['bytes'][count] = self.resident_bytes()
             found = json.loads(process.stdout.read() or '{}')
             timer.cancel()
-        if found.get('open_connections') != count:
+        if found.get('open_connections') != count or found['errors']:
             raise RuntimeError(f'{count} connections were not held: {found}')
-        return rss
+        if found['sample']['answered'] != found['sample']['asked']:
+            raise RuntimeError(f'not all of those that were held still answer: {found["sample"]}')
+        return {**seen, 'sample': found['sample'], 'resumed': found['whole_run']['resumed']}
+
+    def idle_cost(self, settle_s, seconds):
+        """What the worker does while nothing is asked of it, a second: ms of its threads, of its busy turns, counts."""
+        time.sleep(settle_s)
+        before = self.idle_snapshot()
+        time.sleep(seconds)
+        after = self.idle_snapshot()
+        spent = {name: after[name] - before[name] for name in after}
+        return {name: value / spent['wall_ns'] * 1e9 for name, value in spent.items()}
+
+    def idle_snapshot(self):
+        counts = {name: telemetry.counter(*self.telemetry(), f'worker_{name}')
+                  for name in ('sleeps', 'timers', 'loops_busy')}
+        return {'wall_ns': time.monotonic_ns(), 'task_ms': perf_net.task_ns(self.pids()) / 1e6,
+                'busy_ms': self.cycles_ns('busy') / 1e6, 'packets': self.packets(), **counts}
 
     def resident_bytes(self):
         status = perf_net.read(f'/proc/{self.pids()[-1]}/status')
         return int(re.search(r'VmRSS:\s*(\d+)', status)[1]) * 1024
 
-    def packets(self):
-        """Packets that the edge received and sent."""
+    def telemetry(self):
         if not self.socket:
             self.socket = telemetry.connect(self.path('run'))
-        return sum(telemetry.counter(*self.socket, f'port_{way}_packets') for way in ('rx', 'tx'))
+        return self.socket
+
+    def packets(self):
+        """Packets that the edge received and sent."""
+        return sum(telemetry.counter(*self.telemetry(), f'port_{way}_packets') for way in ('rx', 'tx'))
+
+
+def print_idle(count, cost):
+    print(f'| {count} | {cost["task_ms"] / 10:.2f} % | {cost["busy_ms"] / 10:.2f} % | {cost["timers"]:.0f} '
+          f'| {cost["sleeps"]:.0f} | {cost["packets"]:.1f} |', flush=True)
 
 
 def measure_idle(system, count):
-    """What idle TLS 1.3 connections take of the edge's memory, and what the limits reserve for them."""
-    counts = [0, count // 10, count]
-    rss = [system.resident_bytes()]
+    """What idle TLS 1.3 connections take of the edge's memory and of its core."""
+    none_bytes, none_cost = system.resident_bytes(), system.idle_cost(2, HOLD_S - SETTLE_S - 3)
+    seen = system.hold(count, 120 + count // 100)  # a handshake may take 10 ms of a busy machine
     print('| idle connections | resident MiB | bytes each |\n|---|---|---|')
-    for held in counts[1:]:
-        rss.append(system.held(held, 120 + held // 100))  # a handshake may take 10 ms of a busy machine
-        print(f'| {held} | {rss[-1] / 2**20:.0f} | {(rss[-1] - rss[0]) / held:.0f} |', flush=True)
-    slope = (rss[-1] - rss[1]) / (counts[-1] - counts[1])
-    print(f'# {rss[0] / 2**20:.0f} MiB without any; {slope:.0f} bytes for each beyond the first tenth')
-    return {'connections': counts, 'resident_bytes': rss, 'bytes_each': slope}
+    for up, rss in seen['bytes'].items():
+        print(f'| {up} | {rss / 2**20:.0f} | {(rss - none_bytes) / up:.0f} |')
+    first = min(seen['bytes'])
+    slope = (seen['bytes'][count] - seen['bytes'][first]) / max(count - first, 1)
+    print(f'# {none_bytes / 2**20:.0f} MiB without any; {slope:.0f} bytes for each beyond the first tenth; '
+          f'opened in {seen["opening_s"]:.0f} s, {seen["resumed"]} of them resumed')
+    print(f'# of those held {seen["sample"]["answered"]} of {seen["sample"]["asked"]} drawn at random answered again')
+    print('\n| connections held | of a core | busy turns | timers/s | sleeps/s | packets/s |\n|---|---|---|---|---|---|')
+    print_idle(0, none_cost)
+    print_idle(count, seen['cost'])
+    return {**seen, 'none': [none_bytes, none_cost], 'bytes_each': slope}
 
 
 def cost_us(spent):

@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TICK_US     1000u         // a sleep at most: schedules are looked at this often
-#define DRAIN_NS    5000000000ull // for what is due to be answered
-#define SECOND_NS   1e9
-#define WALL_OF(ns) ((ns) / 1000000000u)
+#define TICK_US      1000u         // a sleep at most: schedules are looked at this often
+#define DRAIN_NS     5000000000ull // for what is due to be answered
+#define SECOND_NS    1e9
+#define SAMPLE_LOOKS 64u // a turn: for one that may be asked
+#define WALL_OF(ns)  ((ns) / 1000000000u)
 
 uint64_t load_clock_ns(void)
 {
@@ -30,7 +31,7 @@ _Noreturn static void fail(const char *what)
 static void keep_ticket(void *user, struct ssl_session_st *ticket)
 {
 	struct load *load = ((struct load_session *)user)->load;
-	if (load->ticket_count == LOAD_TICKETS)
+	if (load->ticket_count == (load->options->is_resuming_one ? 1 : LOAD_TICKETS))
 		tls_session_free(ticket);
 	else
 		load->tickets[load->ticket_count++] = ticket;
@@ -122,6 +123,8 @@ static void begin_phase(struct load *load, enum load_phase phase, uint64_t now_n
 		fputs("measuring\n", stderr);
 	} else if (phase == LOAD_DRAINING) {
 		load->tally.end_ns = now_ns;
+		load->tally.held_requests = load->tally.all_requests;
+		load->sample_left = options->sample;
 		load->phase_end_ns = now_ns + DRAIN_NS;
 		fputs("measured\n", stderr);
 	}
@@ -139,10 +142,12 @@ static bool is_work_done(const struct load *load, uint64_t now_ns)
 {
 	bool is_begun = load_schedule_is_over(&load->schedule, now_ns) &&
 			load_schedule_is_over(&load->fresh, now_ns);
-	bool is_busy = load->under_way > 0 || load->fresh_count > 0;
+	bool is_busy = load->under_way > 0 || load->fresh_count > 0 || load->sample_left > 0;
+	if (load->options->hold_s > 0)
+		return load->phase == LOAD_DRAINING && !is_busy;
 	if (load->options->per_connection != LOAD_FOR_EVER)
 		is_busy |= load->session_count > 0;
-	return is_begun && !is_busy && load->options->hold_s == 0;
+	return is_begun && !is_busy;
 }
 
 static void advance(struct load *load, uint64_t now_ns)
@@ -155,8 +160,7 @@ static void advance(struct load *load, uint64_t now_ns)
 	    (now_ns >= load->phase_end_ns || is_work_done(load, now_ns)))
 		begin_phase(load, LOAD_DRAINING, now_ns);
 	if (load->phase == LOAD_DRAINING &&
-	    (now_ns >= load->phase_end_ns || load->options->hold_s > 0 ||
-	     is_work_done(load, now_ns)))
+	    (now_ns >= load->phase_end_ns || is_work_done(load, now_ns)))
 		load->phase = LOAD_OVER;
 }
 
@@ -168,6 +172,8 @@ static bool next_connection(struct load *load, uint64_t now_ns, uint64_t *due_ns
 	if (list_is_empty(&load->free) || load->opening_count >= options->opening)
 		return false;
 	*due_ns = now_ns;
+	if (options->hold_s > 0 && load->phase != LOAD_OPENING)
+		return false; // who is lost while held is missed, not replaced
 	if (stays)
 		return load->phase < LOAD_DRAINING &&
 		       load->session_count - load->fresh_count < options->connections;
@@ -183,6 +189,31 @@ static void begin_fresh(struct load *load, uint64_t now_ns)
 	while (load->fresh_count < load->options->opening && !list_is_empty(&load->free) &&
 	       load_schedule_take(&load->fresh, now_ns, &due_ns))
 		load_session_open(load, due_ns, true);
+}
+
+// ask_sample asks some of those that were held, drawn at random, once more.
+static void ask_sample(struct load *load)
+{
+	for (uint32_t looks = 0; looks < SAMPLE_LOOKS && load->sample_left > 0; looks++) {
+		uint32_t index = random_below(&load->random, load->options->connections);
+		struct load_session *session = &load->sessions[index];
+		if (!session->http || session->is_over || !http_can_request(session->http))
+			continue;
+		load_session_ask(session, load_clock_ns());
+		load_session_flush(session);
+		load->sample_left--;
+	}
+}
+
+// tell_progress writes a line for each tenth of the connections that are to stay.
+static void tell_progress(struct load *load)
+{
+	uint64_t up = load->session_count - load->opening_count;
+	uint32_t tenths = (uint32_t)(up * 10 / load->options->connections);
+	if (load->phase != LOAD_OPENING || tenths <= load->told_tenths)
+		return;
+	load->told_tenths = tenths;
+	fprintf(stderr, "opened %lu\n", up);
 }
 
 static void begin_requests(struct load *load)
@@ -219,6 +250,10 @@ static void step(struct load *load)
 		load_session_open(load, due_ns, false);
 	begin_fresh(load, now_ns);
 	feed_starved(load);
+	if (load->options->hold_s > 0)
+		tell_progress(load);
+	if (load->phase == LOAD_DRAINING)
+		ask_sample(load);
 	begin_requests(load);
 	tls_set_time(load->tls, load->stack.now_us, (uint64_t)time(NULL));
 	tls_run(load->tls, UINT32_MAX);

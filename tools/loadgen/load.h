@@ -39,6 +39,8 @@ struct load {
 	uint32_t opening_count; // of these, not up yet
 	uint32_t under_way;     // exchanges
 	uint32_t opened;        // sessions ever: whose turn it is
+	uint32_t told_tenths;   // of the connections that are up, on standard error
+	uint32_t sample_left;   // to be asked after the hold
 	enum load_phase phase;
 	uint64_t phase_end_ns;
 };

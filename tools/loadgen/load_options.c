@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CONNS_A_MEBIBYTE 8192u // of TCP's table, which is in DPDK's memory: 128 bytes each
+
 static const char help[] =
 	"loadgen: HTTP load by millrace's own stack, over a DPDK port\n"
 	"\n"
@@ -33,6 +35,7 @@ static const char help[] =
 	"  --opening N           handshakes at once (64)\n"
 	"  --per-connection N    a new connection for every N requests; 0: only its handshake\n"
 	"  --resume              new connections resume by the tickets of earlier ones\n"
+	"  --resume-one          all but the first resume by one ticket: cheap to open many\n"
 	"  --rate N              open loop: pieces of work a second, latency from the due time\n"
 	"  --poisson             the same at random moments\n"
 	"  --handshake-share F   of the requests of a --rate, each on a new connection (0 to 1)\n"
@@ -42,6 +45,7 @@ static const char help[] =
 	"  --hold S              keep all connections open and idle for S seconds, after a "
 	"REQUEST\n"
 	"                        each when one is given\n"
+	"  --sample N            after --hold ask so many of them, at random, once more\n"
 	"  --seed N              of whatever is drawn (1)\n"
 	"  --poll                never sleep\n"
 	"  --run-dir DIR         where DPDK puts its sockets\n"
@@ -118,6 +122,7 @@ enum word {
 	OPENING,
 	PER_CONNECTION,
 	RESUME,
+	RESUME_ONE,
 	RATE,
 	POISSON,
 	HANDSHAKE_SHARE,
@@ -125,6 +130,7 @@ enum word {
 	SECONDS,
 	WARMUP,
 	HOLD,
+	SAMPLE,
 	SEED,
 	POLL,
 	RUN_DIR,
@@ -147,6 +153,7 @@ static const struct option table[] = {
 	{"opening", required_argument, NULL, OPENING},
 	{"per-connection", required_argument, NULL, PER_CONNECTION},
 	{"resume", no_argument, NULL, RESUME},
+	{"resume-one", no_argument, NULL, RESUME_ONE},
 	{"rate", required_argument, NULL, RATE},
 	{"poisson", no_argument, NULL, POISSON},
 	{"handshake-share", required_argument, NULL, HANDSHAKE_SHARE},
@@ -154,6 +161,7 @@ static const struct option table[] = {
 	{"seconds", required_argument, NULL, SECONDS},
 	{"warmup", required_argument, NULL, WARMUP},
 	{"hold", required_argument, NULL, HOLD},
+	{"sample", required_argument, NULL, SAMPLE},
 	{"seed", required_argument, NULL, SEED},
 	{"poll", no_argument, NULL, POLL},
 	{"run-dir", required_argument, NULL, RUN_DIR},
@@ -179,6 +187,7 @@ static bool read_number(struct load_options *options, int option, const char *na
 	case SECONDS: options->seconds = number_of(name, optarg, 1e6); break;
 	case WARMUP: options->warmup_s = number_of(name, optarg, 1e6); break;
 	case HOLD: options->hold_s = number_of(name, optarg, 1e6); break;
+	case SAMPLE: options->sample = (uint32_t)number_of(name, optarg, 4194304); break;
 	case SEED: options->seed = (uint64_t)number_of(name, optarg, 1e15); break;
 	default: return false;
 	}
@@ -197,6 +206,7 @@ static void read_other(struct load_options *options, int option)
 	case PLAIN: options->is_plain = true; break;
 	case MIX: add_mix(options, optarg); break;
 	case RESUME: options->is_resuming = true; break;
+	case RESUME_ONE: options->is_resuming_one = true; break;
 	case POISSON: options->is_poisson = true; break;
 	case POLL: options->is_polling = true; break;
 	case RUN_DIR: options->run_dir = optarg; break;
@@ -219,10 +229,15 @@ static void check(struct load_options *options)
 		options->streams = 1;
 	if (!options->connections || !options->streams || !options->opening)
 		fail("--connections, --streams and --opening are at least 1");
-	if (options->is_plain && (options->is_resuming || options->http == 2))
+	if (options->is_resuming && options->is_resuming_one)
+		fail("--resume or --resume-one");
+	if (options->is_plain &&
+	    (options->is_resuming || options->is_resuming_one || options->http == 2))
 		fail("--plain is HTTP/1.1 without tickets");
 	if (options->hold_s > 0 && options->rate > 0)
 		fail("--hold has no --rate");
+	if (options->sample > 0 && (options->hold_s == 0 || options->mix.count == 0))
+		fail("--sample is of a --hold with a REQUEST");
 	if (options->fresh_share > 0 && (options->rate == 0 || options->count != LOAD_FOR_EVER ||
 					 options->per_connection != LOAD_FOR_EVER))
 		fail("--handshake-share is of a --rate, without --count and --per-connection");
@@ -289,8 +304,10 @@ static void write_conf(FILE *out, const struct load_options *options)
 	      "mesh = \"loadgen.test\"; };\n",
 	      out);
 	fputs("listen = ( { port = 8443; protocol = \"mesh\"; } );\n", out);
-	fprintf(out, "dataplane = { memory = \"384MiB\"; mbufs = 32768; record_buffers = 2048; "
-		     "small_buffers = 16384; ");
+	fprintf(out,
+		"dataplane = { memory = \"%uMiB\"; mbufs = 32768; record_buffers = 2048; "
+		"small_buffers = 16384; ",
+		384 + conns / CONNS_A_MEBIBYTE);
 	fprintf(out, "hugepages = \"never\"; idle = \"%s\"; cores = \"%u\"; ",
 		options->is_polling ? "poll" : "sleep", first_core());
 	const uint8_t *own = options->sources[0].bytes + 12; // the same station in the next run

@@ -28,6 +28,7 @@ struct load_options {
 	bool is_plain;
 	bool is_poisson;
 	bool is_resuming;
+	bool is_resuming_one; // all but the first, by one ticket
 	bool is_polling;
 	uint32_t mtu;
 	uint32_t connections;
@@ -39,7 +40,8 @@ struct load_options {
 	double fresh_share; // of the requests of a rate, 0 to 1: each on a connection of its own
 	double seconds;     // of measuring
 	double warmup_s;
-	double hold_s; // connections stay open and idle this long
+	double hold_s;   // connections stay open and idle this long
+	uint32_t sample; // of them, asked once more after that
 	uint64_t seed;
 	struct load_mix mix;
 };

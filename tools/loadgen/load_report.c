@@ -67,6 +67,10 @@ void load_report_print(const struct load *load, FILE *out)
 		options->rate > 0 ? "open" : "closed", options->rate, load->session_count,
 		options->streams);
 	fprintf(out, ", \"tls\": \"%s\"", load->tally.tls);
+	if (options->sample > 0)
+		fprintf(out, ", \"sample\": {\"asked\": %u, \"answered\": %" PRIu64 "}",
+			options->sample - load->sample_left,
+			load->tally.all_requests - load->tally.held_requests);
 	print_work(load, out);
 	print_errors(&load->tally, out);
 	print_histogram("latency_us", &load->tally.latency, out);

@@ -206,20 +206,23 @@ static void start_tls(struct load_session *session)
 {
 	struct load *load = session->load;
 	const struct load_options *options = load->options;
+	bool is_one = options->is_resuming_one;
 	struct ssl_session_st *ticket =
-		load->ticket_count ? load->tickets[--load->ticket_count] : NULL;
+		load->ticket_count ? load->tickets[load->ticket_count - 1] : NULL;
 	struct tls_client client = {
 		.server_name = options->host,
 		.is_h2_offered = options->http == 2,
 		.is_http1_offered = options->http == 1,
-		.wants_session = options->is_resuming,
+		.wants_session = options->is_resuming || (is_one && !ticket),
 		.session = ticket,
 		.events = &tls_events,
 		.user = session,
 	};
 	session->tls = tls_client_new(load->tls, &client);
-	if (ticket)
+	if (ticket && !is_one) {
 		tls_session_free(ticket);
+		load->ticket_count--;
+	}
 	if (!session->tls)
 		doom(session);
 }

@@ -34,6 +34,7 @@ struct load_tally {
 	uint64_t all_connections;
 	uint64_t all_resumed;
 	uint64_t closed_by_peer;
+	uint64_t held_requests;        // of all_requests: before the end of the hold
 	struct load_histogram latency; // of requests that were due while measuring
 	struct load_histogram
 		fresh; // the same of those on a connection of their own, and not in it
