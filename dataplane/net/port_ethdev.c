@@ -121,15 +121,13 @@ bool port_ethdev_take_wake(struct port *port)
 int port_ethdev_wait_fd(const struct port *port)
 {
 	const struct port_queue *queue = (const struct port_queue *)port;
-	if (port->ops != &port_queue_ops || !queue->device->has_interrupts)
-		return -1;
-	return rte_eth_dev_rx_intr_ctl_q_get_fd(queue->device->id, port->queue);
+	return port->ops == &port_queue_ops ? queue->wait_fd : -1;
 }
 
 void port_ethdev_wait_begin(const struct port *port)
 {
 	const struct port_queue *queue = (const struct port_queue *)port;
-	if (port_ethdev_wait_fd(port) >= 0 && !queue->device->is_tap)
+	if (port_ethdev_wait_fd(port) >= 0 && queue->device->must_arm)
 		rte_eth_dev_rx_intr_enable(queue->device->id, port->queue);
 }
 
@@ -138,7 +136,7 @@ void port_ethdev_wait_end(const struct port *port)
 	const struct port_queue *queue = (const struct port_queue *)port;
 	int fd = port_ethdev_wait_fd(port);
 	uint64_t count;
-	if (fd < 0 || queue->device->is_tap)
+	if (fd < 0 || !queue->device->must_arm)
 		return;
 	rte_eth_dev_rx_intr_disable(queue->device->id, port->queue);
 	// A NIC's descriptor is an eventfd that stays readable until read; it does not block.

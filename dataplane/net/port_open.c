@@ -120,12 +120,27 @@ static int set_up_queues(struct opening *open)
 		struct rte_eth_txconf tx = open->info.default_txconf;
 		rx.offloads = open->conf.rxmode.offloads;
 		tx.offloads = open->conf.txmode.offloads;
+		fd_set others;
+		port_xdp_note(&others);
 		error = rte_eth_rx_queue_setup(id, queue, rx_count, node, &rx,
 					       open->config->mbufs[queue]);
+		open->device->queues[queue].wait_fd = port_xdp_find(&others);
 		if (!error)
 			error = rte_eth_tx_queue_setup(id, queue, tx_count, node, &tx);
 	}
 	return error ? fail(open, "queues", -error) : 0;
+}
+
+// find_interrupts takes the queues' interrupts to wait on, where the driver has them.
+static void find_interrupts(struct port_ethdev *device)
+{
+	for (uint16_t queue = 0; queue < device->queue_count; queue++) {
+		int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(device->id, queue);
+		if (fd < 0)
+			continue;
+		device->queues[queue].wait_fd = fd;
+		device->must_arm = !device->is_tap;
+	}
 }
 
 static int start_with(struct opening *open, bool has_interrupts)
@@ -142,8 +157,8 @@ static int start_with(struct opening *open, bool has_interrupts)
 	if (error)
 		return fail(open, "cannot start", -error);
 	open->device->is_started = true;
-	open->device->has_interrupts =
-		has_interrupts && rte_eth_dev_rx_intr_ctl_q_get_fd(id, 0) >= 0;
+	if (has_interrupts)
+		find_interrupts(open->device);
 	return 0;
 }
 

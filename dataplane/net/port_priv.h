@@ -7,6 +7,8 @@
 #include <rte_ethdev.h>
 #include <rte_ring.h>
 
+#include <sys/select.h>
+
 #define PORT_RING_FRAMES 1024u // that wait for worker 0 to send them
 #define PORT_WHY_BYTES   256u
 
@@ -16,6 +18,7 @@ struct port_queue {
 	struct port_ethdev *device;
 	struct counters *counters;
 	uint32_t stall_count; // calls of tx in a row that sent nothing
+	int wait_fd;          // borrowed of DPDK: readable when frames arrive; -1 = none
 	bool has_put;         // frames went on the ring since port_ethdev_take_wake
 };
 
@@ -25,7 +28,7 @@ struct port_ethdev {
 	uint32_t worker_count;
 	uint32_t stall_max; // a head that was refused so often is dropped
 	bool is_tap;
-	bool has_interrupts;
+	bool must_arm; // wait_fd is an interrupt's: to be enabled before a sleep
 	bool is_started;
 	struct rte_ring *ring;     // owned: frames for worker 0 to send; NULL when nobody shares
 	struct port_queue *queues; // owned: worker_count
@@ -33,3 +36,9 @@ struct port_ethdev {
 
 extern const struct port_ops port_queue_ops; // of a worker with a queue of its own
 extern const struct port_ops port_ring_ops;  // of a worker that sends through worker 0
+
+// port_xdp_note writes which of our descriptors (below FD_SETSIZE) are AF_XDP sockets now.
+void port_xdp_note(fd_set *sockets);
+
+// port_xdp_find is the one AF_XDP socket that port_xdp_note did not see; -1 for none or several.
+int port_xdp_find(const fd_set *sockets);

@@ -18,6 +18,10 @@ for port in af_packet af_xdp; do
 		out=$(on client h2load --connect-to "$LAB_VIP:443" -n 5000 -c 20 -m 10 \
 			"https://$LAB_HOST/1k" 2>&1)
 		matches "$port, $workers workers: 5000 requests" "$out" "5000 done, 5000 succeeded, 0 failed"
+		before=$(counter edge worker_sleeps)
+		sleep 2
+		[ $port = af_packet ] || at_most "$port, $workers workers: sleeps of an idle edge in 2 s" \
+			$(($(counter edge worker_sleeps) - before)) 200
 		kill "${BACKGROUND[@]}" 2>/dev/null
 		BACKGROUND=()
 		unset FETCH_HOST

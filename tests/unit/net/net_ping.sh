@@ -144,6 +144,7 @@ for kind in af_packet af_xdp; do
 	all_pings "$kind, one queue, two workers"
 	end
 	check "$kind: the queue is shared" has '^shared 1$'
+	check "$kind: there is a descriptor to sleep on" has "^wait_fd_0 $([ $kind = af_xdp ] && echo 1 || echo 0)$"
 	# net_af_xdp keeps its fill ring's mbufs when it closes.
 	[ $kind = af_xdp ] && check "$kind: the station ends well" [ "$code" = 0 ]
 	[ $kind = af_xdp ] || check "$kind: no mbuf is lost" is_clean
