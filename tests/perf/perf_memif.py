@@ -14,10 +14,10 @@ import threading
 import time
 
 import perf_net
+from perf_open import LARGE, LOADS as OPEN_LOADS, POINTS, SMALL, cell_of
 from perf_systems import HOST, ORIGIN_PORT, Millrace, telemetry
 
 ADDRESS, CLIENT, ORIGIN_OURS = '198.18.2.1', '198.18.2.2', '198.18.3.1'
-SMALL, LARGE = 'GET /cached/1k bytes=1024', f'GET /cached/10m bytes={10 << 20}'
 # Work -> loadgen's arguments.
 LOADS = {
     'h1': ['--connections', '64', SMALL],
@@ -26,13 +26,12 @@ LOADS = {
     'resumed': ['--per-connection', '1', '--connections', '16', '--resume', SMALL],
     'large': ['--connections', '8', LARGE],
     'miss': ['--connections', '64', 'GET /1k bytes=1024'],  # over memif on the client's side only
-    'latency': ['--rate', '8000', '--poisson', '--connections', '64', SMALL],
+    'latency': OPEN_LOADS['latency'],
     'mixed': ['--rate', '12000', '--poisson', '--handshake-share', '0.1', '--connections', '64', SMALL],
 }
 HOLD_S = 24  # idle connections are held so long when all are there
 SETTLE_S = 13  # each is looked at once after http.min_rate_time (10 s), then rests
 SAMPLE = 1000  # and then so many of them, drawn at random, are asked once more
-POINTS = ('p50', 'p99', 'p99.9', 'p99.99')
 # The best peer of the study: its us per unit there, and by how much the ratio shrinks on hardware, where
 # entering the kernel is cheaper than on a virtual machine. None: ours is in the kernel there, too.
 STUDY = {'h1': ('h2o', 18.7, 2.5), 'h2': ('h2o', 2.6, 2), 'handshake': ('nginx', 503, 1.3),
@@ -70,10 +69,9 @@ class Memif(Millrace):
         return conf
 
     def start(self):
-        before = perf_net.threads_named('napi/org0')
+        self.net.pin_server_napi('org0')
         self.start_processes()
         self.set_service('origin', '--to', f'{self.net.CLIENT_ORIGIN}:{ORIGIN_PORT}', '--location', 'par')
-        perf_net.wait_for('NAPI thread', lambda: self.net.pin_napi('org0', before), 5)
 
     def device(self):
         return f'net_memif0,role=client,id=0,socket-abstract=no,socket={self.path("memif")}'
@@ -97,18 +95,7 @@ class Memif(Millrace):
     def load(self, work, secs):
         """The same as h2load's for peers: what was done, by how it was asked for in LOADS."""
         found = self.loadgen(['--seconds', str(secs), *LOADS[work]], secs * 2 + 20)
-        done, errors = found['whole_run']['requests'], found['error']
-        bad = errors['status'] + errors['body']
-        return {'n': done, 'bad': bad, 'failed': found['errors'] - bad, 'secs': found['seconds'],
-                'mib': done * 10 if work == 'large' else done / 1024,
-                'wire_bytes': found['counters']['port_rx_bytes'],
-                'rate': found['connections_per_s'] if '--per-connection' in LOADS[work]
-                else found['mib_per_s'] if work == 'large' else found['requests_per_s'],
-                'late': found['whole_run']['unanswered'],
-                **{point: found['latency_us'][point] for point in POINTS},
-                **{f'fresh {point}': value for point, value in found.get('fresh_us', {}).items()
-                   if point in POINTS},
-                'tls': found['tls'].rsplit(' ', 1)[0]}
+        return cell_of(found, work, LOADS[work])
 
     def hold(self, count, seconds):
         """Holds count idle connections; what was seen meanwhile: resident bytes by how many were up, and the rest."""

@@ -52,6 +52,10 @@ def threads_named(prefix):
             and read(f'/proc/{pid}/comm').startswith(prefix) and not read(f'/proc/{pid}/cmdline')}
 
 
+# A worker that sleeps is woken by the thread of its link no later than so long after its last look.
+BUSY_POLL_NS = 200000
+
+
 class Net:
     """The two namespaces, their links, and the processes that run in them."""
 
@@ -96,17 +100,37 @@ class Net:
     def _set(self, space, path, value):
         run('ip', 'netns', 'exec', space, 'sh', '-c', f'echo {value} > {path}')
 
-    def pin_napi(self, port, before):
-        """Gives the NAPI of our port, there once the port is open, a thread on the server core."""
-        try:
-            self._set(self.server, f'/sys/class/net/{port}/threaded', '1')
-        except RuntimeError:
-            return False
-        found = threads_named(f'napi/{port}') - before
-        for pid in found:
-            os.sched_setaffinity(pid, {self.server_core})
-        self.napi |= found
-        return bool(found)
+    def offload(self, space, name, what, how):
+        run('ip', 'netns', 'exec', space, 'ethtool', '-K', name, what, how)
+
+    def pin_napi(self, space, name, core):
+        """Gives a link's NAPI a thread on a core, and lets who polls the socket do its work instead.
+
+        Busy polling as DPDK's guide to AF_XDP has it: while a worker polls, nothing wakes the thread, and
+        BUSY_POLL_NS after the last look the thread takes over. A veth names its NAPI to sockets with GRO only.
+        """
+        self.offload(space, name, 'gro', 'on')
+        before = threads_named(f'napi/{name}')
+        device = f'/sys/class/net/{name}'
+        self._set(space, f'{device}/threaded', '1')
+        for item, value in (('napi_defer_hard_irqs', 2), ('gro_flush_timeout', BUSY_POLL_NS)):
+            self._set(space, f'{device}/{item}', value)
+        threads = threads_named(f'napi/{name}') - before
+        for pid in threads:
+            os.sched_setaffinity(pid, {core})
+        return threads
+
+    def unpin_napi(self, space, name):
+        for item in ('threaded', 'napi_defer_hard_irqs', 'gro_flush_timeout'):
+            self._set(space, f'/sys/class/net/{name}/{item}', '0')
+        self.offload(space, name, 'gro', 'off')
+
+    def pin_server_napi(self, name):
+        """The same on the server core for a port of ours, before it opens; its thread's time is ours."""
+        threads = self.pin_napi(self.server, name, self.server_core)
+        if not threads:
+            raise RuntimeError(f'{name} has no NAPI thread')
+        self.napi |= threads
 
     def start(self, command, is_server, log, stop_signal=signal.SIGTERM):
         """Starts a process in a namespace on that side's core."""

@@ -23,18 +23,34 @@ import statistics
 import sys
 import time
 
-import perf_resume
-
 PORTS = (8080, 8081)
 CALLERS = 4
 ALONE = 20  # changes, without callers
+# Python's ssl knows no way to choose these; OpenSSL's configuration does.
+OPENSSL_CONF = '''openssl_conf = all
+[all]
+ssl_conf = ssl
+[ssl]
+system_default = choice
+[choice]
+Ciphersuites = TLS_AES_128_GCM_SHA256
+Groups = X25519
+'''
+
+
+def python(system):
+    """The words that run a Python program whose TLS chooses as h2load is told to."""
+    conf = os.path.join(system.directory, 'openssl.cnf')
+    with open(conf, 'w', encoding='utf-8') as file:
+        file.write(OPENSSL_CONF)
+    return ['env', f'OPENSSL_CONF={conf}', sys.executable]
 
 
 def load(system, host, secs, count):
     """Changes a system count times, at most secs seconds long: what h2load's `parse` tells, and more."""
     asked = {'change': system.change(), 'address': system.address, 'port': system.port,
              'host': host, 'seconds': secs, 'count': count}
-    out = system.net.from_client([*perf_resume.python(system), __file__, json.dumps(asked)],
+    out = system.net.from_client([*python(system), __file__, json.dumps(asked)],
                                  secs * 2 + 60)
     try:
         return json.loads(out)

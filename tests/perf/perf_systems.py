@@ -19,7 +19,7 @@ import telemetry  # noqa: E402
 
 HOST = 'bench.example'
 ORIGIN_PORT, OTHER_PORT = perf_route.PORTS
-ALL_WORKS = {'h1', 'h2', 'handshake', 'resumed', 'large', 'miss'}
+ALL_WORKS = {'h1', 'h2', 'handshake', 'resumed', 'latency', 'large', 'miss'}
 
 
 class System:
@@ -67,6 +67,12 @@ class System:
 
     def version(self):
         return run('dpkg-query', '-W', '-f', '${Version}', self.package, check=False)
+
+    def program(self, name):
+        for base, _, names in os.walk(self.options.build):
+            if name in names and os.path.isfile(os.path.join(base, name)):
+                return os.path.join(base, name)
+        return ''
 
     @property
     def certificate(self):
@@ -137,6 +143,7 @@ class Haproxy(System):
  nbthread 1
  maxconn 8000
  ssl-default-bind-options ssl-min-ver TLSv1.3
+ ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
  stats socket {self.path("admin.sock")} mode 600 level admin
 defaults
  mode http
@@ -252,12 +259,6 @@ class Millrace(System):
         super().__init__(net, directory, options)
         self.control = self.socket = None
 
-    def program(self, name):
-        for base, _, names in os.walk(self.options.build):
-            if name in names and os.path.isfile(os.path.join(base, name)):
-                return os.path.join(base, name)
-        return ''
-
     def missing(self):
         if not all(self.program(p) for p in ('millrace-dataplane', 'millrace-control', 'millrace')):
             return 'not built: meson setup --buildtype=release DIR && ninja -C DIR; --build DIR'
@@ -285,10 +286,9 @@ class Millrace(System):
         }
 
     def start(self):
-        before = perf_net.threads_named('napi/own0')
+        self.net.pin_server_napi('own0')
         self.start_processes()
         self.set_service('origin', '--to', f'{self.net.CLIENT_OWN}:{ORIGIN_PORT}', '--location', 'par')
-        perf_net.wait_for('NAPI thread', lambda: self.net.pin_napi('own0', before), 5)
         if 'miss_mtls' in self.options.works:
             perf_mesh.Gateway(self, start_nginx).start(self.operate, lab_conf.text_of)
             # Its instance is the gateway's business.
