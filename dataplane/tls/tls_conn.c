@@ -178,9 +178,11 @@ static bool must_wait(struct tls_conn *conn)
 	return conn->handshake->wait != TLS_WAIT_NONE;
 }
 
+// keep keeps wire bytes for later: few in a small buffer, since each client may begin and wait.
 static size_t keep(struct tls_conn *conn, const uint8_t *bytes, size_t count)
 {
-	return tls_held_append(conn->tls, &conn->raw, bytes, count, BUF_BYTES);
+	size_t most = conn->raw.end + count <= BUF_SMALL_BYTES ? BUF_SMALL_BYTES : BUF_BYTES;
+	return tls_held_append(conn->tls, &conn->raw, bytes, count, most);
 }
 
 // take feeds what is kept and what is new; keeps what must wait, and a ClientHello in pieces.

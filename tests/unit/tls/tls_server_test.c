@@ -435,6 +435,30 @@ static void the_flight_is_one_send(void)
 	worker_fini(&scene);
 }
 
+static void the_beginning_of_a_hello_takes_a_small_buffer(void)
+{
+	struct scene scene;
+	worker_init(&scene, NULL);
+	struct buf_pool *bufs = &scene.rig.bufs;
+	uint32_t large_count = bufs->large_free, small_count = bufs->small_free;
+	rig_peer_init(&scene.peer, false, TLS1_3_VERSION);
+	rig_peer_start(&scene.peer, "a.test");
+	rig_accept(&scene.end, &scene.rig, web);
+	char *wire = NULL;
+	size_t bytes = (size_t)BIO_get_mem_data(scene.peer.out, &wire);
+	for (size_t i = 0; i + 1 < bytes; i++) {
+		CU_ASSERT_EQUAL(rig_receive(&scene.end, wire + i, 1, 1), 1);
+		CU_ASSERT_EQUAL(bufs->large_free, large_count);
+		CU_ASSERT_EQUAL(bufs->small_free, small_count - 1);
+	}
+	CU_ASSERT_EQUAL(scene.end.out_end, 0);
+	rig_receive(&scene.end, wire + bytes - 1, 1, 1);
+	CU_ASSERT(scene.end.out_end > 0);
+	CU_ASSERT_EQUAL(bufs->small_free, small_count);
+	hang_up(&scene);
+	worker_fini(&scene);
+}
+
 UNIT_MAIN("tls_server", {"every suite, group and key is ours", every_suite_group_and_key_is_ours},
 	  {"what is not ordinary is OpenSSL's", what_is_not_ordinary_is_openssls},
 	  {"cuts do not matter", cuts_do_not_matter},
@@ -446,4 +470,6 @@ UNIT_MAIN("tls_server", {"every suite, group and key is ours", every_suite_group
 	  {"other messages end it", other_messages_end_it},
 	  {"bare records are few and known", bare_records_are_few_and_known},
 	  {"shares are made ahead and used once", shares_are_made_ahead_and_used_once},
-	  {"the flight is one send", the_flight_is_one_send})
+	  {"the flight is one send", the_flight_is_one_send},
+	  {"the beginning of a hello takes a small buffer",
+	   the_beginning_of_a_hello_takes_a_small_buffer})
