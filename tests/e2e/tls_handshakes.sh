@@ -24,18 +24,28 @@ cat >"$TMP/edge.conf" <<-EOF_CONF
 	                 { chain = "$TMP/ed25519.pem"; key = "$TMP/ed25519.key"; },
 	                 { chain = "$TMP/rsa.pem"; key = "$TMP/rsa.key"; } );
 EOF_CONF
-lab_up single --edge-conf "$TMP/edge.conf"
-LAB_CA=$TMP/all.pem FETCH_HOST=p256.test
-background on origin python3 "$ROOT/tests/support/origin.py" 8080
-works "the edge serves" eventually 10 test_status 200 /echo
-tap on client /usr/bin/python3 "$ROOT/tests/support/tls_handshakes.py" "$LAB_VIP"
+
+# try_rows ARGS ...: every row on an edge of its own.
+try_rows() {
+	lab_up single --edge-conf "$TMP/edge.conf" "$@"
+	LAB_CA=$TMP/all.pem FETCH_HOST=p256.test
+	background on origin python3 "$ROOT/tests/support/origin.py" 8080
+	works "the edge serves" eventually 10 test_status 200 /echo
+	tap on client /usr/bin/python3 "$ROOT/tests/support/tls_handshakes.py" "$LAB_VIP"
+}
+try_rows --set edge:tls.own_handshake=false
+is "with OpenSSL's handshake" "$(counter edge tls_handshakes_own)" 0
+kill "${BACKGROUND[0]}"
+wait "${BACKGROUND[0]}" 2>/dev/null
+try_rows
+at_least "with our own" "$(counter edge tls_handshakes_own)" 200
 
 printf 'GET /echo HTTP/1.1\r\nHost: p256.test\r\nConnection: close\r\n\r\n' >"$TMP/request"
 
 # ask_openssl ARGS ...: one request by s_client; what it says of the session and the answer.
 ask_openssl() {
 	on client timeout 10 openssl s_client -connect "$LAB_VIP:443" -CAfile "$LAB_CA" \
-		-verify_return_error -ign_eof "$@" <"$TMP/request" 2>&1
+		-verify_return_error -ign_eof "$@" <"$TMP/request" 2>&1 | tr -d '\0'
 }
 while IFS='|' read -r sentence wanted args; do
 	# shellcheck disable=SC2086 # several words
