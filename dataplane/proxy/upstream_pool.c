@@ -29,7 +29,7 @@ static struct upstream_bucket *bucket_of(struct proxy *proxy, const struct upstr
 	return &proxy->upstreams[hash % PROXY_UPSTREAM_BUCKETS];
 }
 
-// What a bucket has to offer for a key.
+// What a bucket has to offer for a key. The others are not known when there is an open one.
 struct offer {
 	struct upstream *open;       // has a free place
 	struct upstream *connecting; // may be waited for
@@ -47,18 +47,33 @@ static struct offer look(const struct proxy *proxy, const struct upstream_bucket
 		if (memcmp(&up->key, key, sizeof(*key)) != 0 || up->transport.is_doomed ||
 		    up->state == UPSTREAM_CLOSING)
 			continue;
-		offer.connection_count++;
-		if (up->state == UPSTREAM_OPEN && !offer.open &&
-		    http_can_request(up->transport.http))
+		if (up->state == UPSTREAM_OPEN && http_can_request(up->transport.http)) {
 			offer.open = up;
-		else if (up->state == UPSTREAM_CONNECTING && up->waiting_count < waiting_max)
+			break;
+		}
+		offer.connection_count++;
+		if (up->state == UPSTREAM_CONNECTING && up->waiting_count < waiting_max)
 			offer.connecting = up;
 	}
 	return offer;
 }
 
+// make_way puts a connection that carries one exchange behind those that are free, or before them:
+// then a free one is found without a look at each that is not, and it is the one used last.
+static void make_way(struct upstream *up, bool is_free)
+{
+	if (is_multiplexed(&up->key))
+		return;
+	list_remove(&up->link);
+	if (is_free)
+		list_prepend(&up->bucket->connections, &up->link);
+	else
+		list_append(&up->bucket->connections, &up->link);
+}
+
 static void serve(struct upstream *up, struct exchange *exchange)
 {
+	make_way(up, false);
 	exchange->up = up;
 	exchange->is_waiting_up = false;
 	exchange->is_request_sent = false;
@@ -259,6 +274,7 @@ void upstream_detach(struct exchange *exchange)
 		if (exchange->up_stream)
 			give_up_stream(exchange);
 		up->exchange_count--;
+		make_way(up, true);
 	}
 	exchange->up = NULL;
 	exchange->up_stream = 0;
