@@ -72,6 +72,8 @@ static bool matches(struct slice member, struct slice type)
 		size_t skipped = type.bytes > member.bytes ? type.bytes - member.bytes : 0;
 		return slice_equal_nocase(slice_skip(type, skipped), member);
 	}
+	if (((member.at[0] ^ type.at[0]) & ~0x20) != 0) // letters of another kind: the usual case
+		return false;
 	if (member.at[member.bytes - 1] != '*')
 		return slice_equal_nocase(type, member);
 	member.bytes--;

@@ -242,6 +242,15 @@ static int condition(struct exchange *exchange, struct http_message *out)
 	return add_condition(exchange, out);
 }
 
+// has_extension tells whether there is any field of the kind that drop_unkeyed is about.
+static bool has_extension(const struct http_message *out)
+{
+	for (uint32_t i = 0; i < out->field_count; i++)
+		if (slice_starts(out->fields[i].name, SLICE("x-")))
+			return true;
+	return false;
+}
+
 // drop_unkeyed takes out what a stranger could steer the service with past the key of the cache,
 // and so others' answers: where the request is said to have been sent, what it is said to ask.
 static void drop_unkeyed(struct http_message *out)
@@ -256,6 +265,8 @@ static void drop_unkeyed(struct http_message *out)
 		SLICE("x-http-host-override"), SLICE("x-http-method-override"),
 		SLICE("x-http-method"),        SLICE("x-method-override")};
 	enum { METHODS_COUNT = 3 }; // of use with methods that are not cached
+	if (!has_extension(out))
+		return;
 	bool is_cached = out->method == HTTP_GET || out->method == HTTP_HEAD;
 	drop(out, unkeyed, ARRAY_LEN(unkeyed) - (is_cached ? 0 : METHODS_COUNT));
 }

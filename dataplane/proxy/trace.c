@@ -2,6 +2,7 @@
 // W3C Trace Context; see trace.h.
 #include "trace.h"
 
+#include <endian.h>
 #include <string.h>
 
 enum { ID_AT = 3, PARENT_AT = 36, FLAGS_AT = 53, FLAGS_KNOWN = 1 };
@@ -25,13 +26,26 @@ static bool read_hex(const char *text, uint8_t *out, size_t bytes)
 	return true;
 }
 
+// write_four writes four bytes as eight digits, all at once: a nibble to each byte of a word, the
+// first one lowest, and 'a' - '0' - 10 more to those above nine.
+static void write_four(char *out, const uint8_t *from)
+{
+	const uint64_t each = 0x0101010101010101u;
+	uint64_t word = 0;
+	for (unsigned i = 0; i < 4; i++)
+		word |= (uint64_t)from[i] << 16 * i;
+	word = (word >> 4 | word << 8) & 0x0f * each;
+	uint64_t is_letter = ((word + 6 * each) >> 4) & each;
+	word += '0' * each + is_letter * ('a' - '0' - 10);
+	word = le64toh(word);
+	memcpy(out, &word, sizeof(word));
+}
+
+// write_hex writes bytes, a multiple of four.
 static void write_hex(char *out, const uint8_t *from, size_t bytes)
 {
-	static const char digits[] = "0123456789abcdef";
-	for (size_t i = 0; i < bytes; i++) {
-		out[2 * i] = digits[from[i] >> 4];
-		out[2 * i + 1] = digits[from[i] & 15];
-	}
+	for (size_t i = 0; i < bytes; i += 4)
+		write_four(out + 2 * i, from + i);
 }
 
 static bool is_zero(const uint8_t *at, size_t bytes)
@@ -103,7 +117,8 @@ void trace_format(const struct trace *trace, char out[TRACE_PARENT_BYTES])
 	out[PARENT_AT - 1] = '-';
 	write_hex(out + PARENT_AT, trace->span, sizeof(trace->span));
 	out[FLAGS_AT - 1] = '-';
-	write_hex(out + FLAGS_AT, &trace->flags, 1);
+	out[FLAGS_AT] = '0';
+	out[FLAGS_AT + 1] = (char)('0' + (trace->flags & FLAGS_KNOWN));
 }
 
 bool trace_is_sampled(const struct trace *trace, uint32_t one_in)

@@ -291,7 +291,8 @@ static bool pump_out(struct transport *transport)
 			transport->is_starved = true;
 			return false;
 		}
-		struct gaps gaps = {.count = 0};
+		struct gaps gaps;
+		gaps.count = 0; // the rest is looked at no further
 		size_t bytes =
 			http_produce_gaps(transport->http, buf->data + offset, transport->text_max,
 					  transport->tls ? &gaps : NULL);

@@ -235,9 +235,10 @@ static void describe(const struct route_table *table, const struct route_endpoin
 bool route_pick(struct route_table *table, uint32_t service_id, struct route_tried tried,
 		uint64_t now_us, struct route_target *target)
 {
-	struct candidates candidates = {0};
+	struct candidates candidates;
 	struct balance_try try = {tried.ids, tried.count, false, now_us};
 	struct route_endpoint *endpoint = NULL;
+	candidates.count = 0; // the rest is looked at no further
 	if (service_id && route_find_row(table, &table->services, service_id)) {
 		consider_presences(table, service_id, &candidates);
 		consider_groups(table, service_id, now_us, &candidates);
