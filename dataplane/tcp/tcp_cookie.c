@@ -61,7 +61,7 @@ void tcp_cookie_send(struct tcp *tcp, const struct tcp_tuple *tuple, const struc
 	struct tcp_cookie_secret *secret = &tcp->cookie_secrets[generation % 2];
 	if (tcp->conns.free_count == 0) // a promise that could not be kept
 		return;
-	if (!tcp_bucket_take(&tcp->cookies_full_ns, tcp->now_us, tcp->limits.cookies_per_s)) {
+	if (!bucket_take(&tcp->cookies_full_ns, tcp->now_us, tcp->limits.cookies_per_s)) {
 		tcp_count(tcp, COUNTER_tcp_cookies_limited);
 		return;
 	}

@@ -63,8 +63,8 @@ void tcp_listen_syn(struct tcp *tcp, struct tcp_listening *listening, const stru
 {
 	uint32_t backlog = listening->listener.backlog;
 	struct tcp_half *half = NULL;
-	bool is_fair = tcp_bucket_take_prefix(tcp->syn_rates, &tuple->remote, tcp->now_us,
-					      tcp->limits.syn_rate_per_prefix);
+	bool is_fair = bucket_take_prefix(tcp->syn_rates, &tuple->remote, tcp->now_us,
+					  tcp->limits.syn_rate_per_prefix);
 	if (is_fair && (backlog == 0 || listening->half_count < backlog))
 		half = pool_new(&tcp->halves, NULL);
 	if (!half) {

@@ -9,7 +9,7 @@
 #include "siphash.h"
 #include "tcp.h"
 #include "tcp_autosize.h"
-#include "tcp_bucket.h"
+#include "bucket.h"
 #include "tcp_cc.h"
 #include "tcp_memory.h"
 #include "tcp_mtu.h"
@@ -273,8 +273,8 @@ struct tcp {
 	uint64_t budget_second;     // the second that the budgets are of
 	uint32_t challenge_budget;
 	uint32_t reset_budget;
-	struct tcp_buckets *syn_rates; // owned
-	uint64_t cookies_full_ns;      // bucket of limits.cookies_per_s
+	struct buckets *syn_rates; // owned
+	uint64_t cookies_full_ns;  // bucket of limits.cookies_per_s
 	uint32_t orphan_count;
 	uint32_t held_mbufs; // by receive queues
 	uint32_t held_mbufs_max;

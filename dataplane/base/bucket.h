@@ -9,19 +9,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TCP_BUCKETS 4096u // prefixes that share one share its rate
+#define BUCKETS 4096u // prefixes that share one share its rate
 
-struct tcp_buckets {
+struct buckets {
 	struct siphash_key key;
-	uint64_t full_ns[TCP_BUCKETS];
+	uint64_t full_ns[BUCKETS];
 };
 
-// tcp_bucket_take draws one token of a bucket (*full_ns, 0 at first) that holds per_s of them, at
+// bucket_take draws one token of a bucket (*full_ns, 0 at first) that holds per_s of them, at
 // least one, and gets per_s (at most 10^9) a second. False when it is empty; a rate of 0 is no
 // bound.
-bool tcp_bucket_take(uint64_t *full_ns, uint64_t now_us, uint32_t per_s);
+bool bucket_take(uint64_t *full_ns, uint64_t now_us, uint32_t per_s);
 
-// tcp_bucket_take_prefix draws from the bucket of addr's /24 (IPv4) or /56 (IPv6): what one
+// bucket_take_prefix draws from the bucket of addr's /24 (IPv4) or /56 (IPv6): what one
 // subscriber or one small site holds.
-bool tcp_bucket_take_prefix(struct tcp_buckets *table, const struct addr *addr, uint64_t now_us,
-			    uint32_t per_s);
+bool bucket_take_prefix(struct buckets *table, const struct addr *addr, uint64_t now_us,
+			uint32_t per_s);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Token buckets against their rates.
-#include "tcp_bucket.h"
+#include "bucket.h"
 
 #include "unit.h"
 
@@ -8,7 +8,7 @@ static unsigned take(uint64_t *full_ns, uint64_t now_us, uint32_t per_s, unsigne
 {
 	unsigned taken = 0;
 	for (unsigned i = 0; i < tries; i++)
-		taken += tcp_bucket_take(full_ns, now_us, per_s);
+		taken += bucket_take(full_ns, now_us, per_s);
 	return taken;
 }
 
@@ -28,7 +28,7 @@ static void rates_that_do_not_divide_a_second_are_kept(void)
 	uint64_t full_ns = 0;
 	unsigned taken = 0;
 	for (uint64_t now_us = 0; now_us < 10000000; now_us += 10)
-		taken += tcp_bucket_take(&full_ns, now_us, 30000);
+		taken += bucket_take(&full_ns, now_us, 30000);
 	CU_ASSERT(taken >= 10 * 30000 && taken <= 11 * 30000 + 11);
 }
 
@@ -41,22 +41,22 @@ static void a_rate_of_none_is_no_bound(void)
 
 static void neighbours_share_a_bucket_and_strangers_do_not(void)
 {
-	static struct tcp_buckets table = {.key = {{1, 2}}};
+	static struct buckets table = {.key = {{1, 2}}};
 	struct addr home = addr_v4((uint8_t[]){192, 0, 2, 1});
 	struct addr next_door = addr_v4((uint8_t[]){192, 0, 2, 200});
 	struct addr far = addr_v4((uint8_t[]){192, 0, 3, 1});
-	CU_ASSERT(tcp_bucket_take_prefix(&table, &home, 0, 1));
-	CU_ASSERT(!tcp_bucket_take_prefix(&table, &next_door, 0, 1));
-	CU_ASSERT(tcp_bucket_take_prefix(&table, &far, 0, 1));
+	CU_ASSERT(bucket_take_prefix(&table, &home, 0, 1));
+	CU_ASSERT(!bucket_take_prefix(&table, &next_door, 0, 1));
+	CU_ASSERT(bucket_take_prefix(&table, &far, 0, 1));
 	struct addr site = addr_v6((uint8_t[16]){0x20, 1, 0xd, 0xb8, 0, 0, 1, 0, [15] = 1});
 	struct addr same = addr_v6((uint8_t[16]){0x20, 1, 0xd, 0xb8, 0, 0, 1, 9, [15] = 2});
 	struct addr other = addr_v6((uint8_t[16]){0x20, 1, 0xd, 0xb8, 0, 0, 2, 0, [15] = 1});
-	CU_ASSERT(tcp_bucket_take_prefix(&table, &site, 0, 1));
-	CU_ASSERT(!tcp_bucket_take_prefix(&table, &same, 0, 1));
-	CU_ASSERT(tcp_bucket_take_prefix(&table, &other, 0, 1));
+	CU_ASSERT(bucket_take_prefix(&table, &site, 0, 1));
+	CU_ASSERT(!bucket_take_prefix(&table, &same, 0, 1));
+	CU_ASSERT(bucket_take_prefix(&table, &other, 0, 1));
 }
 
-UNIT_MAIN("tcp_bucket",
+UNIT_MAIN("bucket",
 	  {"a bucket holds a second and fills again", a_bucket_holds_a_second_and_fills_again},
 	  {"rates that do not divide a second are kept",
 	   rates_that_do_not_divide_a_second_are_kept},

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Token buckets; see tcp_bucket.h.
-#include "tcp_bucket.h"
+// Token buckets; see bucket.h.
+#include "bucket.h"
 
 #include "check.h"
 
 #define SECOND_NS 1000000000ull
 
-bool tcp_bucket_take(uint64_t *full_ns, uint64_t now_us, uint32_t per_s)
+bool bucket_take(uint64_t *full_ns, uint64_t now_us, uint32_t per_s)
 {
 	if (per_s == 0)
 		return true;
@@ -18,9 +18,9 @@ bool tcp_bucket_take(uint64_t *full_ns, uint64_t now_us, uint32_t per_s)
 	return true;
 }
 
-bool tcp_bucket_take_prefix(struct tcp_buckets *table, const struct addr *addr, uint64_t now_us,
-			    uint32_t per_s)
+bool bucket_take_prefix(struct buckets *table, const struct addr *addr, uint64_t now_us,
+			uint32_t per_s)
 {
 	uint64_t hash = siphash(&table->key, addr->bytes, addr_client_bytes(addr));
-	return tcp_bucket_take(&table->full_ns[hash % TCP_BUCKETS], now_us, per_s);
+	return bucket_take(&table->full_ns[hash % BUCKETS], now_us, per_s);
 }
