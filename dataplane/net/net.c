@@ -31,6 +31,7 @@ static int init(struct net *net, const struct net_config *config)
 	}
 	net_owner_init(net);
 	net->label_key = random_key(config->random);
+	net->way_epoch = 1;
 	if (net_nexthop_init(net) != 0 || net_neigh_init(net) != 0 || net_frag_init(net) != 0)
 		return -1;
 	net_mld_init(net);
@@ -102,6 +103,8 @@ void net_input(struct net *net, uint32_t port_index, struct rte_mbuf **mbufs, ui
 		net->watch(net->config.user, port_index, mbufs, count, false);
 	counter_add(net->config.counters, COUNTER_net_packets_in, count);
 	net->is_gathering = true;
+	if (unlikely(net->transit.input))
+		count = net->transit.input(net->transit.user, port_index, mbufs, count, false);
 	for (uint32_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
 	for (uint32_t i = 0; i < count; i++) {
@@ -111,6 +114,14 @@ void net_input(struct net *net, uint32_t port_index, struct rte_mbuf **mbufs, ui
 	}
 	net->is_gathering = false;
 	net_l4_flush(net);
+}
+
+// take_transit takes a packet that another worker's transit found to be ours.
+static void take_transit(struct net *net, struct rte_mbuf *mbuf)
+{
+	uint32_t port_index = packet_of(mbuf)->port_index;
+	if (net->transit.input(net->transit.user, port_index, &mbuf, 1, true) == 1)
+		net_eth_input(net, port_index, mbuf);
 }
 
 static void take_handed(struct net *net, struct rte_mbuf *mbuf)
@@ -127,6 +138,8 @@ static void take_handed(struct net *net, struct rte_mbuf *mbuf)
 		(is_v4 ? net_icmp4_input : net_icmp6_input)(net, &frame);
 	else if (l4 == RTE_PTYPE_L4_FRAG)
 		(is_v4 ? net_ip4_input : net_ip6_input)(net, &frame);
+	else if (l4 == NET_HANDED_TRANSIT)
+		take_transit(net, mbuf);
 	else if (l4 == 0)
 		net_arp_input(net, &frame);
 	else {

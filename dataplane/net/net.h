@@ -53,6 +53,47 @@ struct net_upper {
 	void *user;
 };
 
+// What an ICMP error quotes: a packet that left with local, an address of ours, as its source.
+struct net_quote {
+	struct addr local;
+	struct addr remote;
+	uint8_t protocol;
+	uint16_t
+		l4_offset; // of the quoted transport header, from the first byte of the mbuf's data
+	uint16_t l4_bytes; // of it that are there, in the first segment: at least 8
+};
+
+// A room that forwards packets instead of taking them. No function may be NULL.
+struct net_transit {
+	// input sees each burst before net parses it: it keeps what it takes, moves the others to
+	// the front in their order and returns how many they are. packet_of is not filled in.
+	// is_handed: they are this worker's by another's judgement.
+	uint32_t (*input)(void *user, uint32_t port_index, struct rte_mbuf **mbufs, uint32_t count,
+			  bool is_handed);
+	// odd is offered a packet to us that came in fragments, with options or extension headers;
+	// packet_of is filled in. True: it is taken.
+	bool (*odd)(void *user, struct rte_mbuf *mbuf, uint8_t protocol);
+	// icmp_error is offered an ICMP error whose checksum is right, of either family; packet_of
+	// is filled in. True: it is taken.
+	bool (*icmp_error)(void *user, struct rte_mbuf *mbuf, const struct net_quote *quote);
+	void *user;
+};
+
+// A way that a flow's packets take again and again: a neighbour, while it is known and the routes
+// are as they were. All zero: not looked for yet.
+struct net_way {
+	uint32_t neigh;
+	uint32_t generation; // of the neighbour's entry
+	uint16_t epoch;      // of the routes
+	uint16_t mtu;        // largest IP packet of the port
+};
+
+// Why a packet that is not for us goes no further.
+enum net_refusal {
+	NET_REFUSAL_TTL,     // RFC 1812 5.3.1
+	NET_REFUSAL_TOO_BIG, // RFC 1191 4, RFC 8201
+};
+
 // How an upper protocol's packet leaves.
 struct net_tx {
 	struct addr local;
@@ -116,6 +157,32 @@ void net_free(struct net *net);
 
 // net_register sets the upper protocol for NET_PROTOCOL_TCP or _UDP.
 void net_register(struct net *net, uint8_t protocol, const struct net_upper *upper);
+
+// net_set_transit has transit see packets before anybody else; NULL: nobody forwards, which costs
+// a branch a burst.
+void net_set_transit(struct net *net, const struct net_transit *transit);
+
+// net_way_find looks for the way from local (an address of ours) to remote and asks for the
+// neighbour's address when it is not known. False: no route, or remote is a group's, a broadcast
+// or our own address; or the neighbour table is at its bound.
+bool net_way_find(struct net *net, const struct addr *local, const struct addr *remote,
+		  struct net_way *way);
+
+// net_has_way is true when net_way_find would find a route; nobody is asked for.
+bool net_has_way(const struct net *net, const struct addr *local, const struct addr *remote);
+
+// net_forward sends mbuf, IP header first and ready but for Ethernet, by way. Returns 0, ENOBUFS,
+// or ESTALE: way must be found again, and mbuf stays the caller's. In the other cases it is taken.
+int net_forward(struct net *net, const struct net_way *way, struct rte_mbuf *mbuf);
+
+// net_refuse tells the sender of mbuf, a received frame of an untagged or tagged port whose IP
+// header is whole and without options, why it goes no further, within the rate of ICMP answers. mtu
+// is told with TOO_BIG. mbuf stays the caller's.
+void net_refuse(struct net *net, struct rte_mbuf *mbuf, uint32_t port_index,
+		enum net_refusal refusal, uint16_t mtu);
+
+// net_hand gives mbuf, a received frame, to transit's input of the worker that owns its flow.
+void net_hand(struct net *net, uint32_t owner, uint32_t port_index, struct rte_mbuf *mbuf);
 
 // net_set_time tells the time; call at the start of each loop.
 void net_set_time(struct net *net, uint64_t now_us);

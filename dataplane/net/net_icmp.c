@@ -84,8 +84,8 @@ void net_icmp_error(struct net *net, const struct net_frame *frame, enum net_icm
 	if (!may_answer(frame, kind) || !net_icmp_may_answer(net) ||
 	    !net_nexthop_find(net, &tx.local, &tx.remote, &hop))
 		return;
-	struct rte_mbuf *quote = is_v4 ? net_icmp4_quote(net, frame, kind)
-				       : net_icmp6_quote(net, frame, kind, pointer);
+	struct rte_mbuf *quote =
+		(is_v4 ? net_icmp4_quote : net_icmp6_quote)(net, frame, kind, pointer);
 	if (!quote)
 		return;
 	counter_inc(net->config.counters, COUNTER_net_icmp_errors_out);
@@ -103,10 +103,23 @@ void net_icmp_refuse(struct net *net, struct net_frame *frame)
 	net_drop(net, frame->mbuf, COUNTER_drop_ip_protocol);
 }
 
+// is_for_transit offers the error to who forwards; true when it was taken.
+static bool is_for_transit(struct net *net, const struct net_frame *frame,
+			   const struct net_icmp_error *error)
+{
+	const uint8_t *begin = rte_pktmbuf_mtod(frame->mbuf, const uint8_t *);
+	struct net_quote quote = {.local = error->local,
+				  .remote = error->remote,
+				  .protocol = error->protocol,
+				  .l4_offset = (uint16_t)(error->quoted - begin),
+				  .l4_bytes = (uint16_t)error->quoted_bytes};
+	return net->transit.icmp_error(net->transit.user, frame->mbuf, &quote);
+}
+
 void net_icmp_report(struct net *net, struct net_frame *frame, const struct net_icmp_error *error)
 {
 	const struct net_upper *upper = net_upper_of(net, error->protocol);
-	if (!upper) {
+	if (!upper && !net->transit.input) {
 		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_icmp_quote);
 		return;
 	}
@@ -117,6 +130,12 @@ void net_icmp_report(struct net *net, struct net_frame *frame, const struct net_
 		frame->mbuf->packet_type = RTE_PTYPE_L4_ICMP;
 		counter_inc(net->config.counters, COUNTER_net_handed_out);
 		net->config.handoff(net->config.user, owner, frame->mbuf);
+		return;
+	}
+	if (net->transit.input && is_for_transit(net, frame, error))
+		return;
+	if (!upper) {
+		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_icmp_quote);
 		return;
 	}
 	counter_inc(net->config.counters, COUNTER_net_icmp_errors_in);

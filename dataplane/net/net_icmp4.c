@@ -15,7 +15,6 @@
 #define CODE_PROTOCOL      2u
 #define CODE_PORT          3u
 #define CODE_TOO_BIG       4u
-#define CODE_REASSEMBLY    1u
 #define QUOTE_BYTES_MAX    548u // RFC 1812 4.3.2.3: 576 with both headers
 #define UNKNOWN_MTU        576u // an old router that does not tell (RFC 1191 5)
 
@@ -78,8 +77,23 @@ void net_icmp4_input(struct net *net, struct net_frame *frame)
 		net_divert_or_drop(net, frame->mbuf, COUNTER_drop_icmp_ignored);
 }
 
+// write_kind writes what the message says: type, code and the word behind the checksum.
+static void write_kind(uint8_t at[ICMP_BYTES], enum net_icmp_kind kind, uint32_t pointer)
+{
+	memset(at, 0, ICMP_BYTES);
+	at[0] = TYPE_UNREACHABLE;
+	at[1] = kind == NET_ICMP_PORT ? CODE_PORT : CODE_PROTOCOL;
+	if (kind == NET_ICMP_REASSEMBLY || kind == NET_ICMP_TTL) {
+		at[0] = TYPE_TIME_EXCEEDED;
+		at[1] = kind == NET_ICMP_REASSEMBLY; // code 0 in transit, 1 in reassembly
+	} else if (kind == NET_ICMP_TOO_BIG) {
+		at[1] = CODE_TOO_BIG;
+		net_put16(at + 6, pointer);
+	}
+}
+
 struct rte_mbuf *net_icmp4_quote(struct net *net, const struct net_frame *frame,
-				 enum net_icmp_kind kind)
+				 enum net_icmp_kind kind, uint32_t pointer)
 {
 	struct rte_mbuf *mbuf = net_alloc(net);
 	uint32_t bytes = MIN(rte_pktmbuf_data_len(frame->mbuf) - (uint32_t)frame->l3_offset,
@@ -87,13 +101,7 @@ struct rte_mbuf *net_icmp4_quote(struct net *net, const struct net_frame *frame,
 	if (!mbuf)
 		return NULL;
 	uint8_t *at = net_append(mbuf, ICMP_BYTES + bytes);
-	memset(at, 0, ICMP_BYTES);
-	at[0] = TYPE_UNREACHABLE;
-	at[1] = kind == NET_ICMP_PORT ? CODE_PORT : CODE_PROTOCOL;
-	if (kind == NET_ICMP_REASSEMBLY) {
-		at[0] = TYPE_TIME_EXCEEDED;
-		at[1] = CODE_REASSEMBLY;
-	}
+	write_kind(at, kind, pointer);
 	memcpy(at + ICMP_BYTES, net_frame_at(frame, frame->l3_offset), bytes);
 	uint16_t sum = net_cksum_header(at, ICMP_BYTES + bytes);
 	memcpy(at + 2, &sum, 2);

@@ -30,6 +30,8 @@ static const struct {
 	[NET_ICMP_FIELD] = {TYPE_PARAMETER, 0},
 	[NET_ICMP_OPTION] = {TYPE_PARAMETER, 2},
 	[NET_ICMP_CHAIN] = {TYPE_PARAMETER, 3},
+	[NET_ICMP_TTL] = {TYPE_TIME_EXCEEDED, 0},
+	[NET_ICMP_TOO_BIG] = {TYPE_TOO_BIG, 0},
 };
 
 // read_quote finds the packet of ours that an error quotes. We send no extension headers.
@@ -115,7 +117,7 @@ struct rte_mbuf *net_icmp6_quote(struct net *net, const struct net_frame *frame,
 	memset(at, 0, ICMP_BYTES);
 	at[0] = answers[kind].type;
 	at[1] = answers[kind].code;
-	if (at[0] == TYPE_PARAMETER)
+	if (at[0] == TYPE_PARAMETER || at[0] == TYPE_TOO_BIG)
 		net_put32(at + 4, pointer);
 	memcpy(at + ICMP_BYTES, net_frame_at(frame, frame->l3_offset), quoted);
 	uint16_t pseudo =

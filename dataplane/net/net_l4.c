@@ -72,10 +72,22 @@ static void hand_or_deliver(struct net *net, struct net_frame *frame)
 	net->config.handoff(net->config.user, owner, frame->mbuf);
 }
 
+// is_odd is true for what transit's input passes over for its form.
+static bool is_odd(const struct net_frame *frame)
+{
+	const struct packet *packet = packet_of(frame->mbuf);
+	return frame->was_fragment || frame->has_extensions ||
+	       (addr_is_v4(&packet->source) &&
+		packet->l4_offset != frame->l3_offset + NET_IP4_BYTES);
+}
+
 void net_l4_input(struct net *net, struct net_frame *frame)
 {
 	struct packet *packet = packet_of(frame->mbuf);
 	uint32_t fixed_bytes = frame->protocol == NET_PROTOCOL_TCP ? 20 : 8;
+	if (unlikely(net->transit.input) && is_odd(frame) &&
+	    net->transit.odd(net->transit.user, frame->mbuf, frame->protocol))
+		return;
 	if (!net_upper_of(net, frame->protocol)) {
 		if (!net_divert(net, frame->mbuf))
 			net_icmp_refuse(net, frame);

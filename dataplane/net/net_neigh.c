@@ -83,6 +83,7 @@ static void forget(struct net *net, struct net_neigh *neigh, enum counter reason
 	unhash(table, neigh);
 	list_remove(&neigh->link);
 	neigh->state = NET_NEIGH_FREE;
+	neigh->generation++;
 	if (reason == COUNTER_drop_neigh_unreachable && neigh->is_pinned)
 		net_nexthop_heard(net, neigh->port_index, &neigh->addr, false);
 	for (uint32_t i = 0; i < neigh->queued_count; i++) {
@@ -207,22 +208,35 @@ static int send_to(struct net *net, const struct net_neigh *neigh, struct rte_mb
 	return net_eth_output(net, neigh->port_index, neigh->mac, type, mbuf);
 }
 
+struct net_neigh *net_neigh_get(struct net *net, const struct net_nexthop *hop)
+{
+	struct net_neigh *neigh = find(&net->neigh, hop->port_index, &hop->addr);
+	if (neigh)
+		return neigh;
+	neigh = add(net, hop);
+	if (neigh)
+		enter(net, neigh, NET_NEIGH_INCOMPLETE, net->now_us);
+	return neigh;
+}
+
 int net_neigh_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf)
 {
+	struct net_neigh *neigh = net_neigh_get(net, hop);
+	if (neigh)
+		return net_neigh_send_by(net, neigh, mbuf);
+	net_drop(net, mbuf, COUNTER_drop_neigh_full);
+	return ENOBUFS;
+}
+
+int net_neigh_send_by(struct net *net, struct net_neigh *neigh, struct rte_mbuf *mbuf)
+{
 	struct net_neigh_table *table = &net->neigh;
-	struct net_neigh *neigh = find(table, hop->port_index, &hop->addr);
-	if (!neigh) {
-		neigh = add(net, hop);
-		if (!neigh) {
-			net_drop(net, mbuf, COUNTER_drop_neigh_full);
-			return ENOBUFS;
-		}
-		enter(net, neigh, NET_NEIGH_INCOMPLETE, net->now_us);
-	}
 	if (neigh->state == NET_NEIGH_INCOMPLETE)
 		return wait_for(net, neigh, mbuf);
-	list_remove(&neigh->link);
-	list_append(&table->known, &neigh->link);
+	if (table->known.previous != &neigh->link) {
+		list_remove(&neigh->link);
+		list_append(&table->known, &neigh->link);
+	}
 	if (neigh->state == NET_NEIGH_REACHABLE && net->now_us >= neigh->reachable_us)
 		neigh->state = NET_NEIGH_STALE;
 	if (neigh->state == NET_NEIGH_STALE) {
@@ -283,11 +297,7 @@ void net_neigh_heard(struct net *net, uint32_t port_index, const struct addr *ad
 
 void net_neigh_ask(struct net *net, const struct net_nexthop *hop)
 {
-	if (find(&net->neigh, hop->port_index, &hop->addr))
-		return;
-	struct net_neigh *neigh = add(net, hop);
-	if (neigh)
-		enter(net, neigh, NET_NEIGH_INCOMPLETE, net->now_us);
+	net_neigh_get(net, hop);
 }
 
 void net_confirm(struct net *net, const struct addr *local, const struct addr *remote)

@@ -222,6 +222,7 @@ void net_nexthop_heard(struct net *net, uint32_t port_index, const struct addr *
 		    route->is_dead == !is_alive)
 			continue;
 		route->is_dead = !is_alive;
+		net->way_epoch = (uint16_t)(net->way_epoch == UINT16_MAX ? 1 : net->way_epoch + 1);
 		counter_inc(net->config.counters,
 			    is_alive ? COUNTER_net_hops_revived : COUNTER_net_hops_failed);
 		if (!is_alive && !wheel_is_armed(&net->hop_timer))

@@ -24,6 +24,7 @@
 #define NET_PROTOCOL_ICMP6 58u
 #define NET_PROTOCOL_NONE6 59u
 #define NET_ICMP4_ECHO     8u
+#define NET_HANDED_TRANSIT RTE_PTYPE_L4_NONFRAG // of a handed packet: it is transit's
 
 static_assert(NET_HEADROOM >= NET_IP6_BYTES + 18, "headroom holds IP and tagged Ethernet");
 
@@ -47,6 +48,7 @@ struct net_neigh {
 	uint32_t port_index;
 	uint32_t hash_next; // index + 1 of the next entry in the bucket; 0 = none
 	uint32_t queued_count;
+	uint32_t generation;   // counts what the entry was used for: ways go stale by it
 	uint8_t state;         // enum net_neigh_state
 	uint8_t solicit_count; // questions sent in this state
 	uint8_t mac[6];
@@ -111,7 +113,9 @@ struct net {
 	uint16_t toeplitz[2][256];             // of the high and the low byte of a folded tuple
 	struct rte_mbuf *gathered[PORT_BURST]; // of this burst, for upper_tcp
 	uint32_t gathered_count;
-	bool is_gathering; // inside of net_input or net_input_handed
+	bool is_gathering;          // inside of net_input or net_input_handed
+	struct net_transit transit; // input is NULL: nobody forwards
+	uint16_t way_epoch;         // changes with the routes; never 0
 	void (*watch)(void *user, uint32_t port_index, struct rte_mbuf *const *mbufs,
 		      uint32_t count, bool is_out); // NULL: nobody
 	struct net_announcer announcer;
@@ -209,6 +213,8 @@ enum net_icmp_kind {
 	NET_ICMP_FIELD,      // IPv6: wrong field at pointer
 	NET_ICMP_OPTION,     // IPv6: unknown option at pointer
 	NET_ICMP_CHAIN,      // IPv6: first fragment without all headers (RFC 7112)
+	NET_ICMP_TTL,        // TTL or hop limit is used up
+	NET_ICMP_TOO_BIG,    // the MTU is told as pointer
 };
 
 // What the walk over IPv6's extension headers found.
@@ -251,7 +257,7 @@ void net_icmp_refuse(struct net *net, struct net_frame *frame);
 // net_icmp4_quote and net_icmp6_quote return an error message about the packet in frame, which they
 // borrow, or NULL without an mbuf.
 struct rte_mbuf *net_icmp4_quote(struct net *net, const struct net_frame *frame,
-				 enum net_icmp_kind kind);
+				 enum net_icmp_kind kind, uint32_t pointer);
 struct rte_mbuf *net_icmp6_quote(struct net *net, const struct net_frame *frame,
 				 enum net_icmp_kind kind, uint32_t pointer);
 
@@ -355,6 +361,11 @@ void net_neigh_fini(struct net *net);
 // net_neigh_send takes mbuf (IP header first) and sends it to hop, asking for its MAC when unknown.
 // Returns 0 or ENOBUFS.
 int net_neigh_send(struct net *net, const struct net_nexthop *hop, struct rte_mbuf *mbuf);
+
+// net_neigh_get finds hop's neighbour or makes it and asks for its MAC; NULL when the table is at
+// its bound. net_neigh_send_by is net_neigh_send to one that is in use.
+struct net_neigh *net_neigh_get(struct net *net, const struct net_nexthop *hop);
+int net_neigh_send_by(struct net *net, struct net_neigh *neigh, struct rte_mbuf *mbuf);
 
 // net_neigh_heard tells that the holder of addr said its MAC is mac; is_answer when it was sent to
 // us alone. Only what we asked for is learned.
