@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a packet costs on DPDK's own ports that cost nobody anything: forwarded untouched from port
 // to port (null, ring), and through the stack from ring to ring: received, looked up, taken by TCP,
-// read, acknowledged. Cycles a packet by stage, and packets a second of a core. The data plane has
-// no path yet that forwards a flow's packets rewritten (L4).
+// read, acknowledged. Cycles a packet by stage, and packets a second of a core. What forwards a
+// flow's packets rewritten is measured by l4_bench.
 //
 // Flows send a packet each in turn, so nothing can be coalesced; the ports have no offload: all
 // checksums are in these figures. Under callgrind it counts instructions (instructions.py).
