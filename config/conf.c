@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define PATH_BYTES 192u
-#define TEXT_BYTES 1024u
+#define TEXT_BYTES 2048u
 
 // One group of the file (or nothing, when setting is NULL) and where its keys go.
 struct group {
@@ -80,6 +80,7 @@ static bool setting_text(const struct conf_key *key, const config_setting_t *set
 			 config_setting_get_bool(setting) ? "true" : "false");
 		return type == CONFIG_TYPE_BOOL;
 	case CONF_TYPE_PREFIXES:
+	case CONF_TYPE_ENDPOINTS:
 		return (type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST) &&
 		       elements_text(setting, text);
 	default:

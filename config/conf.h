@@ -10,11 +10,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONF_NAME_BYTES   64u
-#define CONF_TEXT_BYTES   256u
-#define CONF_CORES_MAX    64u
-#define CONF_PREFIXES_MAX 8u
-#define CONF_FILE_BYTES   (1u << 20) // largest file
+#define CONF_NAME_BYTES    64u
+#define CONF_TEXT_BYTES    256u
+#define CONF_CORES_MAX     64u
+#define CONF_PREFIXES_MAX  8u
+#define CONF_ENDPOINTS_MAX 32u
+#define CONF_WEIGHT_MAX    100u
+#define CONF_FILE_BYTES    (1u << 20) // largest file
 
 struct conf_cores {
 	uint16_t at[CONF_CORES_MAX];
@@ -23,6 +25,12 @@ struct conf_cores {
 
 struct conf_prefixes {
 	struct prefix at[CONF_PREFIXES_MAX];
+	uint32_t count;
+};
+
+struct conf_endpoints {
+	struct endpoint_addr at[CONF_ENDPOINTS_MAX];
+	uint16_t weights[CONF_ENDPOINTS_MAX];
 	uint32_t count;
 };
 
@@ -52,6 +60,8 @@ struct conf_mac {
 #define CONF_MEMBER_ADDR(name)       struct addr name
 #define CONF_MEMBER_PREFIX(name)     struct prefix name
 #define CONF_MEMBER_PREFIXES(name)   struct conf_prefixes name
+#define CONF_MEMBER_ENDPOINTS(name)  struct conf_endpoints name
+#define CONF_MEMBER_TRANSPORT(name)  enum conf_transport name
 #define CONF_MEMBER_MAC(name)        struct conf_mac name
 #define CONF_MEMBER_ROLE(name)       enum conf_role name
 #define CONF_MEMBER_IDLE(name)       enum conf_idle name
@@ -61,7 +71,7 @@ struct conf_mac {
 #define CONF_MEMBER_CONGESTION(name) enum conf_congestion name
 #define CONF_MEMBER_STORE(name)      enum conf_store name
 
-// struct conf_port, conf_ip_route, conf_listener, conf_certificate: one element of a list. line is
+// struct conf_port, conf_ip_route, conf_listener and so on: one element of a list. line is
 // where it stands in the file.
 #define ITEM(item)                                        struct conf_##item {
 #define FIELD(item, name, type, min, max, fallback, text) CONF_MEMBER_##type(name);

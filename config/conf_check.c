@@ -182,6 +182,85 @@ static void check_certificates(const struct conf *conf, struct conf_errors *erro
 	}
 }
 
+// check_l4_addresses: a service's addresses are ours, its endpoints are not, all of one family.
+static void check_l4_addresses(const struct conf *conf, const struct conf_l4_service *one,
+			       struct conf_errors *errors)
+{
+	char text[ADDR_TEXT_BYTES];
+	bool is_v4 = addr_is_v4(&one->address), has_source = !addr_is_zero(&one->source);
+	if (!is_ours(conf, &one->address) || (has_source && !is_ours(conf, &one->source)))
+		conf_errors_add(errors, one->line, "l4.services",
+				"address and source must be on our ports; give them to one of "
+				"dataplane.ports");
+	if (has_source && addr_is_v4(&one->source) != is_v4)
+		conf_errors_add(errors, one->line, "l4.services",
+				"source is of the other family than address; give one of the same");
+	for (uint32_t i = 0; i < one->endpoints.count; i++) {
+		const struct endpoint_addr *endpoint = &one->endpoints.at[i];
+		endpoint_addr_text(endpoint, text);
+		if (addr_is_v4(&endpoint->addr) != is_v4)
+			conf_errors_add(errors, one->line, "l4.services",
+					"endpoint %s is of the other family than address; give one "
+					"of the same",
+					text);
+		else if (is_ours(conf, &endpoint->addr))
+			conf_errors_add(errors, one->line, "l4.services",
+					"endpoint %s is an address of ours; a packet to ourselves "
+					"never leaves, give another machine's",
+					text);
+	}
+}
+
+// is_heard is true when a TCP listener of ours has the service's address and port.
+static bool is_heard(const struct conf *conf, const struct conf_l4_service *one)
+{
+	for (uint32_t i = 0; i < conf->listen_count; i++) {
+		const struct conf_listener *listener = &conf->listen[i];
+		if (one->protocol == CONF_TRANSPORT_TCP && listener->port == one->port &&
+		    (addr_is_zero(&listener->address) ||
+		     addr_equal(&listener->address, &one->address)))
+			return true;
+	}
+	return false;
+}
+
+static void check_l4_places(const struct conf *conf, uint32_t index, struct conf_errors *errors)
+{
+	const struct conf_l4_service *one = &conf->l4.services[index];
+	if (is_heard(conf, one))
+		conf_errors_add(errors, one->line, "l4.services",
+				"port %u is taken by a listener; choose another, or give the "
+				"listener an address of its own",
+				one->port);
+	for (uint32_t i = 0; i < index; i++) {
+		const struct conf_l4_service *other = &conf->l4.services[i];
+		if (other->port == one->port && other->protocol == one->protocol &&
+		    addr_equal(&other->address, &one->address))
+			conf_errors_add(
+				errors, one->line, "l4.services",
+				"port %u is taken by the service at line %u; choose another",
+				one->port, other->line);
+	}
+}
+
+static void check_l4(const struct conf *conf, const config_t *config, struct conf_errors *errors)
+{
+	if (conf->l4.services_count == 0)
+		return;
+	if (conf->l4.port_first > conf->l4.port_last)
+		conf_errors_add(errors, line_at(config, "l4.port_first"), "l4.port_first",
+				"is above l4.port_last; choose a lower one");
+	else if (conf->l4.port_first <= conf->tcp.port_last &&
+		 conf->tcp.port_first <= conf->l4.port_last)
+		conf_errors_add(errors, line_at(config, "l4.port_first"), "l4.port_first",
+				"to l4.port_last overlaps with tcp.port_first to tcp.port_last; "
+				"choose ranges apart");
+	for (uint32_t i = 0; i < conf->l4.services_count; i++) {
+		check_l4_addresses(conf, &conf->l4.services[i], errors);
+		check_l4_places(conf, i, errors);
+	}
+}
+
 void conf_check(const struct conf *conf, const config_t *config, struct conf_errors *errors)
 {
 	if (conf->dataplane.ports_count == 0)
@@ -194,4 +273,5 @@ void conf_check(const struct conf *conf, const config_t *config, struct conf_err
 	check_routes(conf, errors);
 	check_listeners(conf, config, errors);
 	check_certificates(conf, errors);
+	check_l4(conf, config, errors);
 }

@@ -14,6 +14,8 @@
 #define CONF_PLACE_ADDR(name)       name
 #define CONF_PLACE_PREFIX(name)     name
 #define CONF_PLACE_PREFIXES(name)   name
+#define CONF_PLACE_ENDPOINTS(name)  name
+#define CONF_PLACE_TRANSPORT(name)  name
 #define CONF_PLACE_MAC(name)        name
 #define CONF_PLACE_ROLE(name)       name
 #define CONF_PLACE_IDLE(name)       name
@@ -121,6 +123,7 @@ const char *const *conf_choice_words(enum conf_type type)
 	case CONF_TYPE_HUGEPAGES: return hugepages_words;
 	case CONF_TYPE_ECN: return ecn_words;
 	case CONF_TYPE_PROTOCOL: return protocol_words;
+	case CONF_TYPE_TRANSPORT: return transport_words;
 	case CONF_TYPE_CONGESTION: return congestion_words;
 	case CONF_TYPE_STORE: return store_words;
 	default: return NULL;
@@ -146,6 +149,8 @@ const char *conf_type_text(enum conf_type type)
 	case CONF_TYPE_ADDR: return "an address in quotes: \"192.0.2.1\", \"2001:db8::1\"";
 	case CONF_TYPE_PREFIX: return "a prefix in quotes: \"192.0.2.0/24\", \"2001:db8::/32\"";
 	case CONF_TYPE_PREFIXES: return "prefixes: [\"192.0.2.1/24\", \"2001:db8::1/64\"]";
+	case CONF_TYPE_ENDPOINTS:
+		return "endpoints: [\"192.0.2.1:53\", \"[2001:db8::1]:53 weight 2\"]";
 	case CONF_TYPE_MAC: return "an Ethernet address in quotes: \"02:00:00:00:00:01\"";
 	default: return "one of the words, in quotes";
 	}

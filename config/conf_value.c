@@ -255,6 +255,50 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+// parse_weighted reads "ADDR:PORT" or "ADDR:PORT weight N".
+static bool parse_weighted(const char *text, size_t length, struct conf_endpoints *endpoints)
+{
+	static const char word[] = " weight ";
+	char one[ADDR_TEXT_BYTES + sizeof(word) + 4];
+	uint64_t weight = 1;
+	if (length >= sizeof(one))
+		return false;
+	memcpy(one, text, length);
+	one[length] = 0;
+	char *at = strstr(one, word);
+	if (at) {
+		const char *rest = at + sizeof(word) - 1;
+		*at = 0;
+		if (!read_number(&rest, &weight) || *rest || weight > CONF_WEIGHT_MAX)
+			return false;
+	}
+	endpoints->weights[endpoints->count] = (uint16_t)weight;
+	return endpoint_addr_parse(one, &endpoints->at[endpoints->count]) == 0;
+}
+
+// parse_endpoints reads endpoints with commas between them.
+static bool parse_endpoints(const struct conf_key *key, const char *text, void *at, char *fault)
+{
+	struct conf_endpoints endpoints = {0};
+	while (*text) {
+		size_t length = strcspn(text, ",");
+		if (endpoints.count == CONF_ENDPOINTS_MAX)
+			return refuse(fault, "holds more than %u endpoints; give fewer",
+				      CONF_ENDPOINTS_MAX);
+		if (!parse_weighted(text, length, &endpoints))
+			return refuse(fault,
+				      "\"%.*s\" is no endpoint (weights are 0 to %u); write %s",
+				      (int)(length < 64 ? length : 64), text, CONF_WEIGHT_MAX,
+				      conf_type_text(key->type));
+		endpoints.count++;
+		text += length + (text[length] == ',');
+	}
+	if (endpoints.count < key->min)
+		return refuse(fault, "is empty; write %s", conf_type_text(key->type));
+	*(struct conf_endpoints *)at = endpoints;
+	return true;
+}
+
 static bool parse_mac(const struct conf_key *key, const char *text, void *at, char *fault)
 {
 	struct conf_mac mac = {.is_set = *text != 0};
@@ -303,6 +347,7 @@ bool conf_value_parse(const struct conf_key *key, const char *text, void *at,
 	case CONF_TYPE_ADDR: return parse_addr(key, text, at, fault);
 	case CONF_TYPE_PREFIX: return parse_prefix(key, text, at, fault);
 	case CONF_TYPE_PREFIXES: return parse_prefixes(key, text, at, fault);
+	case CONF_TYPE_ENDPOINTS: return parse_endpoints(key, text, at, fault);
 	case CONF_TYPE_MAC: return parse_mac(key, text, at, fault);
 	default: return parse_choice(key, text, at, fault);
 	}

@@ -134,6 +134,53 @@ static const char *make_net(struct worker *worker)
 	return NULL;
 }
 
+// take_transit is l4_input, timed.
+static uint32_t take_transit(void *user, uint32_t port_index, struct rte_mbuf **mbufs,
+			     uint32_t count, bool is_handed)
+{
+	struct worker *worker = user;
+	uint32_t left = l4_input(worker->l4, port_index, mbufs, count, is_handed);
+	worker_stages_end(&worker->stages, COUNTER_stages_l4);
+	return left;
+}
+
+static bool take_odd(void *user, struct rte_mbuf *mbuf, uint8_t protocol)
+{
+	return l4_odd(((struct worker *)user)->l4, mbuf, protocol);
+}
+
+static bool take_icmp_error(void *user, struct rte_mbuf *mbuf, const struct net_quote *quote)
+{
+	return l4_icmp_error(((struct worker *)user)->l4, mbuf, quote);
+}
+
+static const char *make_l4(struct worker *worker)
+{
+	struct l4_service services[L4_SERVICES_MAX];
+	struct l4_endpoint endpoints[L4_SERVICES_MAX * L4_ENDPOINTS_MAX];
+	struct net_transit transit = {take_transit, take_odd, take_icmp_error, worker};
+	struct l4_config config = {
+		.limits = worker_limits_l4(worker->conf),
+		.services = services,
+		.service_count = worker_l4_services(worker->conf, services, endpoints),
+		.net = worker->net,
+		.ports = worker->ports,
+		.worker_index = worker->index,
+		.worker_count = worker->count,
+		.wheel = &worker->wheel,
+		.random = &worker->random,
+		.counters = &worker->counters,
+	};
+	if (config.service_count == 0)
+		return NULL;
+	worker->l4 = l4_new(&config);
+	if (!worker->l4)
+		return "memory is short for L4 flows: lower l4.flows, or raise dataplane.memory";
+	l4_set_time(worker->l4, worker->now_us);
+	net_set_transit(worker->net, &transit);
+	return NULL;
+}
+
 static const char *make_tcp(struct worker *worker)
 {
 	struct tcp_config tcp_config = {
@@ -242,6 +289,8 @@ const char *worker_init(struct worker *worker, const struct worker_params *param
 	if (!why)
 		why = make_net(worker);
 	if (!why)
+		why = make_l4(worker);
+	if (!why)
 		why = make_tcp(worker);
 	if (!why)
 		why = make_tables(worker);
@@ -274,6 +323,7 @@ void worker_fini(struct worker *worker)
 		tcp_free(worker->tcp);
 	if (worker->net)
 		net_free(worker->net);
+	l4_free(worker->l4);
 	buf_pool_fini(&worker->bufs);
 }
 
@@ -298,6 +348,8 @@ static void set_time(struct worker *worker, uint64_t now_us, uint64_t wall_s)
 	worker->now_us = now_us;
 	worker->wall_s = wall_s;
 	net_set_time(worker->net, now_us);
+	if (worker->l4)
+		l4_set_time(worker->l4, now_us);
 	tcp_set_time(worker->tcp, now_us);
 	tls_set_time(worker->tls, now_us, wall_s);
 	proxy_set_time(worker->proxy, now_us, wall_s);

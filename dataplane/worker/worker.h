@@ -12,6 +12,7 @@
 #include "conf.h"
 #include "counter.h"
 #include "journal.h"
+#include "l4.h"
 #include "net.h"
 #include "port_ethdev.h"
 #include "proxy.h"
@@ -69,6 +70,7 @@ struct worker {
 	struct port_exception *const *exceptions; // borrowed
 	uint32_t port_count;
 	struct net *net;
+	struct l4 *l4; // NULL: nothing is forwarded by packet
 	struct tcp *tcp;
 	struct tls *tls;
 	struct route_table *routes;

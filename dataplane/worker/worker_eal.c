@@ -50,6 +50,8 @@ size_t worker_eal_needed_bytes(const struct conf *conf)
 		conf->dataplane.hugepages == CONF_HUGEPAGES_NEVER || worker_eal_has_af_xdp(conf);
 	size_t mbuf_bytes = is_paged ? PAGED_BYTES : MBUF_BYTES;
 	size_t worker = conf->dataplane.mbufs * mbuf_bytes + worker_buffer_bytes(conf);
+	if (conf->l4.services_count > 0)
+		worker += conf->l4.flows * (size_t)L4_TABLE_BYTES;
 	return conf->dataplane.cores.count * worker + SPARE_BYTES;
 }
 
@@ -156,7 +158,7 @@ static int check_memory(const struct conf *conf)
 	fprintf(stderr,
 		"dataplane.memory: %llu MiB is less than the %zu MiB that packets and buffers "
 		"need; give "
-		"more or lower dataplane.mbufs, record_buffers, small_buffers\n",
+		"more or lower dataplane.mbufs, record_buffers, small_buffers, l4.flows\n",
 		(unsigned long long)(conf->dataplane.memory_bytes / MEBIBYTE),
 		(needed + MEBIBYTE - 1) / MEBIBYTE);
 	return ENOMEM;

@@ -244,3 +244,42 @@ uint32_t worker_listeners(const struct conf *conf, struct proxy_listener *out)
 	}
 	return conf->listen_count;
 }
+
+struct l4_limits worker_limits_l4(const struct conf *conf)
+{
+	return (struct l4_limits){
+		.flow_count = conf->l4.flows,
+		.half_open_count = conf->l4.half_open,
+		.new_per_prefix = conf->l4.new_per_prefix,
+		.answer_ms = (uint32_t)conf->l4.answer_timeout_ms,
+		.tcp_idle_ms = (uint32_t)conf->l4.tcp_idle_timeout_ms,
+		.tcp_closing_ms = (uint32_t)conf->l4.tcp_closing_timeout_ms,
+		.udp_idle_ms = (uint32_t)conf->l4.udp_idle_timeout_ms,
+		.port_first = (uint16_t)conf->l4.port_first,
+		.port_last = (uint16_t)conf->l4.port_last,
+	};
+}
+
+static_assert(CONF_ENDPOINTS_MAX == L4_ENDPOINTS_MAX && CONF_WEIGHT_MAX == L4_WEIGHT_MAX);
+
+uint32_t worker_l4_services(const struct conf *conf, struct l4_service *out,
+			    struct l4_endpoint *endpoints)
+{
+	for (uint32_t i = 0; i < conf->l4.services_count; i++) {
+		const struct conf_l4_service *one = &conf->l4.services[i];
+		bool is_tcp = one->protocol == CONF_TRANSPORT_TCP;
+		out[i] = (struct l4_service){
+			.address = one->address,
+			.port = (uint16_t)one->port,
+			.protocol = is_tcp ? NET_PROTOCOL_TCP : NET_PROTOCOL_UDP,
+			.source = addr_is_zero(&one->source) ? one->address : one->source,
+			.endpoints = endpoints,
+			.endpoint_count = one->endpoints.count,
+		};
+		for (uint32_t j = 0; j < one->endpoints.count; j++)
+			*endpoints++ = (struct l4_endpoint){.addr = one->endpoints.at[j].addr,
+							    .port = one->endpoints.at[j].port,
+							    .weight = one->endpoints.weights[j]};
+	}
+	return conf->l4.services_count;
+}

@@ -316,6 +316,11 @@ static const struct {
 	{"/millrace/tcp/flows", telemetry_flows,
 	 "TCP flows, 16 at once. Parameters: "
 	 "worker=N,from=SLOT,host=ADDR[/BITS],port=N,state=NAME"},
+	{"/millrace/l4/flows", telemetry_l4_flows, "L4 flows, by page. Parameters: worker[,slot]"},
+	{"/millrace/l4/endpoints", telemetry_l4_endpoints,
+	 "Endpoints of L4 services with their flows. Parameter: the first one's number"},
+	{"/millrace/l4/weight", telemetry_l4_weight,
+	 "Sets an endpoint's share of new flows, until a restart. Parameter: ADDR:PORT=WEIGHT"},
 	{"/millrace/announce", answer_announce,
 	 "Tells the link that our addresses are here. Parameter: one of them, or all"},
 	{"/millrace/journal", answer_journal, "Last events. Parameter: worker"},

@@ -32,3 +32,6 @@ struct rte_tel_data *telemetry_row(struct rte_tel_data *data, const char *name);
 
 // The answers of worker_telemetry_tcp.c.
 telemetry_answer telemetry_events, telemetry_summary, telemetry_flows;
+
+// And those of worker_telemetry_l4.c.
+telemetry_answer telemetry_l4_flows, telemetry_l4_endpoints, telemetry_l4_weight;

@@ -396,6 +396,66 @@ static void the_reference_names_every_key(void)
 	free(text);
 }
 
+#define L4(services) FILE_OF("l4 = { port_last = 2000; services = ( " services " ); };", "", "")
+#define L4_DNS       "address = \"198.51.100.1\"; port = 53; protocol = \"udp\"; "
+
+static void l4_services_are_read_and_their_mistakes_told(void)
+{
+	unsigned count;
+	char *said = errors_of(L4("{ " L4_DNS "endpoints = [\"192.0.2.9:53\", "
+				  "\"192.0.2.8:5353 weight 3\"]; }"),
+			       &count);
+	CU_ASSERT_STRING_EQUAL(said, "");
+	free(said);
+	CU_ASSERT_EQUAL_FATAL(conf.l4.services_count, 1);
+	const struct conf_l4_service *one = &conf.l4.services[0];
+	CU_ASSERT_EQUAL(one->protocol, CONF_TRANSPORT_UDP);
+	CU_ASSERT_EQUAL(one->port, 53);
+	CU_ASSERT(addr_is_zero(&one->source));
+	CU_ASSERT_EQUAL(one->endpoints.count, 2);
+	CU_ASSERT_EQUAL(one->endpoints.weights[0], 1);
+	CU_ASSERT_EQUAL(one->endpoints.weights[1], 3);
+	CU_ASSERT_EQUAL(one->endpoints.at[1].port, 5353);
+	CU_ASSERT_EQUAL(conf.l4.port_last, 2000);
+	SAYS(L4("{ " L4_DNS "endpoints = [\"192.0.2.9\"]; }"),
+	     "f.conf:8: l4.services[0].endpoints: \"192.0.2.9\" is no endpoint (weights are 0 to "
+	     "100); write endpoints: [\"192.0.2.1:53\", \"[2001:db8::1]:53 weight 2\"]\n");
+	SAYS(L4("{ " L4_DNS "endpoints = [\"192.0.2.9:53 weight 101\"]; }"),
+	     "f.conf:8: l4.services[0].endpoints: \"192.0.2.9:53 weight 101\" is no endpoint "
+	     "(weights are 0 to 100); write endpoints: [\"192.0.2.1:53\", "
+	     "\"[2001:db8::1]:53 weight 2\"]\n");
+	SAYS(L4("{ " L4_DNS "endpoints = []; }"),
+	     "f.conf:8: l4.services[0].endpoints: is empty; write endpoints: [\"192.0.2.1:53\", "
+	     "\"[2001:db8::1]:53 weight 2\"]\n");
+	SAYS(L4("{ " L4_DNS "endpoints = [\"198.51.100.1:54\", \"[2001:db8::9]:53\"]; }"),
+	     "f.conf:8: l4.services: endpoint 198.51.100.1:54 is an address of ours; a packet to "
+	     "ourselves never leaves, give another machine's\n"
+	     "f.conf:8: l4.services: endpoint [2001:db8::9]:53 is of the other family than "
+	     "address; give one of the same\n");
+	SAYS(L4("{ " L4_DNS "source = \"192.0.2.77\"; endpoints = [\"192.0.2.9:53\"]; }"),
+	     "f.conf:8: l4.services: address and source must be on our ports; give them to one of "
+	     "dataplane.ports\n");
+	SAYS(L4("{ " L4_DNS "source = \"2001:db8::1\"; endpoints = [\"192.0.2.9:53\"]; }"),
+	     "f.conf:8: l4.services: source is of the other family than address; give one of the "
+	     "same\n");
+	SAYS(L4("{ " L4_DNS "endpoints = [\"192.0.2.9:53\"]; },"
+		"{ " L4_DNS "endpoints = [\"192.0.2.8:53\"]; }"),
+	     "f.conf:8: l4.services: port 53 is taken by the service at line 8; choose another\n");
+	SAYS(L4("{ address = \"198.51.100.1\"; port = 443; protocol = \"tcp\"; "
+		"endpoints = [\"192.0.2.9:53\"]; }"),
+	     "f.conf:8: l4.services: port 443 is taken by a listener; choose another, or give the "
+	     "listener an address of its own\n");
+	SAYS(FILE_OF("l4 = { port_last = 20000; services = ( { " L4_DNS
+		     "endpoints = [\"192.0.2.9:53\"]; } ); };",
+		     "", ""),
+	     "f.conf:8: l4.port_first: to l4.port_last overlaps with tcp.port_first to "
+	     "tcp.port_last; choose ranges apart\n");
+	SAYS(FILE_OF("l4 = { port_first = 3000; port_last = 2000; services = ( { " L4_DNS
+		     "endpoints = [\"192.0.2.9:53\"]; } ); };",
+		     "", ""),
+	     "f.conf:8: l4.port_first: is above l4.port_last; choose a lower one\n");
+}
+
 UNIT_MAIN("conf", {"the shipped examples load", the_shipped_examples_load},
 	  {"values reach their members", values_reach_their_members},
 	  {"a value of the wrong type is told", a_value_of_the_wrong_type_is_told},
@@ -413,4 +473,6 @@ UNIT_MAIN("conf", {"the shipped examples load", the_shipped_examples_load},
 	  {"files that are no text are refused", files_that_are_no_text_are_refused},
 	  {"the defaults are a file that misses only what must be given",
 	   the_defaults_are_a_file_that_misses_only_what_must_be_given},
-	  {"the reference names every key", the_reference_names_every_key})
+	  {"the reference names every key", the_reference_names_every_key},
+	  {"L4 services are read, and their mistakes told",
+	   l4_services_are_read_and_their_mistakes_told})
