@@ -36,8 +36,8 @@ held() {
 	at_most "$4: hundredths of a buffer each" "$hundredths" "$5"
 }
 
-held silent / 4095 "who says nothing" 0
-held h1 /text/1000 4608 "at rest over HTTP/1.1" 0
+held silent / 2559 "who says nothing" 0
+held h1 /text/1000 2559 "at rest over HTTP/1.1" 0
 held h2 /text/1000 16383 "at rest over HTTP/2" 0
 # A small buffer for the request's head, a large one for the record that TCP has to try; that memory was taken
 # at the start, but is touched here first. The body stays the cache's.
