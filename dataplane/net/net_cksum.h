@@ -89,12 +89,13 @@ static inline uint16_t net_cksum_header(const void *at, size_t bytes)
 static inline uint16_t net_cksum_pseudo(const struct addr *source, const struct addr *destination,
 					uint8_t protocol, uint32_t l4_bytes)
 {
-	size_t skip = addr_is_v4(source) ? 12 : 0;
-	uint32_t sum = net_cksum_bytes(source->bytes + skip, 16 - skip);
-	sum += net_cksum_bytes(destination->bytes + skip, 16 - skip);
-	sum += rte_cpu_to_be_16((uint16_t)(l4_bytes >> 16));
-	sum += rte_cpu_to_be_16((uint16_t)l4_bytes);
-	sum += rte_cpu_to_be_16(protocol);
+	uint64_t words[4]; // of IPv4, too: the 0xffff of its mapped form is a zero here
+	memcpy(words, source->bytes, 16);
+	memcpy(words + 2, destination->bytes, 16);
+	uint64_t sum = (uint64_t)rte_cpu_to_be_16((uint16_t)(l4_bytes >> 16)) +
+		       rte_cpu_to_be_16((uint16_t)l4_bytes) + rte_cpu_to_be_16(protocol);
+	for (unsigned i = 0; i < 4; i++)
+		sum = net_cksum_add(sum, words[i]);
 	return net_cksum_fold(sum);
 }
 

@@ -65,6 +65,14 @@ static void fill_broadcasts(struct net *net)
 	}
 }
 
+// mark is a bit of 64 for an address: most that are not ours differ from ours in it.
+static uint64_t mark(const struct addr *addr)
+{
+	uint32_t last;
+	memcpy(&last, addr->bytes + 12, 4);
+	return 1ull << (last * 0x9e3779b1u >> 26);
+}
+
 static void fill_addresses(struct net *net)
 {
 	const struct net_config *config = &net->config;
@@ -73,8 +81,10 @@ static void fill_addresses(struct net *net)
 	for (uint32_t i = 0; i < config->port_count; i++)
 		net->addresses[net->address_count++] = (struct net_address){
 			.prefix = {.addr = net->ports[i].link_local, .bits = 64}, .port_index = i};
-	for (uint32_t i = 0; i < net->address_count; i++)
+	for (uint32_t i = 0; i < net->address_count; i++) {
 		net->locals[i] = net->addresses[i].prefix.addr;
+		net->local_marks |= mark(&net->locals[i]);
+	}
 	qsort(net->locals, net->address_count, sizeof(net->locals[0]), compare_addrs);
 	fill_broadcasts(net);
 }
@@ -143,6 +153,8 @@ void net_nexthop_fini(struct net *net)
 
 bool net_is_local(const struct net *net, const struct addr *addr)
 {
+	if (!(net->local_marks & mark(addr)))
+		return false;
 	return bsearch(addr, net->locals, net->address_count, sizeof(net->locals[0]),
 		       compare_addrs) != NULL;
 }

@@ -99,6 +99,7 @@ struct net {
 	struct net_address *addresses; // owned: as configured, then one link-local a port
 	uint32_t address_count;
 	struct addr *locals;     // owned: the same addresses, sorted
+	uint64_t local_marks;    // a bit of each
 	struct addr *broadcasts; // owned: directed ones, of connected IPv4 prefixes
 	uint32_t broadcast_count;
 	struct net_route *routes; // owned: connected and configured, longest prefix first
