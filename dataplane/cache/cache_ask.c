@@ -42,6 +42,13 @@ void cache_ask_fini(struct cache *cache)
 	hash_index_fini(&cache->fill_by_key);
 }
 
+uint64_t cache_question_service(const struct cache *cache, const struct cache_question *question)
+{
+	return question->service_name.at
+		       ? cache_label(cache, CACHE_PURGE_SERVICE, question->service_name)
+		       : question->service;
+}
+
 // Errands.
 
 static uint64_t asker_hash(const struct cache *cache, struct pool_id asker)
@@ -58,7 +65,7 @@ struct cache_errand *cache_errand_new(struct cache *cache, const struct cache_qu
 	if (!errand)
 		return NULL;
 	errand->asker = question->asker;
-	errand->service = question->service;
+	errand->service = cache_question_service(cache, question);
 	errand->to_worker = to_worker;
 	arena_init(&arena, cache->errand_bytes + (size_t)id.index * CACHE_ERRAND_BYTES,
 		   CACHE_ERRAND_BYTES);
@@ -462,8 +469,7 @@ void cache_ask(struct cache *cache, const struct http_message *request,
 {
 	struct cache_question question = {
 		.request = request,
-		.service =
-			cache_label(cache, CACHE_PURGE_SERVICE, scope ? scope->service : SLICE("")),
+		.service_name = scope ? scope->service : SLICE(""),
 		.from_worker = cache->limits.worker_index,
 		.asker = asker,
 	};

@@ -48,16 +48,19 @@ static uint64_t changed_s(const struct http_message *stored, uint64_t received_s
 bool cache_condition_holds(const struct http_message *request, const struct http_message *stored,
 			   uint64_t received_s)
 {
-	struct slice since = http_field_find(request, SLICE("if-modified-since"));
-	struct slice etag = opaque(http_field_find(stored, SLICE("etag")));
+	struct slice since = {0}, etag = {0};
 	uint64_t since_s;
 	bool has_tags = false;
 	if (stored->status != 200)
 		return false;
 	for (uint32_t i = 0; i < request->field_count; i++) {
 		const struct http_field *field = &request->fields[i];
+		if (!since.at && slice_equal(field->name, SLICE("if-modified-since")))
+			since = field->value;
 		if (!slice_equal(field->name, SLICE("if-none-match")))
 			continue;
+		if (!has_tags)
+			etag = opaque(http_field_find(stored, SLICE("etag")));
 		has_tags = true;
 		if (slice_equal(field->value, SLICE("*")) ||
 		    (etag.bytes && names_tag(field->value, etag)))

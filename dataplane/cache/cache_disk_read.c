@@ -58,7 +58,8 @@ struct cache_fill *cache_disk_fetch(struct cache *cache, const struct cache_ques
 	if (!found)
 		return NULL;
 	struct cache_disk_entry entry = *found; // memory that is freed for it may cost the row
-	if (cache_label_key_is_purged(cache, &question->key, question->service, entry.born)) {
+	if (cache_label_key_is_purged(cache, &question->key,
+				      cache_question_service(cache, question), entry.born)) {
 		counter_inc(cache->counters, COUNTER_cache_disk_purged);
 		cache_disk_entry_remove(disk, found);
 		return NULL;

@@ -48,7 +48,7 @@ struct cache_fill *cache_fill_new(struct cache *cache, const struct cache_questi
 	fill->asked_us = cache->now_us;
 	fill->key_hash = key->hash;
 	fill->object = object;
-	fill->service = question->service;
+	fill->service = cache_question_service(cache, question);
 	list_init(&fill->waiters);
 	hash_index_add(&cache->fill_by_key, id.index, key->hash);
 	return fill;

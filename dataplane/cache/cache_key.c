@@ -23,21 +23,22 @@ static struct slice without_default_port(struct slice scheme, struct slice autho
 	return authority;
 }
 
+static inline char *put(char *to, struct slice part)
+{
+	return part.bytes ? mempcpy(to, part.at, part.bytes) : to;
+}
+
 static bool make(struct cache *cache, const struct url *url, struct cache_key *key)
 {
-	static const struct slice colon = {"://", 3};
 	struct slice authority = without_default_port(url->scheme, url->authority);
+	const struct slice colon = SLICE("://");
 	size_t bytes = url->scheme.bytes + colon.bytes + authority.bytes + url->target.bytes;
 	if (bytes > sizeof(cache->key_text) || bytes < url->target.bytes)
 		return false;
 	// So that no part of one URL can pass for a part of another.
 	if (!slice_starts(url->target, SLICE("/")) || slice_find(authority, '/') < authority.bytes)
 		return false;
-	char *at = cache->key_text;
-	const struct slice parts[] = {url->scheme, colon, authority};
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-		if (parts[i].bytes)
-			at = mempcpy(at, parts[i].at, parts[i].bytes);
+	char *at = put(put(put(cache->key_text, url->scheme), colon), authority);
 	http_lower(cache->key_text, (size_t)(at - cache->key_text));
 	memcpy(at, url->target.at, url->target.bytes); // it begins with a slash
 	key->text = slice_of(cache->key_text, bytes);

@@ -16,37 +16,55 @@ static void pass(struct cache_request_policy *policy, enum cache_forward forward
 	policy->why = why;
 }
 
-// Conditions on what the origin has now are the origin's to answer.
-static bool asks_origin(const struct http_message *request)
+// What of a request's fields says which stored response it may have.
+struct asked {
+	struct cache_directives directives;
+	struct slice pragma;
+	bool is_for_less;   // than the whole: the response serves nobody else
+	bool is_for_origin; // conditions on what the origin has now are the origin's to answer
+	bool is_authorized;
+};
+
+static void note(struct asked *asked, const struct http_field *field)
 {
-	return has(request, SLICE("if-match")) || has(request, SLICE("if-unmodified-since"));
+	struct slice name = field->name;
+	if (slice_equal(name, SLICE("cache-control")))
+		cache_directives_add(&asked->directives, field->value);
+	else if (slice_equal(name, SLICE("if-none-match")) ||
+		 slice_equal(name, SLICE("if-modified-since")) || slice_equal(name, SLICE("range")))
+		asked->is_for_less = true;
+	else if (slice_equal(name, SLICE("if-match")) ||
+		 slice_equal(name, SLICE("if-unmodified-since")))
+		asked->is_for_origin = true;
+	else if (slice_equal(name, SLICE("authorization")))
+		asked->is_authorized = true;
+	else if (!asked->pragma.at && slice_equal(name, SLICE("pragma")))
+		asked->pragma = field->value;
 }
 
 // Pragma: no-cache counts where there is no Cache-Control (RFC 9111 5.4).
-static bool is_reload(const struct http_message *request, const struct cache_directives *directives)
+static bool is_reload(const struct asked *asked)
 {
-	struct slice pragma = http_field_find(request, SLICE("pragma"));
-	return directives->no_cache ||
-	       (!directives->is_present && slice_equal_nocase(pragma, SLICE("no-cache")));
+	return asked->directives.no_cache || (!asked->directives.is_present &&
+					      slice_equal_nocase(asked->pragma, SLICE("no-cache")));
 }
 
 void cache_policy_request(const struct http_message *request, struct cache_request_policy *policy)
 {
-	struct cache_directives directives;
-	cache_directives_of(request, &directives);
-	// The response to one that asks for less than the whole serves nobody else.
-	bool is_for_less = has(request, SLICE("if-none-match")) ||
-			   has(request, SLICE("if-modified-since")) || has(request, SLICE("range"));
+	struct asked asked = {.is_for_less = false};
+	cache_directives_clear(&asked.directives);
+	for (uint32_t i = 0; i < request->field_count; i++)
+		note(&asked, &request->fields[i]);
 	*policy = (struct cache_request_policy){
 		.is_usable = true,
-		.can_fill = request->method == HTTP_GET && !is_for_less,
-		.is_reload = is_reload(request, &directives),
-		.is_authorized = has(request, SLICE("authorization")),
-		.only_if_cached = directives.only_if_cached,
-		.max_age_s = directives.max_age_s,
-		.min_fresh_s = directives.min_fresh_s,
-		.max_stale_s = directives.max_stale_s,
-		.stale_error_s = directives.stale_error_s,
+		.can_fill = request->method == HTTP_GET && !asked.is_for_less,
+		.is_reload = is_reload(&asked),
+		.is_authorized = asked.is_authorized,
+		.only_if_cached = asked.directives.only_if_cached,
+		.max_age_s = asked.directives.max_age_s,
+		.min_fresh_s = asked.directives.min_fresh_s,
+		.max_stale_s = asked.directives.max_stale_s,
+		.stale_error_s = asked.directives.stale_error_s,
 	};
 	if (request->method != HTTP_GET && request->method != HTTP_HEAD)
 		pass(policy, CACHE_FORWARD_METHOD, COUNTER_cache_pass_method);
@@ -54,9 +72,9 @@ void cache_policy_request(const struct http_message *request, struct cache_reque
 		 (request->content_length != HTTP_LENGTH_NONE && request->content_length > 0) ||
 		 request->is_chunked)
 		pass(policy, CACHE_FORWARD_BYPASS, COUNTER_cache_pass_body);
-	else if (directives.no_store)
+	else if (asked.directives.no_store)
 		pass(policy, CACHE_FORWARD_REQUEST, COUNTER_cache_pass_no_store);
-	else if (asks_origin(request))
+	else if (asked.is_for_origin)
 		pass(policy, CACHE_FORWARD_REQUEST, COUNTER_cache_pass_condition);
 }
 

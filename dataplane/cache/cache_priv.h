@@ -194,7 +194,8 @@ struct cache_question {
 	const struct http_message *request;
 	struct cache_request_policy policy;
 	struct cache_key key;
-	uint64_t service; // its label
+	struct slice service_name; // of the asker; at NULL: known by its label only
+	uint64_t service;          // that label, of an errand
 	uint32_t from_worker;
 	void *errand;         // NULL: a local asker that does not wait yet
 	struct pool_id asker; // when errand is NULL
@@ -323,6 +324,10 @@ void cache_ask_fini(struct cache *cache);
 
 // cache_ask_decide answers a question on the key's owner, or lets it wait.
 void cache_ask_decide(struct cache *cache, struct cache_question *question);
+
+// cache_question_service is the label of the service that is asked. Only who stores needs it, so it
+// is not made for every question.
+uint64_t cache_question_service(const struct cache *cache, const struct cache_question *question);
 
 // cache_ask_again decides for each waiter on the list anew; cache_ask_pass passes them all on. The
 // list is empty afterwards.

@@ -41,15 +41,13 @@ static const uint8_t token_bytes[256] = {
 	['-'] = 1, ['.'] = 1, ['_'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
 };
 
-// put_name writes the node as the rest of a token (RFC 8941 3.3.4).
-static void put_name(struct text *text, const char *node)
+struct slice cache_status_name(const char *node, char name[CACHE_STATUS_NAME_BYTES])
 {
-	char name[64];
-	size_t bytes = 0;
-	for (; node[bytes] && bytes < sizeof(name); bytes++)
-		name[bytes] = token_bytes[(uint8_t)node[bytes]] ? node[bytes] : '-';
-	put(text, SLICE("millrace-"));
-	put(text, slice_of(name, bytes));
+	size_t bytes = sizeof("millrace-") - 1;
+	memcpy(name, "millrace-", bytes);
+	for (; *node && bytes < CACHE_STATUS_NAME_BYTES; node++)
+		name[bytes++] = token_bytes[(uint8_t)*node] ? *node : '-';
+	return slice_of(name, bytes);
 }
 
 static void put_forward(struct text *text, const struct cache_status *status)
@@ -108,7 +106,7 @@ static void put_detail(struct text *text, const struct cache_status *status)
 size_t cache_status_format(const struct cache_status *status, char *out, size_t room)
 {
 	struct text text = {out, room, 0, true};
-	put_name(&text, status->node);
+	put(&text, status->name);
 	if (status->is_answered) {
 		bool is_answered_by_object = cache_answer_has_object(status->answer);
 		if (is_answered_by_object && status->answer->forward == CACHE_FORWARD_NONE)

@@ -67,6 +67,13 @@ static struct slice join_all(struct arena *arena, const struct http_message *fro
 	return join(arena, all, own);
 }
 
+// mark is a bit of 64 for a name: what most names are told apart by without being compared.
+static uint64_t mark(struct slice name)
+{
+	unsigned last = name.bytes ? (uint8_t)name.at[name.bytes - 1] : 0;
+	return 1ull << (name.bytes + 11 * last) % 64;
+}
+
 static bool is_among(struct slice name, const struct slice *names, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -87,11 +94,11 @@ static int begin(struct exchange *exchange, const struct http_message *from,
 		arena_alloc(arena, (from->field_count + FIELDS_ADDED_MAX) * sizeof(*out->fields));
 	if (!out->fields)
 		return ENOMEM;
-	uint64_t lengths = 0; // of without, a bit each: what most fields are told apart by
+	uint64_t marks = 0;
 	for (size_t j = 0; j < without_count; j++)
-		lengths |= 1ull << without[j].bytes % 64;
+		marks |= mark(without[j]);
 	for (uint32_t i = 0; i < from->field_count; i++) {
-		if (!(lengths >> from->fields[i].name.bytes % 64 & 1) ||
+		if (!(marks & mark(from->fields[i].name)) ||
 		    !is_among(from->fields[i].name, without, without_count))
 			out->fields[out->field_count++] = from->fields[i];
 	}
@@ -327,7 +334,7 @@ size_t forward_cache_status(const struct exchange *exchange, char *out, size_t r
 	if (!proxy->role->is_caching)
 		return 0;
 	struct cache_status status = {
-		.node = proxy->node,
+		.name = proxy->cache_name,
 		.answer = &exchange->answer,
 		.is_answered = exchange->is_cache_answered,
 		.is_stored = exchange->is_stored,
@@ -344,11 +351,12 @@ static int add_cache_status(struct exchange *exchange, const struct http_message
 			    struct http_message *out)
 {
 	struct proxy *proxy = exchange->proxy;
-	char text[CACHE_STATUS_BYTES];
 	if (!proxy->role->is_caching)
 		return 0;
-	size_t bytes = forward_cache_status(exchange, text, sizeof(text));
-	struct slice own = arena_copy(&proxy->scratch, slice_of(text, bytes));
+	char *text = arena_alloc(&proxy->scratch, CACHE_STATUS_BYTES);
+	if (!text)
+		return ENOMEM;
+	struct slice own = slice_of(text, forward_cache_status(exchange, text, CACHE_STATUS_BYTES));
 	return add(out, SLICE("cache-status"),
 		   join_all(&proxy->scratch, from, SLICE("cache-status"), own));
 }

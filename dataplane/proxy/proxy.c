@@ -35,6 +35,7 @@ static void take_config(struct proxy *proxy, const struct proxy_config *config)
 {
 	proxy->role = role_of(config->role);
 	snprintf(proxy->node, sizeof(proxy->node), "%s", config->node);
+	proxy->cache_name = cache_status_name(proxy->node, proxy->cache_text);
 	snprintf(proxy->location, sizeof(proxy->location), "%s", config->location);
 	snprintf(proxy->mesh, sizeof(proxy->mesh), "%s", config->mesh);
 	proxy->limits = config->limits;

@@ -12,6 +12,7 @@
 #include "upstream_line.h"
 
 #include "arena.h"
+#include "cache_status.h"
 #include "list.h"
 #include "slab.h"
 
@@ -52,6 +53,8 @@ static_assert(sizeof(struct downstream) <= 4 * 64);
 struct proxy {
 	const struct role *role;
 	char node[RECORD_NAME_BYTES];
+	char cache_text[CACHE_STATUS_NAME_BYTES];
+	struct slice cache_name; // in Cache-Status
 	char location[RECORD_NAME_BYTES];
 	char mesh[RECORD_NAME_BYTES];
 	struct proxy_listener listeners[PROXY_LISTENERS_MAX];

@@ -403,9 +403,9 @@ static void the_status_field_says_what_happened(void)
 		{{.verdict = CACHE_PASS}, true, false, 0, "millrace-e-1"},
 		{{.verdict = CACHE_HIT}, false, false, 0, "millrace-e-1"},
 	};
-	char text[CACHE_STATUS_BYTES];
+	char text[CACHE_STATUS_BYTES], name[CACHE_STATUS_NAME_BYTES];
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct cache_status status = {.node = "e 1",
+		struct cache_status status = {.name = cache_status_name("e 1", name),
 					      .answer = &cases[i].answer,
 					      .is_answered = cases[i].is_answered,
 					      .is_stored = cases[i].is_stored,

@@ -27,6 +27,7 @@ static void start(struct world *world, enum proxy_role role, const char *client)
 	proxy.role = role_of(role);
 	proxy.random = &random_source;
 	strcpy(proxy.node, "n1");
+	proxy.cache_name = cache_status_name(proxy.node, proxy.cache_text);
 	proxy.wall_s = 784111777;
 	arena_init(&proxy.scratch, proxy.scratch_memory, sizeof(proxy.scratch_memory));
 	CU_ASSERT_EQUAL_FATAL(addr_parse(client, &world->exchange.client), 0);
