@@ -162,11 +162,12 @@ static const struct http_conn_ops h1_ops = {
 	.can_request = h1_can_request,
 };
 
-struct http_conn *h1_conn_new(void)
+struct http_conn *h1_conn_new(const struct http_limits *limits)
 {
 	struct h1_conn *c = calloc(1, sizeof(*c));
 	if (!c)
 		return NULL;
 	c->base.ops = &h1_ops;
+	c->out.spare = limits->spare;
 	return &c->base;
 }

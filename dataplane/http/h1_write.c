@@ -9,6 +9,10 @@
 
 #define OUT_BYTES_FIRST 512u
 
+// What is ours in a head, at most: its first line without method and target (46), frame and
+// Connection (62), a tunnel's fields but their values (100), Host's name, Expect, the last line.
+#define OWN_BYTES_MAX 256u
+
 static const struct {
 	uint16_t status;
 	const char *reason;
@@ -72,39 +76,55 @@ static const char *reason_of(uint16_t status)
 	return ""; // RFC 9112 4: may be empty
 }
 
-static bool make_room(struct h1_out *out, size_t bytes)
+// begin takes memory as long as most heads, which the last one may have left.
+static bool begin(struct h1_out *out)
+{
+	struct http_spare *spare = out->spare;
+	if (spare && spare->out) {
+		out->at = spare->out;
+		spare->out = NULL;
+	} else {
+		out->at = malloc(OUT_BYTES_FIRST);
+	}
+	out->capacity = out->at ? OUT_BYTES_FIRST : 0;
+	return out->at;
+}
+
+// room_for returns where bytes bytes more may be written; NULL: memory is short.
+static uint8_t *room_for(struct h1_out *out, size_t bytes)
 {
 	if (out->is_broken)
-		return false;
-	if (out->capacity - out->used >= bytes)
-		return true;
-	size_t capacity = MAX(out->capacity * 2, out->used + bytes);
-	uint8_t *grown = realloc(out->at, MAX(capacity, OUT_BYTES_FIRST));
+		return NULL;
+	bool has_memory = out->at || begin(out);
+	if (has_memory && out->capacity - out->used >= bytes)
+		return out->at + out->used;
+	size_t capacity = MAX((size_t)out->capacity * 2, out->used + bytes);
+	uint8_t *grown = has_memory && capacity <= UINT32_MAX ? realloc(out->at, capacity) : NULL;
 	if (!grown) {
 		out->is_broken = true;
-		return false;
+		return NULL;
 	}
 	out->at = grown;
-	out->capacity = MAX(capacity, OUT_BYTES_FIRST);
-	return true;
+	out->capacity = (uint32_t)capacity;
+	return out->at + out->used;
 }
 
-// append copies where there is room.
-static void append(struct h1_out *out, struct slice bytes)
+static void end(struct h1_out *out, const uint8_t *at)
 {
-	if (bytes.bytes == 0)
-		return;
-	memcpy(out->at + out->used, bytes.at, bytes.bytes);
-	out->used += bytes.bytes;
+	out->used = (uint32_t)(at - out->at);
+	CHECK(out->used <= out->capacity);
 }
 
-static void put(struct h1_out *out, struct slice bytes)
+// put and what follows write where room_for made room, and return where they ended. put is inline:
+// of most parts the length is known.
+static inline __attribute__((always_inline)) uint8_t *put(uint8_t *to, struct slice bytes)
 {
-	if (make_room(out, bytes.bytes))
-		append(out, bytes);
+	if (bytes.bytes)
+		memcpy(to, bytes.at, bytes.bytes);
+	return to + bytes.bytes;
 }
 
-static void put_number(struct h1_out *out, uint64_t number)
+static uint8_t *put_number(uint8_t *to, uint64_t number)
 {
 	char digits[20];
 	size_t at = sizeof(digits);
@@ -112,69 +132,77 @@ static void put_number(struct h1_out *out, uint64_t number)
 		digits[--at] = (char)('0' + number % 10);
 		number /= 10;
 	} while (number);
-	put(out, slice_of(digits + at, sizeof(digits) - at));
+	return put(to, slice_of(digits + at, sizeof(digits) - at));
 }
 
-static void put_field(struct h1_out *out, struct slice name, struct slice value)
+static uint8_t *put_field(uint8_t *to, struct slice name, struct slice value)
 {
-	if (!make_room(out, name.bytes + value.bytes + 4))
-		return;
-	append(out, name);
-	append(out, SLICE(": "));
-	append(out, value);
-	append(out, SLICE("\r\n"));
+	to = put(put(to, name), SLICE(": "));
+	return put(put(to, value), SLICE("\r\n"));
+}
+
+static size_t fields_bytes(const struct http_field *fields, uint32_t count)
+{
+	size_t bytes = 0;
+	for (uint32_t i = 0; i < count; i++)
+		bytes += fields[i].name.bytes + fields[i].value.bytes + 4;
+	return bytes;
 }
 
 // Plain fields only: what belongs to the hop is ours to say.
-static void put_fields(struct h1_out *out, const struct http_field *fields, uint32_t count)
+static uint8_t *put_fields(uint8_t *to, const struct http_field *fields, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
 		if (http_field_kind_of(fields[i].name) == HTTP_FIELD_PLAIN)
-			put_field(out, fields[i].name, fields[i].value);
+			to = put_field(to, fields[i].name, fields[i].value);
+	return to;
 }
 
-static void put_frame(struct h1_out *out, const struct h1_frame *frame)
+static uint8_t *put_frame(uint8_t *to, const struct h1_frame *frame)
 {
 	if (frame->framing == H1_CHUNKED) {
-		put_field(out, SLICE("transfer-encoding"), SLICE("chunked"));
+		to = put(to, SLICE("transfer-encoding: chunked\r\n"));
 	} else if (frame->content_length != HTTP_LENGTH_NONE) {
-		put(out, SLICE("content-length: "));
-		put_number(out, frame->content_length);
-		put(out, SLICE("\r\n"));
+		to = put(to, SLICE("content-length: "));
+		to = put(put_number(to, frame->content_length), SLICE("\r\n"));
 	}
 	if (frame->connection == H1_CONNECTION_CLOSE)
-		put_field(out, SLICE("connection"), SLICE("close"));
+		to = put(to, SLICE("connection: close\r\n"));
 	if (frame->connection == H1_CONNECTION_KEEP_ALIVE)
-		put_field(out, SLICE("connection"), SLICE("keep-alive"));
+		to = put(to, SLICE("connection: keep-alive\r\n"));
+	return to;
 }
 
 // RFC 6455 4.1, 4.2.2
-static void put_websocket(struct h1_out *out, struct slice name, struct slice value)
+static uint8_t *put_websocket(uint8_t *to, struct slice name, struct slice value)
 {
-	put_field(out, SLICE("upgrade"), SLICE("websocket"));
-	put_field(out, SLICE("connection"), SLICE("Upgrade"));
-	put_field(out, name, value);
+	to = put(to, SLICE("upgrade: websocket\r\nconnection: Upgrade\r\n"));
+	return put_field(to, name, value);
 }
 
 int h1_write_request(struct h1_out *out, const struct http_message *message,
 		     const struct h1_frame *frame)
 {
 	bool is_tunnel = frame->websocket.bytes > 0;
-	put(out, is_tunnel ? SLICE("GET") : message->method_text);
-	put(out, SLICE(" "));
-	put(out, message->target);
-	put(out, SLICE(" HTTP/1.1\r\n"));
-	put_field(out, SLICE("host"), message->authority);
-	put_fields(out, message->fields, message->field_count);
+	struct slice method = is_tunnel ? SLICE("GET") : message->method_text;
+	uint8_t *at = room_for(out, OWN_BYTES_MAX + method.bytes + message->target.bytes +
+					    message->authority.bytes + frame->websocket.bytes +
+					    fields_bytes(message->fields, message->field_count));
+	if (!at)
+		return ENOMEM;
+	at = put(put(at, method), SLICE(" "));
+	at = put(put(at, message->target), SLICE(" HTTP/1.1\r\n"));
+	at = put_field(at, SLICE("host"), message->authority);
+	at = put_fields(at, message->fields, message->field_count);
 	if (message->expects_continue)
-		put_field(out, SLICE("expect"), SLICE("100-continue"));
+		at = put(at, SLICE("expect: 100-continue\r\n"));
 	if (is_tunnel && !http_field_find(message, SLICE("sec-websocket-version")).at)
-		put_field(out, SLICE("sec-websocket-version"), SLICE("13"));
+		at = put(at, SLICE("sec-websocket-version: 13\r\n"));
 	if (is_tunnel)
-		put_websocket(out, SLICE("sec-websocket-key"), frame->websocket);
-	put_frame(out, frame);
-	put(out, SLICE("\r\n"));
-	return out->is_broken ? ENOMEM : 0;
+		at = put_websocket(at, SLICE("sec-websocket-key"), frame->websocket);
+	at = put(put_frame(at, frame), SLICE("\r\n"));
+	end(out, at);
+	return 0;
 }
 
 int h1_write_response(struct h1_out *out, const struct http_message *message,
@@ -182,25 +210,30 @@ int h1_write_response(struct h1_out *out, const struct http_message *message,
 {
 	bool is_tunnel = frame->websocket.bytes > 0;
 	uint16_t status = is_tunnel ? 101 : message->status;
-	put(out, SLICE("HTTP/1.1 "));
-	put_number(out, status);
-	put(out, SLICE(" "));
-	put(out, slice_str(reason_of(status)));
-	put(out, SLICE("\r\n"));
+	uint8_t *at = room_for(out, OWN_BYTES_MAX + frame->websocket.bytes +
+					    fields_bytes(message->fields, message->field_count));
+	if (!at)
+		return ENOMEM;
+	at = put_number(put(at, SLICE("HTTP/1.1 ")), status);
+	at = put(put(at, SLICE(" ")), slice_str(reason_of(status)));
+	at = put(at, SLICE("\r\n"));
 	if (is_tunnel)
-		put_websocket(out, SLICE("sec-websocket-accept"), frame->websocket);
-	put_fields(out, message->fields, message->field_count);
-	put_frame(out, frame);
-	put(out, SLICE("\r\n"));
-	return out->is_broken ? ENOMEM : 0;
+		at = put_websocket(at, SLICE("sec-websocket-accept"), frame->websocket);
+	at = put_fields(at, message->fields, message->field_count);
+	at = put(put_frame(at, frame), SLICE("\r\n"));
+	end(out, at);
+	return 0;
 }
 
 int h1_write_last_chunk(struct h1_out *out, const struct http_field *trailers, uint32_t count)
 {
-	put(out, SLICE("0\r\n"));
-	put_fields(out, trailers, count);
-	put(out, SLICE("\r\n"));
-	return out->is_broken ? ENOMEM : 0;
+	uint8_t *at = room_for(out, OWN_BYTES_MAX + fields_bytes(trailers, count));
+	if (!at)
+		return ENOMEM;
+	at = put(at, SLICE("0\r\n"));
+	at = put(put_fields(at, trailers, count), SLICE("\r\n"));
+	end(out, at);
+	return 0;
 }
 
 size_t h1_out_take(struct h1_out *out, uint8_t *to, size_t room)
@@ -209,7 +242,7 @@ size_t h1_out_take(struct h1_out *out, uint8_t *to, size_t room)
 	if (taken == 0)
 		return 0;
 	memcpy(to, out->at + out->sent, taken);
-	out->sent += taken;
+	out->sent += (uint32_t)taken;
 	if (out->sent == out->used)
 		out->sent = out->used = 0;
 	return taken;
@@ -217,6 +250,10 @@ size_t h1_out_take(struct h1_out *out, uint8_t *to, size_t room)
 
 void h1_out_clear(struct h1_out *out)
 {
-	free(out->at);
-	*out = (struct h1_out){0};
+	struct http_spare *spare = out->spare;
+	if (out->capacity == OUT_BYTES_FIRST && spare && !spare->out)
+		spare->out = out->at;
+	else
+		free(out->at);
+	*out = (struct h1_out){.spare = spare};
 }

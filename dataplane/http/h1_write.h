@@ -24,10 +24,11 @@ struct h1_frame {
 
 // Bytes that wait to be produced: heads, chunk ends, trailers. Bodies never pass through it.
 struct h1_out {
-	uint8_t *at; // owned
-	size_t capacity;
-	size_t used;
-	size_t sent;    // <= used
+	struct http_spare *spare; // borrowed: where memory comes from and goes to; NULL: malloc
+	uint8_t *at;              // owned
+	uint32_t capacity;
+	uint32_t used;
+	uint32_t sent;  // <= used
 	bool is_broken; // memory was short; nothing is written after that
 };
 

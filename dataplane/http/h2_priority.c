@@ -74,7 +74,8 @@ static void apply(const struct h2_conn *c, const struct h2_stream *stream)
 static struct h2_priority take_early(struct h2_conn *c, uint32_t id)
 {
 	struct h2_updates *updates = &c->updates;
-	for (unsigned i = 0; i < H2_PRIORITIES_EARLY_MAX; i++)
+	unsigned used = MIN(updates->early_count, H2_PRIORITIES_EARLY_MAX);
+	for (unsigned i = 0; i < used; i++)
 		if (updates->early[i].stream == id) {
 			updates->early[i].stream = 0;
 			return updates->early[i].priority;

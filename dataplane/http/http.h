@@ -68,11 +68,12 @@ struct http_window_budget {
 	bool is_low; // memory is short: nobody grows, who has grown gives back
 };
 
-// What connections without a request lend each other: memory for one head. Empty at first; its
-// owner free()s head.
+// What connections without a request lend each other: memory for one head that arrives, and for one
+// that HTTP/1.1 writes. Empty at first; its owner free()s both.
 struct http_spare {
 	void *head;
 	size_t head_bytes;
+	void *out;
 };
 
 // Where HTTP/2 servers write a frame before it is sent, one at a time: of a worker, and not each

@@ -8,7 +8,7 @@ struct http_conn *http_conn_new(enum http_version version, bool is_server,
 {
 	CHECK(limits->field_count <= HTTP_FIELDS_MAX && limits->head_bytes >= 64);
 	struct http_conn *conn =
-		version == HTTP_VERSION_2 ? h2_conn_new(is_server, limits) : h1_conn_new();
+		version == HTTP_VERSION_2 ? h2_conn_new(is_server, limits) : h1_conn_new(limits);
 	if (!conn)
 		return NULL;
 	conn->limits = limits;
@@ -32,10 +32,12 @@ void *http_head_take(const struct http_limits *limits, size_t bytes)
 void http_head_give(const struct http_limits *limits, void *memory, size_t bytes)
 {
 	struct http_spare *spare = limits->spare;
-	if (memory && spare && !spare->head)
-		*spare = (struct http_spare){memory, bytes};
-	else
+	if (!memory || !spare || spare->head) {
 		free(memory);
+		return;
+	}
+	spare->head = memory;
+	spare->head_bytes = bytes;
 }
 
 void http_conn_free(struct http_conn *conn)

@@ -72,5 +72,5 @@ void *http_head_take(const struct http_limits *limits, size_t bytes);
 void http_head_give(const struct http_limits *limits, void *memory, size_t bytes);
 
 // h1_conn_new and h2_conn_new make a connection of their version; NULL when memory is short.
-struct http_conn *h1_conn_new(void);
+struct http_conn *h1_conn_new(const struct http_limits *limits);
 struct http_conn *h2_conn_new(bool is_server, const struct http_limits *limits);

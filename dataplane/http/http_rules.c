@@ -16,7 +16,7 @@ static_assert(COUNTER_http_start_line_bad > 0, "counter 0 in a fault means no fa
 struct findings {
 	struct slice host, length, coding, expect, upgrade, key, accept;
 	unsigned host_count, length_count, coding_count, key_count;
-	struct slice options[HTTP_CONNECTION_OPTIONS_MAX]; // named by Connection
+	struct slice *options; // HTTP_CONNECTION_OPTIONS_MAX, named by Connection
 	unsigned option_count;
 	bool has_upgrade, has_expect, has_hop; // has_hop: anything that HTTP/2 forbids
 };
@@ -194,7 +194,8 @@ static int check_websocket(struct http_message *m, const struct findings *f, str
 
 int http_rules_apply(struct http_message *m, struct http_hop *hop)
 {
-	struct findings f = {0};
+	struct slice options[HTTP_CONNECTION_OPTIONS_MAX];
+	struct findings f = {.options = options};
 	int fault = collect(m, &f);
 	if (!fault && !m->status)
 		fault = check_host(m, &f);

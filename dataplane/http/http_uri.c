@@ -11,12 +11,35 @@
 // 1: no part of a target, which is visible ASCII but '#': a fragment is never sent.
 static const uint8_t foreign_bytes[256] = {[0 ... 0x20] = 1, ['#'] = 1, [0x7f ... 0xff] = 1};
 
-static bool is_target_text(struct slice text)
+#define EACH_BYTE 0x0101010101010101u
+
+// may_be_foreign is true of eight bytes one of which is foreign, and of few others: borrows may
+// pass into a byte above one that is really meant.
+static bool may_be_foreign(uint64_t eight)
+{
+	uint64_t low = (eight - 0x21 * EACH_BYTE) & ~eight;
+	uint64_t high = ((eight & 0x7f * EACH_BYTE) + EACH_BYTE) | eight;
+	uint64_t hash = eight ^ '#' * EACH_BYTE;
+	return (low | high | ((hash - EACH_BYTE) & ~hash)) & 0x80 * EACH_BYTE;
+}
+
+static bool has_foreign(const char *at, size_t bytes)
 {
 	uint8_t foreign = 0;
-	for (size_t i = 0; i < text.bytes; i++)
-		foreign |= foreign_bytes[(uint8_t)text.at[i]];
-	return !foreign;
+	for (size_t i = 0; i < bytes; i++)
+		foreign |= foreign_bytes[(uint8_t)at[i]];
+	return foreign;
+}
+
+static bool is_target_text(struct slice text)
+{
+	for (; text.bytes >= 8; text = slice_skip(text, 8)) {
+		uint64_t eight;
+		memcpy(&eight, text.at, 8);
+		if (may_be_foreign(eight) && has_foreign(text.at, 8))
+			return false;
+	}
+	return !has_foreign(text.at, text.bytes);
 }
 
 static bool is_port(struct slice text)

@@ -356,11 +356,8 @@ void exchange_client_gone(struct exchange *exchange, enum counter reason)
 // host_of drops the port of an authority; the brackets of an IPv6 literal stay.
 static struct slice host_of(struct slice authority)
 {
-	size_t end = authority.bytes;
-	for (size_t i = authority.bytes; i > 0 && authority.at[i - 1] != ']'; i--)
-		if (authority.at[i - 1] == ':')
-			end = i - 1;
-	return slice_head(authority, end);
+	size_t from = slice_starts(authority, SLICE("[")) ? slice_find(authority, ']') : 0;
+	return slice_head(authority, from + slice_find(slice_skip(authority, from), ':'));
 }
 
 // spend_forward takes one off the Max-Forwards of an OPTIONS, in our own copy of its digits; false

@@ -189,6 +189,7 @@ void proxy_free(struct proxy *proxy)
 	compressor_fini(&proxy->compressor);
 	policy_table_free(proxy->policies);
 	free(proxy->http_spare.head);
+	free(proxy->http_spare.out);
 	free(proxy->frame_room.bytes);
 	slab_fini(&proxy->h2_slab);
 	free(proxy);

@@ -315,21 +315,25 @@ static void an_idle_connection_lends_its_heads_memory(void)
 	CU_ASSERT_PTR_NULL(spare.head); // it has not been answered
 	side_respond(a, &a->calls[0], 200, 5, true);
 	side_drain(a, 4096);
-	void *memory = spare.head;
+	void *memory = spare.head, *out = spare.out;
 	CU_ASSERT_PTR_NOT_NULL(memory);
+	CU_ASSERT_PTR_NOT_NULL(out); // in which the answer's head was written
 	side_feed(b, SLICE("GET / HT"), SIZE_MAX);
 	CU_ASSERT_PTR_NULL(spare.head); // b reads with it
 	side_feed(b, SLICE("TP/1.1\r\nhost: b\r\n\r\n"), 1);
 	CU_ASSERT_STRING_EQUAL(b->calls[0].authority, "b");
 	side_respond(b, &b->calls[0], 200, 5, true);
+	CU_ASSERT_PTR_NULL(spare.out);
 	side_drain(b, 4096);
 	CU_ASSERT_PTR_EQUAL(spare.head, memory);
+	CU_ASSERT_PTR_EQUAL(spare.out, out);
 	spare.head_bytes++; // of other limits: not to be used
 	side_feed(a, SLICE("GET / HT"), SIZE_MAX);
 	CU_ASSERT_PTR_EQUAL(spare.head, memory);
 	side_free(a);
 	side_free(b);
 	free(spare.head);
+	free(spare.out);
 }
 
 UNIT_MAIN("h1_conn", {"a response is framed for its reader", a_response_is_framed_for_its_reader},

@@ -3,6 +3,8 @@
 // byte by byte and in every two parts. What is accepted must give the same message for every split.
 #include "http_side.h"
 
+#include "http_uri.h"
+
 struct shape {
 	const char *text;
 	size_t bytes;
@@ -360,11 +362,32 @@ static void what_grows_without_end_is_refused_at_its_bound(void)
 		COUNTER_http_fields_too_many);
 }
 
+static void a_target_is_visible_ascii_without_a_fragment(void)
+{
+	struct http_uri uri;
+	char text[20];
+	for (size_t at = 1; at < sizeof(text); at++)
+		for (unsigned byte = 0; byte < 256; byte++) {
+			memset(text, '/', sizeof(text));
+			text[at] = (char)byte;
+			bool is_good = byte > 0x20 && byte < 0x7f && byte != '#';
+			CU_ASSERT_EQUAL(
+				http_uri_parse(slice_of(text, sizeof(text)), HTTP_GET, &uri),
+				is_good);
+			memset(text + at, (int)byte, sizeof(text) - at);
+			CU_ASSERT_EQUAL(
+				http_uri_parse(slice_of(text, sizeof(text)), HTTP_GET, &uri),
+				is_good);
+		}
+}
+
 UNIT_MAIN("http_rules",
 	  {"every malformed request is refused for its reason",
 	   every_malformed_request_is_refused_for_its_reason},
 	  {"every malformed response is refused for its reason",
 	   every_malformed_response_is_refused_for_its_reason},
+	  {"a target is visible ASCII without a fragment",
+	   a_target_is_visible_ascii_without_a_fragment},
 	  {"a request is the same however it is split", a_request_is_the_same_however_it_is_split},
 	  {"what grows without end is refused at its bound",
 	   what_grows_without_end_is_refused_at_its_bound})
