@@ -67,13 +67,6 @@ static struct slice join_all(struct arena *arena, const struct http_message *fro
 	return join(arena, all, own);
 }
 
-// mark is a bit of 64 for a name: what most names are told apart by without being compared.
-static uint64_t mark(struct slice name)
-{
-	unsigned last = name.bytes ? (uint8_t)name.at[name.bytes - 1] : 0;
-	return 1ull << (name.bytes + 11 * last) % 64;
-}
-
 static bool is_among(struct slice name, const struct slice *names, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -82,9 +75,9 @@ static bool is_among(struct slice name, const struct slice *names, size_t count)
 	return false;
 }
 
-// begin copies the head's frame and its fields but those named in without, leaving room for more.
-static int begin(struct exchange *exchange, const struct http_message *from,
-		 const struct slice *without, size_t without_count, struct http_message *out)
+// begin_empty copies the head's frame, leaving room for its fields and more.
+static int begin_empty(struct exchange *exchange, const struct http_message *from,
+		       struct http_message *out)
 {
 	struct arena *arena = &exchange->proxy->scratch;
 	arena_reset(arena);
@@ -92,13 +85,20 @@ static int begin(struct exchange *exchange, const struct http_message *from,
 	out->field_count = 0;
 	out->fields =
 		arena_alloc(arena, (from->field_count + FIELDS_ADDED_MAX) * sizeof(*out->fields));
-	if (!out->fields)
+	return out->fields ? 0 : ENOMEM;
+}
+
+// begin copies the head's frame and its fields but those named in without, leaving room for more.
+static int begin(struct exchange *exchange, const struct http_message *from,
+		 const struct slice *without, size_t without_count, struct http_message *out)
+{
+	if (begin_empty(exchange, from, out) != 0)
 		return ENOMEM;
-	uint64_t marks = 0;
+	uint64_t lengths = 0; // of without, a bit each: what most fields are told apart by
 	for (size_t j = 0; j < without_count; j++)
-		marks |= mark(without[j]);
+		lengths |= 1ull << without[j].bytes % 64;
 	for (uint32_t i = 0; i < from->field_count; i++) {
-		if (!(marks & mark(from->fields[i].name)) ||
+		if (!(lengths >> from->fields[i].name.bytes % 64 & 1) ||
 		    !is_among(from->fields[i].name, without, without_count))
 			out->fields[out->field_count++] = from->fields[i];
 	}
@@ -448,33 +448,73 @@ static int set_frame(struct exchange *exchange, struct http_message *out)
 	return add(out, SLICE("content-range"), content_range(exchange));
 }
 
+// What becomes of a stored field in an answer.
+enum stored_kind {
+	STORED_KEPT,
+	STORED_DATE,
+	STORED_OF_BODY, // goes with it; Last-Modified is of use to a client without ETag only
+	STORED_STATUS,  // Cache-Status: ours is joined to it
+	STORED_OURS,    // written anew, or meant for the cache
+};
+
+static enum stored_kind named(struct slice name, const char *text, enum stored_kind kind)
+{
+	return memcmp(name.at, text, name.bytes) == 0 ? kind : STORED_KEPT;
+}
+
+static enum stored_kind stored_kind_of(struct slice name)
+{
+	switch (name.bytes) {
+	case 3: return named(name, "age", STORED_OURS);
+	case 4: return named(name, "date", STORED_DATE);
+	case 9: return named(name, "cache-tag", STORED_OURS);
+	case 12:
+		return name.at[1] == 'a' ? named(name, "cache-status", STORED_STATUS)
+					 : named(name, "content-type", STORED_OF_BODY);
+	case 13:
+		return name.at[0] == 's'   ? named(name, "surrogate-key", STORED_OURS)
+		       : name.at[0] == 'l' ? named(name, "last-modified", STORED_OF_BODY)
+					   : named(name, "content-range", STORED_OF_BODY);
+	case 14: return named(name, "content-length", STORED_OF_BODY);
+	case 16:
+		return name.at[8] == 'e' ? named(name, "content-encoding", STORED_OF_BODY)
+					 : named(name, "content-language", STORED_OF_BODY);
+	case 17: return named(name, "surrogate-control", STORED_OURS);
+	default: return STORED_KEPT;
+	}
+}
+
+// add_stored adds what the client gets of the stored fields; *all are the kinds that were there, a
+// bit each.
+static void add_stored(const struct http_message *stored, bool has_body, struct http_message *out,
+		       unsigned *all)
+{
+	unsigned added =
+		1u << STORED_KEPT | 1u << STORED_DATE | (unsigned)has_body << STORED_OF_BODY;
+	*all = 0;
+	for (uint32_t i = 0; i < stored->field_count; i++) {
+		unsigned kind = 1u << stored_kind_of(stored->fields[i].name);
+		*all |= kind;
+		if (kind & added)
+			out->fields[out->field_count++] = stored->fields[i];
+	}
+}
+
 int forward_object(struct exchange *exchange, const struct http_message *stored,
 		   struct http_message *out)
 {
-	static const struct slice replaced[] = {SLICE("age"), SLICE("cache-status"),
-						SLICE("surrogate-key"), SLICE("surrogate-control"),
-						SLICE("cache-tag")};
-	// Of the body that is not sent; Last-Modified is of use to a client without ETag only.
-	static const struct slice of_body[] = {SLICE("age"),
-					       SLICE("cache-status"),
-					       SLICE("surrogate-key"),
-					       SLICE("surrogate-control"),
-					       SLICE("cache-tag"),
-					       SLICE("content-type"),
-					       SLICE("content-encoding"),
-					       SLICE("content-length"),
-					       SLICE("content-language"),
-					       SLICE("content-range"),
-					       SLICE("last-modified")};
+	const struct http_message nobody = {0};
 	struct cache_answer *answer = &exchange->answer;
 	struct arena *arena = &exchange->proxy->scratch;
 	bool has_body = answer->verdict == CACHE_HIT || answer->verdict == CACHE_PARTIAL;
-	int error = has_body ? begin(exchange, stored, replaced, ARRAY_LEN(replaced), out)
-			     : begin(exchange, stored, of_body, ARRAY_LEN(of_body), out);
-	if (error || set_frame(exchange, out) != 0)
+	unsigned all;
+	if (begin_empty(exchange, stored, out) != 0)
+		return ENOMEM;
+	add_stored(stored, has_body, out, &all);
+	if (set_frame(exchange, out) != 0)
 		return ENOMEM;
 	char date[30];
-	if (!http_field_find(out, SLICE("date")).at &&
+	if (!(all & 1u << STORED_DATE) &&
 	    add(out, SLICE("date"),
 		arena_copy(arena, slice_str(http_date(cache_object_received_s(answer->object),
 						      date)))) != 0)
@@ -482,7 +522,7 @@ int forward_object(struct exchange *exchange, const struct http_message *stored,
 	if (add(out, SLICE("age"), number(arena, answer->age_s)) != 0 ||
 	    add_server_timing(exchange, out) != 0)
 		return ENOMEM;
-	if (add_cache_status(exchange, stored, out) != 0)
+	if (add_cache_status(exchange, all & 1u << STORED_STATUS ? stored : &nobody, out) != 0)
 		return ENOMEM;
 	exchange_policy_response(exchange, out);
 	return 0;

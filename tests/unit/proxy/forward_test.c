@@ -263,6 +263,78 @@ static void server_timing_is_told_where_it_is_asked_for(void)
 	CU_ASSERT(is_field(&world, "server-timing", "n1;dur=12.345"));
 }
 
+// How often a stored field of this name is in an answer of this verdict.
+static unsigned count_of_stored(const char *name, enum cache_verdict verdict)
+{
+	struct world world;
+	struct http_field fields[] = {{SLICE("date"), SLICE("Sun, 06 Nov 1994 00:00:00 GMT")},
+				      {SLICE("etag"), SLICE("\"a\"")},
+				      {slice_str(name), SLICE("stored")}};
+	const struct http_message stored = {.status = 200, .fields = fields, .field_count = 3};
+	start(&world, PROXY_EDGE, "192.0.2.7");
+	world.exchange.slicing.total = 3;
+	world.exchange.is_cache_answered = true;
+	world.exchange.answer = (struct cache_answer){
+		.verdict = verdict, .age_s = 7, .ttl_s = 9, .part_first = 1, .part_bytes = 1};
+	CU_ASSERT_EQUAL_FATAL(forward_object(&world.exchange, &stored, &world.out), 0);
+	CU_ASSERT(is_field(&world, "etag", "\"a\""));
+	CU_ASSERT(is_field(&world, "date", "Sun, 06 Nov 1994 00:00:00 GMT"));
+	CU_ASSERT(is_field(&world, "age", "7"));
+	unsigned count = 0;
+	for (uint32_t i = 0; i < world.out.field_count; i++)
+		count += slice_equal(world.out.fields[i].name, slice_str(name)) &&
+			 slice_equal(world.out.fields[i].value, SLICE("stored"));
+	return count;
+}
+
+static void stored_fields_go_with_the_body_or_not_at_all(void)
+{
+	static const char *const ours[] = {"age", "cache-tag", "surrogate-key",
+					   "surrogate-control"};
+	static const char *const of_body[] = {"content-type",     "content-encoding",
+					      "content-language", "content-length",
+					      "content-range",    "last-modified"};
+	// As long as those.
+	static const char *const others[] = {"sts",
+					     "vary",
+					     "alternate",
+					     "content-info",
+					     "cache-control",
+					     "cross-origin-x",
+					     "accept-encodings",
+					     "x-content-locatio",
+					     "l",
+					     ""};
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		for (int verdict = CACHE_HIT; verdict <= CACHE_UNSATISFIABLE; verdict++)
+			CU_ASSERT_EQUAL(count_of_stored(ours[i], (enum cache_verdict)verdict), 0);
+	for (size_t i = 0; i < ARRAY_LEN(of_body); i++) {
+		CU_ASSERT_EQUAL(count_of_stored(of_body[i], CACHE_HIT), 1);
+		CU_ASSERT_EQUAL(count_of_stored(of_body[i], CACHE_PARTIAL), 1);
+		CU_ASSERT_EQUAL(count_of_stored(of_body[i], CACHE_NOT_MODIFIED), 0);
+		CU_ASSERT_EQUAL(count_of_stored(of_body[i], CACHE_UNSATISFIABLE), 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		for (int verdict = CACHE_HIT; verdict <= CACHE_UNSATISFIABLE; verdict++)
+			CU_ASSERT_EQUAL(count_of_stored(others[i], (enum cache_verdict)verdict), 1);
+}
+
+static void a_stored_cache_status_is_joined(void)
+{
+	struct world world;
+	struct http_field fields[] = {{SLICE("date"), SLICE("Sun, 06 Nov 1994 00:00:00 GMT")},
+				      {SLICE("cache-status"), SLICE("origin; hit")}};
+	struct http_message stored = {.status = 200, .fields = fields, .field_count = 2};
+	start(&world, PROXY_EDGE, "192.0.2.7");
+	world.exchange.slicing.total = 3;
+	world.exchange.is_cache_answered = true;
+	world.exchange.answer = (struct cache_answer){.verdict = CACHE_HIT, .ttl_s = 9};
+	CU_ASSERT_EQUAL_FATAL(forward_object(&world.exchange, &stored, &world.out), 0);
+	CU_ASSERT(is_field(&world, "cache-status",
+			   "origin; hit, millrace-n1; hit; ttl=9; "
+			   "key=\"https://shop.test:8443/a\""));
+}
+
 UNIT_MAIN("forward", {"a trace is handed on under our span", trace_is_handed_on_under_our_span},
 	  {"Server-Timing is told where it is asked for",
 	   server_timing_is_told_where_it_is_asked_for},
@@ -276,4 +348,7 @@ UNIT_MAIN("forward", {"a trace is handed on under our span", trace_is_handed_on_
 	  {"responses get Via, Date and Cache-Status", responses_get_via_date_and_cache_status},
 	  {"a Date is kept, and only an edge speaks of a cache",
 	   a_date_is_kept_and_only_an_edge_speaks_of_a_cache},
+	  {"stored fields go with the body or not at all",
+	   stored_fields_go_with_the_body_or_not_at_all},
+	  {"a stored Cache-Status is joined", a_stored_cache_status_is_joined},
 	  {"answers of our own are not stored", answers_of_our_own_are_not_stored})
