@@ -61,16 +61,16 @@ static int copy_fields(struct http_message *to, struct arena *arena)
 int http_message_copy(struct http_message *to, const struct http_message *from, struct arena *arena)
 {
 	*to = *from;
-	struct slice *slices[] = {&to->method_text, &to->scheme, &to->authority, &to->target,
-				  &to->protocol};
-	size_t bytes = 0;
-	for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++)
-		bytes += slices[i]->bytes;
+	size_t bytes = to->method_text.bytes + to->scheme.bytes + to->authority.bytes +
+		       to->target.bytes + to->protocol.bytes;
 	char *at = arena_alloc(arena, bytes);
 	if (!at)
 		return ENOMEM;
-	for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++)
-		move(slices[i], &at);
+	move(&to->method_text, &at);
+	move(&to->scheme, &at);
+	move(&to->authority, &at);
+	move(&to->target, &at);
+	move(&to->protocol, &at);
 	to->fields = to->field_count ? to->fields : NULL;
 	return to->field_count ? copy_fields(to, arena) : 0;
 }
