@@ -42,9 +42,11 @@ void tcp_reass_trim_back(struct rte_mbuf *mbuf, uint32_t bytes)
 		segments++;
 	}
 	segment->data_len = (uint16_t)MIN(bytes, segment->data_len);
+	mbuf->nb_segs = segments;
+	if (!segment->next)
+		return;
 	rte_pktmbuf_free(segment->next);
 	segment->next = NULL;
-	mbuf->nb_segs = segments;
 }
 
 // is_ours_to_write is true for an mbuf whose buffer nobody shares.
