@@ -4,38 +4,21 @@
 // what leaves has a right IPv4 checksum; a frame whose checksums were mended before it came in
 // leaves with a right transport checksum, or is an answer of ours, which has one too.
 #include "check.h"
+#include "fuzz_frame.h"
 #include "l4.h"
-#include "net.h"
 #include "net_cksum.h"
-#include "port.h"
-
-#include <rte_eal.h>
 
 #include <string.h>
 
-#define OPTION_SPLIT   1u // in two segments
 #define OPTION_ADVANCE 2u // twenty seconds pass before
 #define OPTION_WRONG   4u // checksums as they are
 #define ETHER_BYTES    14u
 
 struct world {
-	struct net *net;
+	struct fuzz_net base;
 	struct l4 *l4;
-	struct port port;
-	struct port *ports[1];
-	struct wheel wheel;
-	struct random_source random;
-	struct counters counters;
-	uint64_t now_us;
 	bool has_wrong; // a frame came whose checksums were left
 };
-
-static struct rte_mempool *pool;
-
-static uint16_t no_rx(struct port *, struct rte_mbuf **, uint16_t)
-{
-	return 0;
-}
 
 static uint16_t get16(const uint8_t *at)
 {
@@ -89,54 +72,11 @@ static void check_sent(const struct world *world, struct rte_mbuf *mbuf)
 
 static uint16_t swallow(struct port *port, struct rte_mbuf **mbufs, uint16_t count)
 {
-	const struct world *world = container_of(port, struct world, port);
+	const struct world *world = container_of(port, struct world, base.port);
 	for (uint16_t i = 0; i < count; i++)
 		check_sent(world, mbufs[i]);
 	rte_pktmbuf_free_bulk(mbufs, count);
 	return count;
-}
-
-static void start_eal(void)
-{
-	char *args[] = {"fuzz", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-			"-m",   "64",        "-l",          "0",        "--log-level=3"};
-	if (pool)
-		return;
-	CHECK(rte_eal_init(ARRAY_LEN(args), args) >= 0);
-	pool = rte_pktmbuf_pool_create("fuzz", 511, 0, 64, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
-	CHECK(pool);
-}
-
-static void open_net(struct world *world)
-{
-	static struct net_address addresses[2];
-	static struct net_route routes[2];
-	CHECK(prefix_parse("192.0.2.1/24", &addresses[0].prefix) == 0);
-	CHECK(prefix_parse("2001:db8::1/64", &addresses[1].prefix) == 0);
-	CHECK(prefix_parse("0.0.0.0/0", &routes[0].prefix) == 0);
-	CHECK(addr_parse("192.0.2.254", &routes[0].gateway) == 0);
-	CHECK(prefix_parse("::/0", &routes[1].prefix) == 0);
-	CHECK(addr_parse("2001:db8::fe", &routes[1].gateway) == 0);
-	struct net_config config = {.limits = {.neighbour_count = 8,
-					       .neighbour_queue = 2,
-					       .icmp_per_second = 1000,
-					       .fragment_datagrams = 4,
-					       .fragments_per_datagram = 4,
-					       .fragments = 16,
-					       .fragment_time_ms = 2000},
-				    .ports = world->ports,
-				    .port_count = 1,
-				    .addresses = addresses,
-				    .address_count = 2,
-				    .routes = routes,
-				    .route_count = 2,
-				    .worker_count = 1,
-				    .mbufs = pool,
-				    .wheel = &world->wheel,
-				    .random = &world->random,
-				    .counters = &world->counters};
-	world->net = net_new(&config);
-	CHECK(world->net);
 }
 
 static void open_l4(struct world *world)
@@ -167,27 +107,16 @@ static void open_l4(struct world *world)
 					      .port_last = 2003},
 				   .services = services,
 				   .service_count = 4,
-				   .net = world->net,
-				   .ports = world->ports,
+				   .net = world->base.net,
+				   .ports = world->base.ports,
 				   .worker_count = 1,
-				   .wheel = &world->wheel,
-				   .random = &world->random,
-				   .counters = &world->counters};
+				   .wheel = &world->base.wheel,
+				   .random = &world->base.random,
+				   .counters = &world->base.counters};
 	world->l4 = l4_new(&config);
 	CHECK(world->l4);
 	struct net_transit transit = {l4_input, l4_odd, l4_icmp_error, world->l4};
-	net_set_transit(world->net, &transit);
-}
-
-static void world_open(struct world *world)
-{
-	static const struct port_ops ops = {no_rx, swallow};
-	world->port = (struct port){
-		.ops = &ops, .mac = {2, 0, 0, 0, 0, 1}, .mtu = 1500, .can_scatter_tx = true};
-	world->ports[0] = &world->port;
-	wheel_init(&world->wheel, 0);
-	open_net(world);
-	open_l4(world);
+	net_set_transit(world->base.net, &transit);
 }
 
 // mend gives a frame that is whole the checksums that its sender would.
@@ -218,62 +147,35 @@ static void mend(uint8_t *frame, size_t bytes)
 	memcpy(field, &mended, 2);
 }
 
-static struct rte_mbuf *frame_of(const uint8_t *at, size_t bytes, bool is_split)
+static void run_frame(void *user, uint8_t options, const uint8_t *at, size_t bytes)
 {
-	struct rte_mbuf *mbuf = rte_pktmbuf_alloc(pool);
-	size_t first = is_split ? bytes / 2 : bytes;
-	CHECK(mbuf);
-	memset(packet_of(mbuf), 0xee, sizeof(struct packet));
-	memcpy(rte_pktmbuf_append(mbuf, (uint16_t)first), at, first);
-	if (is_split) {
-		struct rte_mbuf *rest = rte_pktmbuf_alloc(pool);
-		CHECK(rest);
-		memcpy(rte_pktmbuf_append(rest, (uint16_t)(bytes - first)), at + first,
-		       bytes - first);
-		CHECK(rte_pktmbuf_chain(mbuf, rest) == 0);
-	}
-	return mbuf;
-}
-
-static void run_frame(struct world *world, uint8_t options, const uint8_t *at, size_t bytes)
-{
+	struct world *world = user;
 	uint8_t frame[2048];
 	memcpy(frame, at, bytes);
 	if (options & OPTION_WRONG)
 		world->has_wrong = true;
 	else
 		mend(frame, bytes);
-	struct rte_mbuf *mbuf = frame_of(frame, bytes, options & OPTION_SPLIT);
+	struct rte_mbuf *mbuf = fuzz_frame_of(frame, bytes, options & FUZZ_FRAME_SPLIT);
 	if (options & OPTION_ADVANCE)
-		world->now_us += 20000000;
-	net_set_time(world->net, world->now_us);
-	l4_set_time(world->l4, world->now_us);
-	wheel_advance(&world->wheel, world->now_us, 1000);
-	net_input(world->net, 0, &mbuf, 1);
-	net_flush(world->net);
+		world->base.now_us += 20000000;
+	net_set_time(world->base.net, world->base.now_us);
+	l4_set_time(world->l4, world->base.now_us);
+	wheel_advance(&world->base.wheel, world->base.now_us, 1000);
+	net_input(world->base.net, 0, &mbuf, 1);
+	net_flush(world->base.net);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct world world = {0};
-	start_eal();
-	world_open(&world);
-	while (size >= 3) {
-		uint8_t options = data[0];
-		size_t bytes = ((size_t)data[1] << 8 | data[2]) % 2049;
-		data += 3;
-		size -= 3;
-		if (bytes > size)
-			bytes = size;
-		run_frame(&world, options, data, bytes);
-		data += bytes;
-		size -= bytes;
-	}
+	static const struct port_ops ops = {fuzz_frame_no_rx, swallow};
+	struct world world = {.base.port.can_scatter_tx = true};
+	fuzz_frame_open(&world.base, &ops);
+	open_l4(&world);
+	fuzz_frame_each(data, size, &world, run_frame);
 	l4_free(world.l4);
-	net_free(world.net);
-	CHECK(rte_mempool_in_use_count(pool) == 0);
-	CHECK(world.wheel.armed_count == 0);
+	fuzz_frame_close(&world.base);
 	return 0;
 }
