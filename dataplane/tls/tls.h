@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // TLS 1.3 (RFC 8446) and 1.2 (RFC 5246) of one worker: bytes in, bytes out, no sockets, no packets.
-// Handshakes are OpenSSL's, in a library context of the worker's own. After a TLS 1.3 handshake the
-// traffic secrets drive our own record layer (tls_record) and the SSL object is freed.
+// Ordinary TLS 1.3 clients get a handshake of our own on libcrypto (tls_server), others libssl's,
+// in a library context of the worker's own. After either, the traffic secrets drive our record
+// layer (tls_record), and no SSL object is left.
 //
 //   wire bytes -> tls_receive -> events.plaintext        tls_seal(buf) -> wire bytes in place
 #pragma once

@@ -47,7 +47,7 @@ enum tls_content { // RFC 8446 5.1
 };
 
 enum tls_state {
-	TLS_STATE_HANDSHAKE, // OpenSSL's
+	TLS_STATE_HANDSHAKE, // our own (is_own) or OpenSSL's
 	TLS_STATE_RECORD,    // TLS 1.3, our record layer
 	TLS_STATE_LEGACY,    // inside OpenSSL: TLS 1.2, and clients that want tickets
 	TLS_STATE_SENDING,   // TLS 1.3, the peer has said all: what it says more is not read
