@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our edge with no kernel before it: net_memif towards tools/loadgen, which is our own stack as a client.
+"""Our edge with no kernel before or behind it: net_memif towards tools/loadgen, which is our own stack as a
+client, and towards its upstreams, which are ours (perf_upstream).
 
   client core                                         server core
   loadgen 198.18.2.2 ══════ memif ══════ own0 198.18.2.1   millrace-dataplane
-                                         org0 198.18.3.1 ── net_af_xdp ── nginx (fills the cache, answers misses)
+  origin  198.18.4.2 ══════ memif ══════ mem1
+  gateway 198.18.5.2 ══════ memif ══════ mem2
 """
-from math import nan
+import contextlib
 import json
 import re
 import subprocess
@@ -13,11 +15,14 @@ import sys
 import threading
 import time
 
+import perf_mesh
 import perf_net
+import perf_upstream
 from perf_open import LARGE, LOADS as OPEN_LOADS, POINTS, SMALL, cell_of
-from perf_systems import HOST, ORIGIN_PORT, Millrace, telemetry
+from perf_systems import HOST, ORIGIN_PORT, Millrace
 
-ADDRESS, CLIENT, ORIGIN_OURS = '198.18.2.1', '198.18.2.2', '198.18.3.1'
+ADDRESS, CLIENT = '198.18.2.1', '198.18.2.2'
+FRESH = perf_upstream.FRESH
 # Work -> loadgen's arguments.
 LOADS = {
     'h1': ['--connections', '64', SMALL],
@@ -25,17 +30,20 @@ LOADS = {
     'handshake': ['--per-connection', '1', '--connections', '16', SMALL],
     'resumed': ['--per-connection', '1', '--connections', '16', '--resume', SMALL],
     'large': ['--connections', '8', LARGE],
-    'miss': ['--connections', '64', 'GET /1k bytes=1024'],  # over memif on the client's side only
+    'miss': ['--connections', '64', f'GET {FRESH}1k bytes=1024'],
+    'miss_mtls': ['--connections', '64', f'GET {FRESH}mtls/1k bytes=1024'],
     'latency': OPEN_LOADS['latency'],
     'mixed': ['--rate', '12000', '--poisson', '--handshake-share', '0.1', '--connections', '64', SMALL],
 }
+MISSES = ('miss', 'miss_mtls')
 HOLD_S = 24  # idle connections are held so long when all are there
 SETTLE_S = 13  # each is looked at once after http.min_rate_time (10 s), then rests
 SAMPLE = 1000  # and then so many of them, drawn at random, are asked once more
 # The best peer of the study: its us per unit there, and by how much the ratio shrinks on hardware, where
-# entering the kernel is cheaper than on a virtual machine. None: ours is in the kernel there, too.
+# entering the kernel is cheaper than on a virtual machine.
 STUDY = {'h1': ('h2o', 18.7, 2.5), 'h2': ('h2o', 2.6, 2), 'handshake': ('nginx', 503, 1.3),
-         'resumed': ('ATS', 445, 1.3), 'mixed': ('', 0, 1), 'miss': ('HAProxy', 38, None), 'large': ('h2o', 927, 3), 'latency': ('h2o', 18.7, 2.5)}
+         'resumed': ('ATS', 445, 1.3), 'mixed': ('', 0, 1), 'miss': ('HAProxy', 38, 2.5),
+         'miss_mtls': ('nginx', 44.8, 2.5), 'large': ('h2o', 927, 3), 'latency': ('h2o', 18.7, 2.5)}
 NIC_CYCLES = 150  # what a driver of a real card costs a packet more than memif's absence of one
 
 
@@ -44,6 +52,10 @@ class Memif(Millrace):
 
     name, works = 'memif', set(LOADS)
     address = ADDRESS
+
+    def __init__(self, net, directory, options):
+        super().__init__(net, directory, options)
+        self.upstreams = perf_upstream.Upstreams(self, f'{net.CLIENT_ORIGIN}:{ORIGIN_PORT}')
 
     def missing(self):
         if not self.program('loadgen'):
@@ -54,9 +66,8 @@ class Memif(Millrace):
         conf = super().conf()
         conf['node']['id'] = 'edge-2'
         conf['dataplane']['ports'] = [
-            {'name': 'own0', 'addresses': [f'{ADDRESS}/24'],
-             'device': f'net_memif0,role=server,id=0,socket-abstract=no,socket={self.path("memif")}'},
-            {'name': 'org0', 'addresses': [f'{ORIGIN_OURS}/24'], 'device': 'net_af_xdp0,iface=org0'}]
+            perf_upstream.port('own0', 0, ADDRESS, perf_upstream.memif('server', self.path('memif'))),
+            *self.upstreams.ports()]
         # All clients are one prefix, which is none of the peers' business either.
         conf['tcp'] = {'syn_rate_per_prefix': 0}
         if self.options.connections:
@@ -69,12 +80,15 @@ class Memif(Millrace):
         return conf
 
     def start(self):
-        self.net.pin_server_napi('org0')
         self.start_processes()
-        self.set_service('origin', '--to', f'{self.net.CLIENT_ORIGIN}:{ORIGIN_PORT}', '--location', 'par')
+        self.set_service('origin', '--to', f'{perf_upstream.ORIGIN}:{perf_upstream.HTTP_PORT}', '--location', 'par')
+        # Its instance is the gateway's business.
+        self.set_service('mesh', '--path', f'{FRESH}mtls/', '--location', perf_mesh.LOCATION,
+                         '--to', f'{perf_upstream.GATEWAY_ORIGIN}:{perf_upstream.HTTP_PORT}')
+        self.upstreams.start(self.operate)
 
     def device(self):
-        return f'net_memif0,role=client,id=0,socket-abstract=no,socket={self.path("memif")}'
+        return 'net_memif0,' + perf_upstream.memif('client', self.path('memif'))
 
     def command(self):
         return ['taskset', '-c', str(self.net.client_core), self.program('loadgen'), '--poll',
@@ -90,12 +104,19 @@ class Memif(Millrace):
             raise RuntimeError('loadgen: ' + result.stderr.strip()[-300:]) from error
 
     def answers(self):
-        return self.loadgen(['--count', '1', SMALL], 20)['errors'] == 0
+        asked = [SMALL] + [LOADS[work][-1] for work in MISSES if work in self.options.works]
+        return all(self.loadgen(['--count', '1', request], 20)['errors'] == 0 for request in asked)
 
     def load(self, work, secs):
         """The same as h2load's for peers: what was done, by how it was asked for in LOADS."""
-        found = self.loadgen(['--seconds', str(secs), *LOADS[work]], secs * 2 + 20)
-        return cell_of(found, work, LOADS[work])
+        before = self.upstreams.answered()
+        with self.upstreams.stopped() if '--rate' in LOADS[work] else contextlib.nullcontext():
+            found = self.loadgen(['--seconds', str(secs), *LOADS[work]], secs * 2 + 20)
+        cell = cell_of(found, work, LOADS[work])
+        asked = self.upstreams.answered() - before
+        if work in MISSES and asked < cell['n']:
+            raise RuntimeError(f'{work}: {cell["n"]} answers, but the origin gave {asked}')
+        return cell
 
     def hold(self, count, seconds):
         """Holds count idle connections; what was seen meanwhile: resident bytes by how many were up, and the rest."""
@@ -136,7 +157,7 @@ class Memif(Millrace):
         return {name: value / spent['wall_ns'] * 1e9 for name, value in spent.items()}
 
     def idle_snapshot(self):
-        counts = {name: telemetry.counter(*self.telemetry(), f'worker_{name}')
+        counts = {name: self.count(f'worker_{name}')
                   for name in ('sleeps', 'timers', 'loops_busy')}
         return {'wall_ns': time.monotonic_ns(), 'task_ms': perf_net.task_ns(self.pids()) / 1e6,
                 'busy_ms': self.cycles_ns('busy') / 1e6, 'packets': self.packets(), **counts}
@@ -145,14 +166,9 @@ class Memif(Millrace):
         status = perf_net.read(f'/proc/{self.pids()[-1]}/status')
         return int(re.search(r'VmRSS:\s*(\d+)', status)[1]) * 1024
 
-    def telemetry(self):
-        if not self.socket:
-            self.socket = telemetry.connect(self.path('run'))
-        return self.socket
-
     def packets(self):
         """Packets that the edge received and sent."""
-        return sum(telemetry.counter(*self.telemetry(), f'port_{way}_packets') for way in ('rx', 'tx'))
+        return sum(self.count(f'port_{way}_packets') for way in ('rx', 'tx'))
 
 
 def print_idle(count, cost):
@@ -200,7 +216,7 @@ def compare(table, tsc_khz):
             peer_us = peers[name]
         card_us = ours['cost_us'] + ours['packets'] * NIC_CYCLES * 1000 / tsc_khz
         ours.update(card_us=card_us, peer=name, peer_us=peer_us, ratio=peer_us / ours['cost_us'],
-                    hardware_ratio=peer_us / shrinks / card_us if shrinks else 0)
+                    hardware_ratio=peer_us / shrinks / card_us)
 
 
 def print_latency(work, ours):
@@ -222,13 +238,13 @@ def print_table(table):
     if not rows:
         return
     print('\npath B: loadgen over memif, us of our worker per unit; peers as in this run, else (s) in the study\n')
-    print('| work | per second | us [range] | packets | with a card | best peer | ratio | on hardware |')
-    print('|---|---|---|---|---|---|---|---|')
+    print('| work | per second | us [range] | packets | units a busy turn | with a card | best peer | ratio | on hardware |')
+    print('|---|---|---|---|---|---|---|---|---|')
     for work in told:
         ours = table[work]['memif']
         print(f'| {work} | {ours["rate"]:.0f} | {ours["cost_us"]:.2f} '
               f'[{ours["low_us"]:.2f}-{ours["high_us"]:.2f}] | {ours["packets"]:.2f} '
-              f'| {ours["card_us"]:.2f} | {ours["peer"]} {ours["peer_us"]:.2f} '
-              f'| {ours["ratio"]:.1f} | {ours["hardware_ratio"] or nan:.1f} |')
+              f'| {1 / ours["turns"]:.1f} | {ours["card_us"]:.2f} | {ours["peer"]} {ours["peer_us"]:.2f} '
+              f'| {ours["ratio"]:.1f} | {ours["hardware_ratio"]:.1f} |')
     for work in rows:
         print_latency(work, table[work]['memif'])

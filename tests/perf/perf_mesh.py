@@ -94,6 +94,14 @@ class Gateway:
 
     def start(self, operate, text_of):
         """Registers and goes; nginx is there when this returns. operate runs `millrace` at the edge."""
+        self.end(self.register(operate, text_of))
+        self.listen(_row(self.registry(), 'trust', 'bundle')['bundle'])
+
+    def registry(self):
+        return self.edge.conf()['registry']['path']
+
+    def register(self, operate, text_of):
+        """Starts it; returns its control and its data plane when edges are sent to it."""
         for name in ('run', 'state'):
             os.makedirs(self.path(name), mode=0o700)
         token = operate('node', 'token', GATEWAY, '--role', 'gateway', '--location', LOCATION).split()[-1]
@@ -103,14 +111,16 @@ class Gateway:
         processes = [self.net.start([self.edge.program(name), '--conf', self.path('conf')], False, self.path(name),
                                     signal.SIGKILL)
                      for name in ('millrace-control', 'millrace-dataplane')]
-        registry = self.edge.conf()['registry']['path']
         # It is reachable, and its data plane can show its name.
-        perf_net.wait_for('gateway', lambda: _row(registry, 'node', GATEWAY).get('is_down') is False
-                          and _row(registry, 'name', f'{GATEWAY}/node'))
-        for process in processes:  # control first: nobody says that the data plane is away
+        perf_net.wait_for('gateway', lambda: _row(self.registry(), 'node', GATEWAY).get('is_down') is False
+                          and _row(self.registry(), 'name', f'{GATEWAY}/node'))
+        return processes
+
+    def end(self, processes):
+        """Control first: nobody says that the data plane is away."""
+        for process in processes:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        self.listen(_row(registry, 'trust', 'bundle')['bundle'])
 
     def listen(self, bundle):
         secret = _row(self.path('state', 'state.db'), 'secret', 'node')

@@ -4,7 +4,7 @@
   client namespace, client core                        server namespace, server core
   h2load, origin   ker0 198.18.0.2 ----- veth ----- ker0 198.18.0.1   peers, on the kernel's stack
                    own0 198.18.1.2 ----- veth ----- own0 (198.18.1.1) ours, on net_af_xdp
-                   org0 198.18.3.2 ----- veth ----- org0 (198.18.3.1) origin of ours behind a memif
+                   org0 198.18.3.2 ----- veth ----- org0 (198.18.3.1) what fills the cache of path B's origin
 
 What a link receives is worked on by the core of the side that receives, as a network card's
 interrupts would be: RPS for the kernel's stack, a threaded NAPI on the server core for AF_XDP.

@@ -13,7 +13,7 @@ import sys
 
 NAMES = {'millrace': 'ours, AF\\\\_XDP', 'memif': 'ours, memif', 'limit': 'limit'}
 WORKS = {'h1': 'h1 hit', 'h2': 'h2 hit', 'handshake': 'full handshake', 'resumed': 'resumed',
-         'latency': 'h1 hit, 8,000/s', 'large': 'a MiB of 10', 'miss': 'miss'}
+         'latency': 'h1 hit, 8,000/s', 'large': 'a MiB of 10', 'miss': 'miss', 'miss_mtls': 'miss, mTLS'}
 SCRIPT = '''set terminal svg size 1100,460 font "sans,12" background "white"
 set output {out!r}
 set title "{title}"

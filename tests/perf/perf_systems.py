@@ -55,6 +55,10 @@ class System:
         """Packets that it received and sent, by its own count; None for whom the kernel does it."""
         return None
 
+    def turns(self):
+        """Turns of its loop that found something; None for peers."""
+        return None
+
     def command(self):
         """The load generator's words for it, without those of a work."""
         return ['h2load', '-t1', f'--connect-to={self.address}:{self.port}']
@@ -316,12 +320,17 @@ class Millrace(System):
                 return False
         perf_net.wait_for('service of millrace', is_set)
 
+    def count(self, name):
+        """A counter of the data plane's."""
+        self.socket = self.socket or telemetry.connect(self.path('run'))
+        return telemetry.counter(*self.socket, name)
+
     def cycles_ns(self, which):
         """The worker's own count by the TSC: busy turns found something to do, idle ones not."""
-        if not self.socket:
-            self.socket = telemetry.connect(self.path('run'))
-        cycles = telemetry.counter(*self.socket, f'worker_cycles_{which}')
-        return cycles * 1000000 // self.options.tsc_khz
+        return self.count(f'worker_cycles_{which}') * 1000000 // self.options.tsc_khz
+
+    def turns(self):
+        return self.count('worker_loops_busy')
 
 
 SYSTEMS = [Millrace, Nginx, Haproxy, H2o, Varnish]
@@ -355,6 +364,8 @@ def origin(net, directory):
     start_nginx(net, os.path.join(directory, 'origin'), lambda root: f'''server {{
 listen {ORIGIN_PORT} backlog=4096; listen {OTHER_PORT} backlog=4096; root {root};
 location /cached/ {{ alias {root}/; add_header Cache-Control "max-age=36000"; }}
+location /fresh/ {{ alias {root}/; add_header Cache-Control "max-age=36000"; }}
+location /fresh/mtls/ {{ alias {root}/; add_header Cache-Control "max-age=36000"; }}
 location = /which {{ add_header Cache-Control "no-store"; return 200 $server_port; }}
 location / {{ add_header Cache-Control "no-store"; }}
 }}
