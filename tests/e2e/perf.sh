@@ -20,5 +20,6 @@ is "rows of nginx" "$(rows nginx)" 9
 for row in h1 h2 handshake resumed large miss miss_mtls; do
 	matches "the table has $row" "$(grep "^| $row |" "$TMP/out")" "nginx [0-9.]+ \|"
 done
+matches "packets are forwarded by our L4" "$(grep "^| millrace | A: " "$TMP/out")" "\| [1-9][0-9]* \| [0-9.]+ \["
 is "nothing is left" "$(ip netns list | grep -c '^mrperf-')" 0
 finish

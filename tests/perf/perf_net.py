@@ -56,16 +56,22 @@ def threads_named(prefix):
 BUSY_POLL_NS = 200000
 
 
+def _links(net):
+    """Name, the server's address (None: its end is a port of ours, with no kernel), the client's."""
+    return (('ker0', net.PEER, net.CLIENT_PEER), ('own0', None, net.CLIENT_OWN), ('org0', None, net.CLIENT_ORIGIN))
+
+
 class Net:
     """The two namespaces, their links, and the processes that run in them."""
 
     PEER, OWN, CLIENT_PEER, CLIENT_OWN = '198.18.0.1', '198.18.1.1', '198.18.0.2', '198.18.1.2'
     CLIENT_ORIGIN = '198.18.3.2'
 
-    def __init__(self, server_core, client_core):
+    def __init__(self, server_core, client_core, links=None, mark=''):
         self.server_core, self.client_core = server_core, client_core
-        self.server = f'mrperf-{os.getpid()}-server'
-        self.client = f'mrperf-{os.getpid()}-client'
+        self.links = links or _links(self)
+        self.server = f'mrperf-{os.getpid()}{mark}-server'
+        self.client = f'mrperf-{os.getpid()}{mark}-client'
         self.napi, self.processes = set(), []
 
     def open(self):
@@ -79,21 +85,18 @@ class Net:
                 'net.core.somaxconn=65535', 'net.ipv4.tcp_max_syn_backlog=65535',
                 'net.ipv6.conf.all.disable_ipv6=1')
         one_queue = ('numtxqueues', '1', 'numrxqueues', '1')
-        names = ('ker0', 'own0', 'org0')
-        for name in names:
+        for name, server, client in self.links:
             run('ip', 'link', 'add', name, *one_queue, 'netns', self.server,
                 'type', 'veth', 'peer', 'name', name, *one_queue, 'netns', self.client)
-        for space, name, address in ((self.server, 'ker0', self.PEER),
-                                     (self.client, 'ker0', self.CLIENT_PEER),
-                                     (self.client, 'own0', self.CLIENT_OWN),
-                                     (self.client, 'org0', self.CLIENT_ORIGIN)):
-            run('ip', '-n', space, 'address', 'add', f'{address}/24', 'dev', name)
-        # Nobody finishes a checksum or cuts a large packet between this kernel and a DPDK port.
-        for name in names[1:]:
-            run('ip', 'netns', 'exec', self.client, 'ethtool', '-K', name, 'tx', 'off', 'tso', 'off',
-                'gso', 'off')
+            for space, address in ((self.server, server), (self.client, client)):
+                if address:
+                    run('ip', '-n', space, 'address', 'add', f'{address}/24', 'dev', name)
+            if not server:
+                # Nobody finishes a checksum or cuts a large packet between this kernel and a DPDK port.
+                run('ip', 'netns', 'exec', self.client, 'ethtool', '-K', name, 'tx', 'off', 'tso', 'off',
+                    'gso', 'off')
         for space, core in ((self.server, self.server_core), (self.client, self.client_core)):
-            for name in names:
+            for name, _, _ in self.links:
                 run('ip', '-n', space, 'link', 'set', name, 'up')
                 self._set(space, f'/sys/class/net/{name}/queues/rx-0/rps_cpus', f'{1 << core:x}')
 
@@ -186,10 +189,20 @@ def task_ns(pids):
     return total
 
 
-def core_busy_ns(core):
-    """Nanoseconds that a core did anything, in the kernel's ticks."""
+def _core_ns(core):
+    """Nanoseconds by the kernel's ticks: user, nice, system, idle, iowait, irq, softirq."""
     for line in read('/proc/stat').splitlines():
         if line.startswith(f'cpu{core} '):
-            ticks = [int(word) for word in line.split()[1:8]]
-            return (sum(ticks) - ticks[3] - ticks[4]) * 10**9 // os.sysconf('SC_CLK_TCK')
-    return 0
+            return [int(word) * 10**9 // os.sysconf('SC_CLK_TCK') for word in line.split()[1:8]]
+    return [0] * 7
+
+
+def core_busy_ns(core):
+    """Nanoseconds that a core did anything."""
+    spent = _core_ns(core)
+    return sum(spent) - spent[3] - spent[4]
+
+
+def core_softirq_ns(core):
+    """Nanoseconds that a core was in softirqs, ksoftirqd's included; right only while it never idles."""
+    return _core_ns(core)[6]
