@@ -6,7 +6,6 @@
 #include "h2_priv.h"
 
 #include "check.h"
-#include "slab.h"
 
 static bool has_slab(const struct h2_conn *c)
 {

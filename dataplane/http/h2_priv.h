@@ -10,6 +10,7 @@
 #include "http_priv.h"
 #include "http_rules.h"
 #include "list.h"
+#include "slab.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -19,7 +20,8 @@ struct h2_priority {
 	int8_t is_incremental;
 };
 
-#define H2_FRAME_BYTES 16384u // largest payload: nghttp2 makes no larger frame
+#define H2_FRAME_BYTES      16384u // largest payload: nghttp2 makes no larger frame
+#define H2_FRAME_HEAD_BYTES 9u
 
 #define H2_PRIORITY_NONE        ((struct h2_priority){-1, -1})
 #define H2_PRIORITY_BYTES_MAX   128u // of a Priority Field Value
@@ -111,6 +113,7 @@ struct h2_crumb {
 
 // Names and values of heads that nghttp2 has and has not written, see h2_text.c.
 #define H2_TEXT_PIECES_MAX 8u
+#define H2_TEXT_BYTES_MAX  (SLAB_PIECE_MAX - sizeof(uint8_t *)) // of one name and value, or head
 
 struct h2_text {
 	uint8_t *piece; // of the slab; its first bytes are the address of the piece before it
@@ -141,6 +144,7 @@ struct h2_conn {
 	struct h2_text text;
 	const uint8_t *rest; // of a frame that did not fit, nghttp2's until the next mem_send
 	size_t rest_bytes;
+	struct slice fields;    // to follow the frame that is being made, see h2_fields.c
 	void *kept_rest;        // owned: the memory it was moved to; else NULL
 	uint8_t last_words[17]; // a GOAWAY, when nghttp2 can write none
 	uint8_t *out;           // inside produce
@@ -300,6 +304,29 @@ static inline uint8_t *h2_text_take(struct h2_conn *c, size_t bytes)
 }
 void h2_text_written(struct h2_conn *c);
 void h2_text_fini(struct h2_conn *c);
+
+// h2_text_shorten gives back the last bytes of what was taken last.
+static inline void h2_text_shorten(struct h2_conn *c, size_t bytes)
+{
+	c->text.next -= bytes;
+	c->text.room += bytes;
+}
+
+// h2_field_is_said (h2_fields.c) is true of a field that HTTP/2 may have (RFC 9113 8.2.2).
+bool h2_field_is_said(const struct http_field *field);
+
+// h2_fields_wait (h2_fields.c) keeps the fields of a final response, and its content_length when
+// has_length, until its frame is made; nghttp2 is to be given status alone. False: there is no
+// room, and it writes them all. h2_fields_due, told before each frame, finds those of a frame;
+// h2_fields_join writes that frame, whole in c->rest, and then them to `to`.
+bool h2_fields_wait(struct h2_conn *c, const struct http_message *m, bool has_length,
+		    nghttp2_nv *status);
+int h2_fields_due(nghttp2_session *session, const nghttp2_frame *frame, void *user);
+void h2_fields_join(struct h2_conn *c, uint8_t *to);
+
+// h2_status_text and h2_length_text (h2_send.c) write numbers as fields' values.
+void h2_status_text(uint16_t status, uint8_t text[3]);
+struct slice h2_length_text(uint64_t length, char digits[20]);
 
 // h2_set_read_callbacks (h2_read.c) and h2_set_send_callbacks (h2_send.c) tell nghttp2 of ours.
 void h2_set_read_callbacks(nghttp2_session_callbacks *callbacks);

@@ -7,15 +7,15 @@
 
 #include <errno.h>
 
-#define FRAME_HEAD_BYTES 9u
-#define ROOM_MIN         64u // less room is left for the next call
-#define HEAD_FIELDS_MAX  (HTTP_FIELDS_MAX + 32u)
+#define ROOM_MIN        64u // less room is left for the next call
+#define HEAD_FIELDS_MAX (HTTP_FIELDS_MAX + 32u)
 
 // A head on its way to nghttp2. head_begin leaves the fields alone: zeroing them
 // costs more than the rest of a small answer's head.
 struct head_out {
 	struct h2_conn *conn;
 	size_t count;
+	uint8_t status_text[3];
 	char length_text[20];
 	bool is_full; // something did not fit
 	nghttp2_nv fields[HEAD_FIELDS_MAX];
@@ -77,26 +77,26 @@ static void add(struct head_out *head, struct slice name, struct slice value)
 
 static void add_fields(struct head_out *head, const struct http_field *fields, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		enum http_field_kind kind = http_field_kind_of(fields[i].name);
-		bool is_te = kind == HTTP_FIELD_TE &&
-			     slice_equal_nocase(fields[i].value, SLICE("trailers"));
-		if (kind == HTTP_FIELD_PLAIN || is_te)
+	for (uint32_t i = 0; i < count; i++)
+		if (h2_field_is_said(&fields[i]))
 			add_as(head, fields[i].name, fields[i].value,
 			       is_fleeting(fields[i].name) ? NGHTTP2_NV_FLAG_NO_INDEX
 							   : NGHTTP2_NV_FLAG_NONE);
-	}
+}
+
+struct slice h2_length_text(uint64_t length, char digits[20])
+{
+	size_t at = 20;
+	do {
+		digits[--at] = (char)('0' + length % 10);
+		length /= 10;
+	} while (length);
+	return slice_of(digits + at, 20 - at);
 }
 
 static void add_length(struct head_out *head, uint64_t length)
 {
-	size_t at = sizeof(head->length_text);
-	do {
-		head->length_text[--at] = (char)('0' + length % 10);
-		length /= 10;
-	} while (length);
-	add(head, SLICE("content-length"),
-	    slice_of(head->length_text + at, sizeof(head->length_text) - at));
+	add(head, SLICE("content-length"), h2_length_text(length, head->length_text));
 }
 
 static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *, size_t length,
@@ -105,12 +105,12 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *, size_t l
 	struct h2_conn *c = user;
 	struct h2_stream *stream = h2_stream_get(c, (uint32_t)id);
 	size_t room = c->out_room - c->out_used;
-	if (!stream || room <= FRAME_HEAD_BYTES || h2_crumb_waits(c, stream, length))
+	if (!stream || room <= H2_FRAME_HEAD_BYTES || h2_crumb_waits(c, stream, length))
 		return NGHTTP2_ERR_DEFERRED;
 	bool is_end = false;
 	const struct http_field *trailers = NULL;
 	uint32_t trailer_count = 0;
-	size_t max = MIN(length, room - FRAME_HEAD_BYTES);
+	size_t max = MIN(length, room - H2_FRAME_HEAD_BYTES);
 	c->base.is_lent = false;
 	c->pulled = c->base.events->pull(c->base.user, stream->id, stream->user, max, &is_end,
 					 &trailers, &trailer_count);
@@ -141,10 +141,10 @@ static int on_send_data(nghttp2_session *, nghttp2_frame *frame, const uint8_t *
 {
 	struct h2_conn *c = user;
 	CHECK(frame->data.padlen == 0 && length == c->pulled.bytes);
-	CHECK(c->out_room - c->out_used >= FRAME_HEAD_BYTES + length);
-	memcpy(c->out + c->out_used, frame_head, FRAME_HEAD_BYTES);
-	http_put_run(&c->base, c->out + c->out_used + FRAME_HEAD_BYTES, c->pulled);
-	c->out_used += FRAME_HEAD_BYTES + length;
+	CHECK(c->out_room - c->out_used >= H2_FRAME_HEAD_BYTES + length);
+	memcpy(c->out + c->out_used, frame_head, H2_FRAME_HEAD_BYTES);
+	http_put_run(&c->base, c->out + c->out_used + H2_FRAME_HEAD_BYTES, c->pulled);
+	c->out_used += H2_FRAME_HEAD_BYTES + length;
 	c->pulled = (struct slice){0};
 	return NGHTTP2_ERR_PAUSE; // one frame a call: the next one may find no room
 }
@@ -197,6 +197,7 @@ static int on_frame_not_send(nghttp2_session *, const nghttp2_frame *frame, int,
 void h2_set_send_callbacks(nghttp2_session_callbacks *callbacks)
 {
 	nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
+	nghttp2_session_callbacks_set_before_frame_send_callback(callbacks, h2_fields_due);
 	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
 	nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_send);
 }
@@ -253,12 +254,11 @@ int h2_request(struct http_conn *conn, const struct http_message *m, bool has_bo
 	return 0;
 }
 
-static void add_status(struct head_out *head, char text[3], uint16_t status)
+void h2_status_text(uint16_t status, uint8_t text[3])
 {
-	text[0] = (char)('0' + status / 100);
-	text[1] = (char)('0' + status / 10 % 10);
-	text[2] = (char)('0' + status % 10);
-	add(head, SLICE(":status"), slice_of(text, 3));
+	text[0] = (uint8_t)('0' + status / 100);
+	text[1] = (uint8_t)('0' + status / 10 % 10);
+	text[2] = (uint8_t)('0' + status % 10);
 }
 
 // What a final response says of its length: HEAD and 304 tell that of the body they have not.
@@ -269,31 +269,46 @@ static bool has_length(const struct h2_stream *stream, const struct http_message
 	return is_told && m->content_length != HTTP_LENGTH_NONE && m->status != 204;
 }
 
+// add_response adds all of a response's head.
+static void add_response(struct head_out *head, const struct http_message *m, bool has_length)
+{
+	h2_status_text(m->status, head->status_text);
+	add(head, SLICE(":status"), slice_of(head->status_text, sizeof(head->status_text)));
+	add_fields(head, m->fields, m->field_count);
+	if (has_length)
+		add_length(head, m->content_length);
+}
+
+static int say_interim(struct h2_conn *c, uint32_t id, const struct http_message *m)
+{
+	struct head_out head;
+	head_begin(&head, c);
+	add_response(&head, m, false);
+	return nghttp2_submit_headers(c->session, NGHTTP2_FLAG_NONE, (int32_t)id, NULL, head.fields,
+				      head.count, NULL);
+}
+
 int h2_respond(struct http_conn *conn, uint32_t id, const struct http_message *m, bool has_body)
 {
 	struct h2_conn *c = h2_of(conn);
 	struct h2_stream *stream = h2_stream_get(c, id);
 	if (!stream || stream->is_answered)
 		return ESRCH;
-	struct head_out head;
-	head_begin(&head, c);
-	char status[3];
-	add_status(&head, status, m->status);
-	add_fields(&head, m->fields, m->field_count);
-	int error;
-	if (m->status < 200) {
-		error = nghttp2_submit_headers(c->session, NGHTTP2_FLAG_NONE, (int32_t)id, NULL,
-					       head.fields, head.count, NULL);
-		return error ? ESRCH : 0;
-	}
+	if (m->status < 200)
+		return say_interim(c, id, m) ? ESRCH : 0;
 	if (stream->is_head_request || m->status == 204 || m->status == 304)
 		has_body = false;
-	if (has_length(stream, m, has_body))
-		add_length(&head, m->content_length);
+	struct head_out head;
+	head_begin(&head, c);
+	bool is_length_said = has_length(stream, m, has_body);
+	if (h2_fields_wait(c, m, is_length_said, head.fields))
+		head.count = 1;
+	else
+		add_response(&head, m, is_length_said);
 	nghttp2_data_provider body = {.read_callback = on_read};
 	h2_priority_answer(c, stream, m);
-	error = nghttp2_submit_response(c->session, (int32_t)id, head.fields, head.count,
-					has_body ? &body : NULL);
+	int error = nghttp2_submit_response(c->session, (int32_t)id, head.fields, head.count,
+					    has_body ? &body : NULL);
 	stream->is_answered = error == 0;
 	return error || head.is_full ? ESRCH : 0;
 }
@@ -310,6 +325,37 @@ static void put_rest(struct h2_conn *c)
 	c->rest_bytes -= bytes;
 }
 
+// lose_rest ends the connection: half a frame was said, and there is no memory for the other half.
+static void lose_rest(struct h2_conn *c)
+{
+	c->rest_bytes = 0;
+	c->is_broken = true;
+	if (!c->is_dead)
+		h2_end_streams(c, http_fault_of(COUNTER_http_memory_short, false));
+}
+
+// join_fields puts a response's fields behind its frame: in the output, or where the rest of it
+// waits for more.
+static void join_fields(struct h2_conn *c)
+{
+	size_t bytes = c->rest_bytes + c->fields.bytes;
+	if (bytes <= c->out_room - c->out_used) {
+		h2_fields_join(c, c->out + c->out_used);
+		c->out_used += bytes;
+		c->rest_bytes = 0;
+		return;
+	}
+	h2_memory_give(c, c->kept_rest); // nothing of it is left
+	c->kept_rest = h2_memory_take(c, bytes);
+	if (!c->kept_rest) {
+		lose_rest(c);
+		return;
+	}
+	h2_fields_join(c, c->kept_rest);
+	c->rest = c->kept_rest;
+	c->rest_bytes = bytes;
+}
+
 // Asks nghttp2 for one frame; false when it has none.
 static bool send_frame(struct h2_conn *c)
 {
@@ -322,6 +368,8 @@ static bool send_frame(struct h2_conn *c)
 		return false;
 	}
 	c->rest_bytes = (size_t)bytes;
+	if (c->fields.bytes)
+		join_fields(c);
 	put_rest(c);
 	return c->out_used > before;
 }
@@ -342,10 +390,7 @@ static void keep_rest(struct h2_conn *c)
 		c->rest = memcpy(c->kept_rest, c->rest, c->rest_bytes);
 		return;
 	}
-	c->rest_bytes = 0; // half a frame was said
-	c->is_broken = true;
-	if (!c->is_dead)
-		h2_end_streams(c, http_fault_of(COUNTER_http_memory_short, false));
+	lose_rest(c);
 }
 
 size_t h2_produce(struct http_conn *conn, uint8_t *out, size_t room)

@@ -5,13 +5,11 @@
 // frame but DATA waits: that is at the end of most calls of http_produce.
 #include "h2_priv.h"
 
-#include "slab.h"
-
 uint8_t *h2_text_more(struct h2_conn *c, size_t bytes)
 {
 	struct h2_text *text = &c->text;
 	struct slab *slab = c->base.limits->slab;
-	const size_t room = SLAB_PIECE_MAX - sizeof(text->piece);
+	const size_t room = H2_TEXT_BYTES_MAX;
 	bool may_grow = slab && bytes <= room && text->piece_count < H2_TEXT_PIECES_MAX;
 	uint8_t *piece = may_grow ? slab_take(slab, SLAB_PIECE_MAX) : NULL;
 	if (!piece)

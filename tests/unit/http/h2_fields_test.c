@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Heads of responses: those that we write behind nghttp2's frame, and those that are all its own,
+// on one connection, through outputs of any size.
+#include "http_side.h"
+
+#include <nghttp2/nghttp2.h>
+#include <stdlib.h>
+
+enum { STREAMS = 12, LARGE_BYTES = 9000 };
+
+static char large[LARGE_BYTES];
+
+// answer answers in one of four ways: fields that we write; too many for that; interim responses
+// before and trailers behind; a status that enters nghttp2's own table, and no body.
+static void answer(struct side *side, struct call *call)
+{
+	static const uint16_t statuses[] = {200, 200, 206, 418};
+	unsigned way = call->stream / 2 % 4;
+	struct http_field fields[] = {
+		{SLICE("content-type"), SLICE("text/plain")},
+		{SLICE("x-way"), slice_of("0123" + way, 1)},
+		{SLICE("connection"), SLICE("close")}, // HTTP/1.1's, never said
+		{SLICE("te"), SLICE("trailers")},
+		{SLICE("etag"), slice_of(large, way == 1 ? LARGE_BYTES : 10)},
+	};
+	struct http_message head = {.status = statuses[way],
+				    .content_length = way == 3 ? 0 : 100,
+				    .fields = fields,
+				    .field_count = ARRAY_LEN(fields)};
+	struct http_message interim = {.status = 103,
+				       .fields = fields,
+				       .field_count = 2,
+				       .content_length = HTTP_LENGTH_NONE};
+	if (way == 2) {
+		CU_ASSERT_EQUAL(http_respond(side->conn, call->stream, &interim, false), 0);
+		call->send_trailers[0] = (struct http_field){SLICE("x-sum"), SLICE("7")};
+		call->send_trailer_count = 1;
+	}
+	call->send_bytes = way == 3 ? 0 : 100;
+	CU_ASSERT_EQUAL(http_respond(side->conn, call->stream, &head, way != 3), 0);
+	memset(fields, 0, sizeof(fields)); // whoever gave it may forget it
+}
+
+static void check_answer(const struct call *call)
+{
+	static const uint16_t statuses[] = {200, 200, 206, 418};
+	unsigned way = call->stream / 2 % 4;
+	char wanted[128];
+	int bytes = snprintf(wanted, sizeof(wanted),
+			     "content-type=text/plain;x-way=%u;te=trailers;etag=eeeeeeeeee", way);
+	CU_ASSERT_EQUAL(call->status, statuses[way]);
+	CU_ASSERT_NSTRING_EQUAL(call->fields, wanted, bytes);
+	CU_ASSERT_EQUAL(call->content_length, way == 3 ? 0 : 100);
+	CU_ASSERT_EQUAL(call->body_bytes, way == 3 ? 0 : 100);
+	CU_ASSERT_EQUAL(call->interim_count, way == 2);
+	CU_ASSERT_STRING_EQUAL(call->trailers, way == 2 ? "x-sum=7;" : "");
+	CU_ASSERT(call->is_head_end == (way == 3) && !call->is_reset);
+}
+
+static void heads_of_both_kinds_are_read_through_outputs_of_any_size(void)
+{
+	memset(large, 'e', sizeof(large));
+	for (size_t room = 64; room < 20000; room += room < 1000 ? 61 : 4993) {
+		struct http_limits limits = side_limits;
+		struct http_frame_room frames = {malloc(HTTP_FRAME_ROOM), false};
+		limits.head_bytes = 2 * LARGE_BYTES;
+		limits.frame_room = room % 2 ? &frames : NULL;
+		struct pair *pair = pair_new(HTTP_VERSION_2, &limits);
+		struct call *calls[STREAMS];
+		pair->server->answer = answer;
+		pair->room = room;
+		for (unsigned i = 0; i < STREAMS; i++)
+			calls[i] = side_request(pair->client, HTTP_GET, "/", UINT64_MAX, true);
+		pair_run(pair);
+		for (unsigned i = 0; i < STREAMS; i++)
+			check_answer(calls[i]);
+		CU_ASSERT_EQUAL(pair->client->closed_count + pair->server->closed_count, 0);
+		pair_free(pair);
+		free(frames.bytes);
+	}
+}
+
+// A client of nghttp2's own that changes the size of its table between requests.
+struct reader {
+	nghttp2_session *session;
+	unsigned heads, fields;
+};
+
+static int on_header(nghttp2_session *, const nghttp2_frame *, const uint8_t *, size_t,
+		     const uint8_t *, size_t, uint8_t, void *user)
+{
+	((struct reader *)user)->fields++;
+	return 0;
+}
+
+static int on_frame(nghttp2_session *, const nghttp2_frame *frame, void *user)
+{
+	((struct reader *)user)->heads += frame->hd.type == NGHTTP2_HEADERS;
+	return 0;
+}
+
+static void exchange(struct reader *reader, struct side *side)
+{
+	const uint8_t *bytes;
+	uint8_t out[700];
+	ssize_t count;
+	size_t produced;
+	do {
+		while ((count = nghttp2_session_mem_send(reader->session, &bytes)) > 0)
+			side_feed(side, slice_of(bytes, (size_t)count), SIZE_MAX);
+		produced = http_produce(side->conn, out, sizeof(out));
+		count = nghttp2_session_mem_recv(reader->session, out, produced);
+		CU_ASSERT_EQUAL(count, (ssize_t)produced);
+	} while (produced);
+}
+
+static void reader_begin(struct reader *reader)
+{
+	nghttp2_session_callbacks *callbacks;
+	*reader = (struct reader){0};
+	nghttp2_session_callbacks_new(&callbacks);
+	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+	CU_ASSERT_FATAL(nghttp2_session_client_new(&reader->session, callbacks, reader) == 0);
+	nghttp2_session_callbacks_del(callbacks);
+}
+
+static void sizes_of_the_table_go_before_a_head(void)
+{
+	static const uint32_t sizes[] = {4096, 0, 100, 0, 65536, 4096};
+	static const nghttp2_nv request[] = {
+		{(uint8_t *)":method", (uint8_t *)"GET", 7, 3, 0},
+		{(uint8_t *)":scheme", (uint8_t *)"https", 7, 5, 0},
+		{(uint8_t *)":authority", (uint8_t *)"a", 10, 1, 0},
+		{(uint8_t *)":path", (uint8_t *)"/", 5, 1, 0},
+	};
+	struct reader reader;
+	struct side *side = side_new(HTTP_VERSION_2, true, NULL);
+	reader_begin(&reader);
+	side->answer = answer;
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		nghttp2_settings_entry entry = {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, sizes[i]};
+		nghttp2_submit_settings(reader.session, 0, &entry, 1);
+		exchange(&reader, side);
+		for (unsigned j = 0; j < 4; j++)
+			nghttp2_submit_request(reader.session, NULL, request, 4, NULL, NULL);
+		exchange(&reader, side);
+	}
+	// Four ways: a head each, an interim one, trailers.
+	CU_ASSERT_EQUAL(reader.heads, 6 * ARRAY_LEN(sizes));
+	CU_ASSERT_EQUAL(reader.fields, (4 * 6 + 3 + 1) * ARRAY_LEN(sizes));
+	CU_ASSERT_EQUAL(side->closed_count, 0);
+	nghttp2_session_del(reader.session);
+	side_free(side);
+}
+
+UNIT_MAIN("h2_fields",
+	  {"heads of both kinds are read through outputs of any size",
+	   heads_of_both_kinds_are_read_through_outputs_of_any_size},
+	  {"sizes of the table go before a head", sizes_of_the_table_go_before_a_head})
