@@ -314,13 +314,14 @@ static const struct http_conn_ops h2_ops = {
 	.can_request = h2_can_request,
 };
 
-static nghttp2_option *new_options(void)
+static nghttp2_option *new_options(bool is_server)
 {
 	nghttp2_option *options;
 	if (nghttp2_option_new(&options))
 		return NULL;
 	nghttp2_option_set_no_auto_window_update(options, 1);
 	nghttp2_option_set_no_closed_streams(options, 1);
+	nghttp2_option_set_no_http_messaging(options, is_server); // h2_check.c instead
 	nghttp2_option_set_max_outbound_ack(options, OUTBOUND_ACKS_MAX);
 	nghttp2_option_set_user_recv_extension_type(options, H2_PRIORITY_UPDATE);
 	nghttp2_option_set_max_settings(options, SETTINGS_MAX);
@@ -332,7 +333,7 @@ static nghttp2_option *new_options(void)
 static int new_session(struct h2_conn *c, bool is_server)
 {
 	nghttp2_session_callbacks *callbacks = NULL;
-	nghttp2_option *options = new_options();
+	nghttp2_option *options = new_options(is_server);
 	nghttp2_mem memory = h2_memory_of(c);
 	nghttp2_session *session = NULL;
 	int error = NGHTTP2_ERR_NOMEM;

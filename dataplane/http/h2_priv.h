@@ -7,6 +7,7 @@
 #pragma once
 
 #include "arena.h"
+#include "h2_check.h"
 #include "http_priv.h"
 #include "http_rules.h"
 #include "list.h"
@@ -70,13 +71,14 @@ struct h2_stream {
 // A head or trailers that arrive: HEADERS and CONTINUATION come in one piece, so one a connection.
 struct h2_head {
 	int32_t stream; // 0: none
-	bool is_trailers;
+	struct h2_seen seen;
 	struct arena arena;
 	struct http_field *fields; // borrowed from head_memory: limits->field_count
 	struct http_field *cookie; // of fields, NULL: none yet
 	uint32_t list_bytes;       // RFC 9113 6.5.2: names + values + 32 each
 	struct http_message message;
-	int fault; // first rule broken, 0: none
+	int fault;  // first rule broken, 0: none
+	int broken; // server: that of RFC 9113 8 for which the stream is reset, 0: none
 };
 
 // What is remembered of streams that are no more (server), and of the windows before a SETTINGS.

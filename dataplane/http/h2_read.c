@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// nghttp2's reading callbacks: frames to heads, bodies, ends and resets. nghttp2 checks RFC 9113
-// section 8 (names, pseudo fields, lengths) before we see a field; on top of it come the rules that
-// both versions share (http_rules.h), targets, and our bounds.
+// nghttp2's reading callbacks: frames to heads, bodies, ends and resets. What RFC 9113 section 8
+// asks (names, pseudo fields, lengths) nghttp2 checks of responses before we see a field, and
+// h2_check.c of requests; on top of it come the rules that both versions share (http_rules.h),
+// targets, and our bounds.
 #include "h2_priv.h"
 
 #include "http_field.h"
@@ -41,6 +42,7 @@ static int on_begin_headers(nghttp2_session *, const nghttp2_frame *frame, void 
 	}
 	c->head = (struct h2_head){
 		.stream = frame->hd.stream_id,
+		.seen.content_length = HTTP_LENGTH_NONE,
 		.fields = (void *)((char *)c->head_memory + text_bytes(limits)),
 	};
 	arena_init(&c->head.arena, c->head_memory, text_bytes(limits));
@@ -49,7 +51,7 @@ static int on_begin_headers(nghttp2_session *, const nghttp2_frame *frame, void 
 	return 0;
 }
 
-// nghttp2 lets these through: to a request all but :status, to a response that alone.
+// These come through: to a request all but :status, to a response that alone.
 static void add_pseudo(struct http_message *m, struct slice name, struct slice value)
 {
 	uint64_t status = 0;
@@ -156,15 +158,19 @@ static int on_header(nghttp2_session *, const nghttp2_frame *frame, const uint8_
 	struct h2_conn *c = user;
 	struct h2_head *head = &c->head;
 	size_t bytes = head->list_bytes + name_bytes + value_bytes + 32;
+	struct slice name_text = slice_of(name, name_bytes), text = slice_of(value, value_bytes);
 	if (head->stream != frame->hd.stream_id)
 		return 0;
 	if (bytes > (size_t)c->base.limits->head_bytes * BOMB_HEADS)
 		return refuse_bomb(c);
 	head->list_bytes = (uint32_t)bytes;
+	bool is_trailer = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
+	if (c->base.is_server && !head->broken)
+		head->broken = h2_check_field(&head->seen, is_trailer, name_text, text);
 	if (!head->fault && bytes > c->base.limits->head_bytes)
 		head->fault = COUNTER_http_head_too_large;
-	if (!head->fault)
-		add_field(c, slice_of(name, name_bytes), slice_of(value, value_bytes));
+	if (!head->fault && !head->broken)
+		add_field(c, name_text, text);
 	return 0;
 }
 
@@ -184,8 +190,6 @@ static int check_target(const struct h2_conn *c, struct http_message *m)
 		return COUNTER_http_upgrade_unsupported;
 	if (m->method == HTTP_CONNECT && !m->protocol.bytes)
 		return http_uri_parse(m->authority, HTTP_CONNECT, &uri) ? 0 : COUNTER_http_host_bad;
-	if (!http_is_token(m->method_text))
-		return COUNTER_http_method_bad;
 	if (m->target.bytes > c->base.limits->target_bytes)
 		return COUNTER_http_target_too_long;
 	if (!slice_equal(m->scheme, SLICE("http")) && !slice_equal(m->scheme, SLICE("https")))
@@ -201,8 +205,6 @@ static int check_request(struct h2_conn *c)
 {
 	struct http_hop hop;
 	int fault = c->head.fault;
-	if (!fault)
-		fault = check_target(c, &c->head.message);
 	if (!fault)
 		fault = http_rules_apply(&c->head.message, &hop);
 	bool is_framed = c->head.message.content_length != HTTP_LENGTH_NONE;
@@ -359,10 +361,69 @@ static void note_end(struct h2_conn *c, const nghttp2_frame *frame)
 		h2_past_ended(c, (uint32_t)frame->hd.stream_id);
 }
 
+// forget_message ends what a stream's reset, which is on its way, is about.
+static void forget_message(struct h2_conn *c, int32_t id, int counter)
+{
+	c->head.stream = 0;
+	struct h2_stream *stream = h2_stream_get(c, (uint32_t)id);
+	if (stream)
+		h2_stream_fail(c, stream, http_fault_of(counter, !c->base.is_server));
+	else
+		count_unheard(c, counter);
+	h2_note_reset(c);
+}
+
+static bool is_ended_short(const struct h2_stream *stream)
+{
+	return stream && stream->content_length != HTTP_LENGTH_NONE &&
+	       stream->received_bytes != stream->content_length;
+}
+
+// check_head is what RFC 9113 8 says of a whole head, or trailers, of a request; 0: nothing.
+static int check_head(struct h2_conn *c, const nghttp2_frame *frame)
+{
+	struct h2_head *head = &c->head;
+	bool is_end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+	if (head->broken)
+		return head->broken;
+	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+		bool is_short = is_ended_short(h2_stream_get(c, (uint32_t)frame->hd.stream_id));
+		return is_end && !is_short ? 0 : COUNTER_http_h2_malformed;
+	}
+	if (head->fault == COUNTER_http_head_too_large) // not all of it is here
+		return 0;
+	int broken = h2_check_request(&head->seen, &head->message, is_end);
+	if (!broken && !head->fault)
+		head->fault = check_target(c, &head->message);
+	if (!broken && head->fault && !h2_check_is_text(&head->message))
+		broken = COUNTER_http_h2_malformed;
+	return broken;
+}
+
+// is_broken resets the stream of a request that is none (RFC 9113 8.1.1).
+static bool is_broken(struct h2_conn *c, const nghttp2_frame *frame)
+{
+	int32_t id = frame->hd.stream_id;
+	if (frame->hd.type == NGHTTP2_HEADERS) {
+		int broken = check_head(c, frame);
+		if (!broken)
+			return false;
+		nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id,
+					  NGHTTP2_PROTOCOL_ERROR);
+		forget_message(c, id, broken);
+		return true;
+	}
+	bool is_end = frame->hd.type == NGHTTP2_DATA && frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+	if (!is_end || !is_ended_short(h2_stream_get(c, (uint32_t)id)))
+		return false;
+	nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_PROTOCOL_ERROR);
+	return true;
+}
+
 static int on_frame_recv(nghttp2_session *, const nghttp2_frame *frame, void *user)
 {
 	struct h2_conn *c = user;
-	if (c->is_dead)
+	if (c->is_dead || (c->base.is_server && is_broken(c, frame)))
 		return 0;
 	note_end(c, frame);
 	struct h2_stream *stream;
@@ -408,6 +469,11 @@ static int on_data(nghttp2_session *session, uint8_t, int32_t id, const uint8_t 
 		nghttp2_session_consume(session, id, count);
 		return 0;
 	}
+	if (c->base.is_server && count > stream->content_length - stream->received_bytes) {
+		nghttp2_session_consume_connection(session, count);
+		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_PROTOCOL_ERROR);
+		return 0;
+	}
 	h2_note_moved(c, count);
 	stream->unconsumed_bytes += (uint32_t)count;
 	stream->received_bytes += count;
@@ -442,13 +508,7 @@ static int on_invalid_frame(nghttp2_session *, const nghttp2_frame *frame, int e
 	else if (c->head.stream == frame->hd.stream_id &&
 		 c->head.fault == COUNTER_http_h2_field_bad)
 		counter = COUNTER_http_h2_field_bad;
-	c->head.stream = 0;
-	struct h2_stream *stream = h2_stream_get(c, (uint32_t)frame->hd.stream_id);
-	if (stream)
-		h2_stream_fail(c, stream, http_fault_of(counter, !c->base.is_server));
-	else
-		count_unheard(c, counter);
-	h2_note_reset(c);
+	forget_message(c, frame->hd.stream_id, counter);
 	return 0;
 }
 
