@@ -8,19 +8,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-static struct rig *site(void)
-{
-	static struct rig rig;
-	if (rig.tls)
-		return &rig;
-	struct rig_pair pair = rig_issue((struct rig_wish){.names = "DNS:a.test"});
-	rig_init_usual(&rig);
-	const char *wrong = rig_apply_cert(&rig, 1, true, &pair);
-	CHECK(!wrong);
-	rig_pair_free(&pair);
-	return &rig;
-}
-
 static void forge(struct bytes_reader *r, struct rig_forger *forger, struct rig_end *end)
 {
 	uint8_t type = bytes_u8(r);
@@ -52,7 +39,7 @@ static void step(struct bytes_reader *r, struct rig_forger *forger, struct rig_e
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	struct rig *rig = site();
+	struct rig *rig = rig_site();
 	struct bytes_reader r = bytes_read_from(data, bytes);
 	struct rig_peer peer;
 	struct rig_end end;

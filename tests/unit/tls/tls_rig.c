@@ -209,6 +209,19 @@ void rig_apply_ticket_key(struct rig *rig, uint64_t id)
 	CHECK(!wrong);
 }
 
+struct rig *rig_site(void)
+{
+	static struct rig rig;
+	if (rig.tls)
+		return &rig;
+	struct rig_pair pair = rig_issue((struct rig_wish){.names = "DNS:a.test"});
+	rig_init_usual(&rig);
+	const char *wrong = rig_apply_cert(&rig, 1, true, &pair);
+	CHECK(!wrong);
+	rig_pair_free(&pair);
+	return &rig;
+}
+
 void rig_remove(struct rig *rig, enum record_type type, uint64_t id)
 {
 	struct record_remove row = {.type = type, .id = id};

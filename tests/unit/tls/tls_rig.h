@@ -81,10 +81,16 @@ void rig_pair_free(struct rig_pair *pair);
 bool rig_is_own(void);
 
 // rig_init makes a worker within limits, rig_init_usual one within limits that no test meets by
-// accident; rig_fini ends it and asserts that no buffer leaks. rig_count reads a counter.
+// accident; rig_fini ends it and asserts that no buffer leaks.
 void rig_init(struct rig *rig, struct tls_limits limits);
 void rig_init_usual(struct rig *rig);
 void rig_fini(struct rig *rig);
+
+// rig_site is a usual worker with a.test's certificate, made by the first call and
+// never ended: for fuzzing.
+struct rig *rig_site(void);
+
+// rig_count reads a counter.
 uint64_t rig_count(const struct rig *rig, enum counter counter);
 
 // rig_apply_cert, rig_apply_identity, rig_apply_trust, rig_apply_absent, rig_apply_ticket_key and
