@@ -173,7 +173,7 @@ struct tls_handshake {
 	uint64_t deadline_us;
 	uint64_t wait_until_us;
 	enum tls_wait wait;
-	bool is_wait_over; // asked long enough: the default certificate, or none
+	bool is_wait_over; // waited long enough, or may not: the default certificate, or none
 	bool is_mesh;
 	bool is_kept; // stays inside OpenSSL after it
 	bool is_h2_offered;

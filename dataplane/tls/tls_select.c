@@ -169,11 +169,13 @@ static bool is_asked_already(const struct tls *tls, const char *name)
 	return false;
 }
 
-// wait_for_certificate asks control, once for all that wait for one name. False: no use waiting.
+// wait_for_certificate asks control, once for all that wait for one name. False: no use waiting,
+// nor asking again, when OpenSSL gets the same ClientHello.
 static bool wait_for_certificate(struct tls *tls, struct tls_handshake *handshake)
 {
 	if (handshake->is_wait_over)
 		return false;
+	handshake->is_wait_over = true;
 	if (tls->cert_waiting_count >= tls->limits.cert_wait_count) {
 		counter_inc(tls->counters, COUNTER_tls_cert_waits_at_bound);
 		return false;
@@ -184,6 +186,7 @@ static bool wait_for_certificate(struct tls *tls, struct tls_handshake *handshak
 		counter_inc(tls->counters, COUNTER_tls_certificates_wanted);
 	}
 	counter_inc(tls->counters, COUNTER_tls_cert_waits);
+	handshake->is_wait_over = false;
 	handshake->wait_until_us = tls->now_us + (uint64_t)tls->limits.cert_wait_ms * 1000;
 	tls_handshake_wait(handshake, TLS_WAIT_CERT);
 	return true;

@@ -208,6 +208,23 @@ static void waiting_is_bounded_in_time_and_number(void)
 	rig_pair_free(&fallback);
 }
 
+// Without a certificate the hello goes on to OpenSSL, which looks for one too.
+static void a_hello_that_may_not_wait_counts_once(void)
+{
+	struct rig rig;
+	struct talk talks[5];
+	static const char *const names[] = {"a.test", "b.test", "c.test", "d.test", "e.test"};
+	rig_init_usual(&rig);
+	for (unsigned i = 0; i < 5; i++)
+		begin(&talks[i], &rig, names[i]);
+	CU_ASSERT_EQUAL(rig_count(&rig, COUNTER_tls_cert_waits), 4);
+	CU_ASSERT_EQUAL(rig_count(&rig, COUNTER_tls_cert_waits_at_bound), 1);
+	CU_ASSERT_EQUAL(talks[4].end.reason, COUNTER_tls_unrecognized_name);
+	for (unsigned i = 0; i < 5; i++)
+		end(&talks[i]);
+	rig_fini(&rig);
+}
+
 static void the_handshake_s_own_deadline_ends_a_wait_too(void)
 {
 	struct rig rig;
@@ -358,6 +375,7 @@ UNIT_MAIN("tls_select", {"names choose the certificate", names_choose_the_certif
 	   a_handshake_waits_for_the_certificate_that_was_asked_for},
 	  {"an absence is remembered for its lifetime", an_absence_is_remembered_for_its_lifetime},
 	  {"waiting is bounded in time and number", waiting_is_bounded_in_time_and_number},
+	  {"a hello that may not wait counts once", a_hello_that_may_not_wait_counts_once},
 	  {"the handshake's own deadline ends a wait too",
 	   the_handshake_s_own_deadline_ends_a_wait_too},
 	  {"protocols are chosen in our order", protocols_are_chosen_in_our_order},
