@@ -20,7 +20,7 @@ static bool init(struct tls *tls)
 	       pool_init(&tls->certs, limits->certificate_count, sizeof(struct tls_cert)) == 0 &&
 	       pool_init(&tls->identities, TLS_IDENTITIES_MAX, sizeof(struct tls_identity)) == 0 &&
 	       tls_crypto_init(&tls->crypto) && tls_select_init(tls) &&
-	       tls_shares_init(&tls->shares, tls->crypto.lib) &&
+	       tls_shares_init(&tls->shares, tls->crypto.lib, tls->crypto.provider) &&
 	       (tls->bio_method = tls_bio_method_new()) &&
 	       (tls->public_ctx = tls_identity_ctx_new(tls, false));
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "slice.h"
+#include "tls_x25519.h"
 
 #include <openssl/evp.h>
 #include <stdbool.h>
@@ -15,17 +16,15 @@
 
 enum tls_group { TLS_GROUP_X25519, TLS_GROUP_P256 };
 
-// A key of ours, to be used once.
+// A key of X25519, to be used once.
 struct tls_share {
-	EVP_PKEY_CTX *ctx; // owned: knows the private key, ready to derive
-	uint8_t open[TLS_SHARE_MAX];
-	uint8_t bytes; // of open
+	uint8_t private[TLS_X25519_BYTES];
+	uint8_t open[TLS_X25519_BYTES];
 };
 
 struct tls_shares {
-	OSSL_LIB_CTX *lib;    // borrowed
-	EVP_PKEY_CTX *import; // makes keys of X25519 from bytes
-	EVP_PKEY *base; // X25519's base point: a public key is what a private one agrees with it
+	OSSL_LIB_CTX *lib; // borrowed
+	struct tls_x25519 x25519;
 	EVP_PKEY_CTX *generate; // makes keys of P-256
 	EVP_PKEY *p256;         // any key of P-256, for the parameters of peers'
 	bool is_wanted;         // a peer has agreed: who never has peers makes nothing ahead
@@ -41,8 +40,9 @@ struct tls_agreed {
 	uint8_t secret[TLS_SHARED_BYTES];
 };
 
-// tls_shares_init fetches the algorithms. False: OpenSSL refuses; tls_shares_fini then too.
-bool tls_shares_init(struct tls_shares *shares, OSSL_LIB_CTX *lib);
+// tls_shares_init fetches the algorithms; provider is lib's default one. False: OpenSSL refuses;
+// tls_shares_fini then too.
+bool tls_shares_init(struct tls_shares *shares, OSSL_LIB_CTX *lib, OSSL_PROVIDER *provider);
 
 // tls_shares_fini wipes the keys and gives all back; all zero is nothing to give back.
 void tls_shares_fini(struct tls_shares *shares);
