@@ -58,10 +58,7 @@ bool tls_control_update_write(struct tls_conn *conn)
 		tls_conn_close(conn, COUNTER_tls_no_buffers);
 		return false;
 	}
-	if (!tls_key_update(&conn->tls->crypto, &conn->write)) {
-		tls_conn_close(conn, COUNTER_tls_openssl_refused);
-		return false;
-	}
+	tls_key_update(&conn->tls->crypto, &conn->write);
 	counter_inc(conn->tls->counters, COUNTER_tls_key_updates_sent);
 	return true;
 }
@@ -104,9 +101,8 @@ static void receive_key_update(struct tls_conn *conn, uint8_t request)
 		tls_control_fail(conn, COUNTER_tls_key_update_flood, SSL_AD_UNEXPECTED_MESSAGE);
 		return;
 	}
-	if (!tls_key_update(&conn->tls->crypto, &conn->read))
-		tls_conn_close(conn, COUNTER_tls_openssl_refused);
-	else if (request == 1 && !conn->is_write_closed)
+	tls_key_update(&conn->tls->crypto, &conn->read);
+	if (request == 1 && !conn->is_write_closed)
 		tls_control_update_write(conn);
 }
 

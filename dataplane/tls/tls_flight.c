@@ -41,9 +41,9 @@ struct flight {
 	bool ok;              // OpenSSL has not refused
 };
 
-static void tell(struct flight *flight, uint8_t *transcript)
+static void tell(const struct flight *flight, uint8_t *transcript)
 {
-	flight->ok = flight->ok && tls_transcript_tell(flight->answer->hash, transcript);
+	tls_transcript_tell(flight->answer->hash, transcript);
 }
 
 // begin starts a message or a vector: its length, of bytes bytes, is written by end.
@@ -62,10 +62,9 @@ static void end(struct flight *flight, uint8_t *at, unsigned bytes)
 }
 
 // hash adds a message, from its head at at on, to the transcript.
-static void hash(struct flight *flight, const uint8_t *at)
+static void hash(const struct flight *flight, const uint8_t *at)
 {
-	struct slice message = slice_of(at, (size_t)(flight->w.at - at));
-	flight->ok = flight->ok && tls_transcript_add(flight->answer->hash, message);
+	tls_transcript_add(flight->answer->hash, slice_of(at, (size_t)(flight->w.at - at)));
 }
 
 static void put_server_hello(struct flight *flight)
@@ -155,30 +154,28 @@ static void put_certificate(struct flight *flight)
 	hash(flight, message);
 }
 
-static uint32_t write_finished(struct flight *flight, const uint8_t *base, uint8_t *out)
+// write_finished writes the Finished of who has base as traffic secret.
+static uint32_t write_finished(const struct flight *flight, const uint8_t *base,
+			       const uint8_t *transcript, uint8_t *out)
 {
-	struct tls_hash *hash = flight->answer->hash;
-	uint8_t transcript[TLS_HASH_MAX];
-	tell(flight, transcript);
-	flight->ok = flight->ok && tls_finished_mac(hash, base, transcript, out + 4);
+	const struct tls_hash *hash = flight->answer->hash;
+	tls_finished_mac(hash, base, transcript, out + 4);
 	memcpy(out, (uint8_t[]){MESSAGE_FINISHED, 0, 0, (uint8_t)hash->bytes}, 4);
 	return 4 + hash->bytes;
 }
 
-static void derive(struct flight *flight, struct slice label, const uint8_t *transcript,
+static void derive(const struct flight *flight, struct slice label, const uint8_t *transcript,
 		   uint8_t *out)
 {
-	struct tls_hash *hash = flight->answer->hash;
+	const struct tls_hash *hash = flight->answer->hash;
 	const struct tls_label wanted = {label, slice_of(transcript, hash->bytes)};
-	flight->ok = flight->ok &&
-		     tls_expand_label(hash, flight->answer->stage, wanted, out, hash->bytes);
+	tls_secret_expand(hash, &flight->answer->stage, wanted, out, hash->bytes);
 }
 
 // next goes on to the schedule's next stage.
-static void next(struct flight *flight, struct slice input)
+static void next(const struct flight *flight, struct slice input)
 {
-	uint8_t *stage = flight->answer->stage;
-	flight->ok = flight->ok && tls_next_secret(flight->answer->hash, stage, input, stage);
+	tls_secret_next(flight->answer->hash, &flight->answer->stage, input);
 }
 
 // agree makes the handshake secrets (RFC 8446 7.1) of what is hashed so far, ServerHello last.
@@ -187,14 +184,11 @@ static void agree(struct flight *flight, uint8_t *client, uint8_t *server)
 	struct tls_answer *answer = flight->answer;
 	struct tls_crypto *crypto = &flight->conn->tls->crypto;
 	uint8_t transcript[TLS_HASH_MAX];
-	if (!answer->is_resumed)
-		flight->ok =
-			flight->ok && tls_next_secret(answer->hash, NULL, SLICE(""), answer->stage);
 	next(flight, slice_of(answer->agreed.secret, sizeof(answer->agreed.secret)));
 	tell(flight, transcript);
 	derive(flight, SLICE("c hs traffic"), transcript, client);
 	derive(flight, SLICE("s hs traffic"), transcript, server);
-	flight->ok = flight->ok && tls_key_install(crypto, &flight->write, answer->suite, server);
+	tls_key_install(crypto, &flight->write, answer->suite, server);
 }
 
 // expect writes the client's Finished, as it must be, and makes the application secrets of the
@@ -208,8 +202,8 @@ static void expect(struct flight *flight, const uint8_t *client, uint8_t *server
 	next(flight, SLICE(""));
 	derive(flight, SLICE("c ap traffic"), transcript, handshake->secret[0]);
 	derive(flight, SLICE("s ap traffic"), transcript, server_traffic);
-	uint32_t bytes = write_finished(flight, client, handshake->finished);
-	flight->ok = flight->ok && tls_transcript_add(hash, slice_of(handshake->finished, bytes));
+	uint32_t bytes = write_finished(flight, client, transcript, handshake->finished);
+	tls_transcript_add(hash, slice_of(handshake->finished, bytes));
 	tell(flight, transcript);
 	derive(flight, SLICE("res master"), transcript, handshake->resumption);
 }
@@ -234,6 +228,7 @@ static bool write_all(struct flight *flight)
 	struct tls_crypto *crypto = &conn->tls->crypto;
 	struct tls_answer *answer = flight->answer;
 	uint8_t client[TLS_HASH_MAX], server[TLS_HASH_MAX], traffic[TLS_HASH_MAX];
+	uint8_t transcript[TLS_HASH_MAX];
 	put_server_hello(flight);
 	if (answer->hello->session_id.bytes)
 		bytes_put(&flight->w, ccs, sizeof(ccs));
@@ -245,17 +240,18 @@ static bool write_all(struct flight *flight)
 		put_certificate(flight);
 	uint8_t finished[4 + TLS_HASH_MAX];
 	uint8_t *message = flight->w.at;
-	bytes_put(&flight->w, finished, write_finished(flight, server, finished));
+	tell(flight, transcript);
+	bytes_put(&flight->w, finished, write_finished(flight, server, transcript, finished));
 	hash(flight, message);
 	expect(flight, client, traffic);
 	seal(flight, record);
-	bool ok = flight->ok && tls_key_install(crypto, &conn->read, answer->suite, client) &&
-		  tls_key_install(crypto, &conn->write, answer->suite, traffic);
+	tls_key_install(crypto, &conn->read, answer->suite, client);
+	tls_key_install(crypto, &conn->write, answer->suite, traffic);
 	OPENSSL_cleanse(client, sizeof(client));
 	OPENSSL_cleanse(server, sizeof(server));
 	OPENSSL_cleanse(traffic, sizeof(traffic));
 	tls_key_wipe(crypto, &flight->write);
-	return ok;
+	return flight->ok;
 }
 
 bool tls_flight_send(struct tls_conn *conn, struct tls_answer *answer)
@@ -270,9 +266,9 @@ bool tls_flight_send(struct tls_conn *conn, struct tls_answer *answer)
 				.answer = answer,
 				.w = bytes_write_to(buf->data, buf->bytes),
 				.ok = true};
-	bool ok = tls_transcript_begin(answer->hash) &&
-		  tls_transcript_add(answer->hash, answer->hello->message) && write_all(&flight);
-	if (ok) {
+	tls_transcript_begin(answer->hash);
+	tls_transcript_add(answer->hash, answer->hello->message);
+	if (write_all(&flight)) {
 		conn->events->send(conn->user, buf, 0, (uint32_t)flight.w.written);
 		return true;
 	}

@@ -219,9 +219,8 @@ static bool take_over(struct tls_conn *conn)
 	bool has_both = handshake->has_secret[0] && handshake->has_secret[1];
 	if (suite == TLS_SUITE_COUNT || !has_both || SSL_has_pending(conn->ssl))
 		return false;
-	if (!tls_key_install(crypto, &conn->read, suite, handshake->secret[!conn->is_server]) ||
-	    !tls_key_install(crypto, &conn->write, suite, handshake->secret[conn->is_server]))
-		return false;
+	tls_key_install(crypto, &conn->read, suite, handshake->secret[!conn->is_server]);
+	tls_key_install(crypto, &conn->write, suite, handshake->secret[conn->is_server]);
 	conn->write.sequence = handshake->sent_record_count;
 	conn->state = TLS_STATE_RECORD;
 	SSL_free(conn->ssl);

@@ -1,74 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
-// HMAC and HKDF; see tls_hkdf.h.
+// HMAC and HKDF; see tls_hkdf.h. libcrypto's SHA-2 is deprecated in OpenSSL 3 in favour of EVP, but
+// there, and takes the processor's instructions as EVP does.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "tls_hkdf.h"
 
 #include "bytes.h"
 #include "check.h"
-
-#include <openssl/crypto.h>
 
 #define BLOCK_MAX  128u // of SHA-384
 #define INNER_PAD  0x36u
 #define OUTER_PAD  0x5cu
 #define INFO_BYTES (2u + 1u + 6u + TLS_LABEL_MAX + 1u + TLS_HASH_MAX + 1u)
 
-bool tls_hash_init(struct tls_hash *hash, OSSL_LIB_CTX *lib, const char *name)
+static void begin(const struct tls_hash *hash, union tls_sha *sha)
 {
-	*hash = (struct tls_hash){.md = EVP_MD_fetch(lib, name, NULL),
-				  .ctx = EVP_MD_CTX_new(),
-				  .transcript = EVP_MD_CTX_new()};
-	if (!hash->md || !hash->ctx || !hash->transcript)
-		return false;
-	hash->bytes = (uint32_t)EVP_MD_get_size(hash->md);
-	hash->block_bytes = (uint32_t)EVP_MD_get_block_size(hash->md);
-	CHECK(hash->bytes <= TLS_HASH_MAX && hash->block_bytes <= BLOCK_MAX);
-	return EVP_DigestInit_ex2(hash->transcript, hash->md, NULL) &&
-	       EVP_DigestInit_ex2(hash->ctx, hash->md, NULL) &&
-	       EVP_DigestFinal_ex(hash->ctx, hash->empty, NULL);
+	if (hash->is_384)
+		SHA384_Init(&sha->sha512);
+	else
+		SHA256_Init(&sha->sha256);
+}
+
+static void add(const struct tls_hash *hash, union tls_sha *sha, const void *at, size_t bytes)
+{
+	if (hash->is_384)
+		SHA384_Update(&sha->sha512, at, bytes);
+	else
+		SHA256_Update(&sha->sha256, at, bytes);
+}
+
+static void end(const struct tls_hash *hash, union tls_sha *sha, uint8_t *out)
+{
+	if (hash->is_384)
+		SHA384_Final(out, &sha->sha512);
+	else
+		SHA256_Final(out, &sha->sha256);
+}
+
+bool tls_hash_init(struct tls_hash *hash, OSSL_LIB_CTX *lib, unsigned kind)
+{
+	uint8_t early[TLS_HASH_MAX];
+	bool is_384 = kind == TLS_HASH_SHA384;
+	*hash = (struct tls_hash){.is_384 = is_384,
+				  .bytes = is_384 ? 48 : 32,
+				  .block_bytes = is_384 ? 128 : 64,
+				  .md = EVP_MD_fetch(lib, is_384 ? "SHA2-384" : "SHA2-256", NULL)};
+	tls_digest(hash, SLICE(""), hash->empty);
+	tls_secret_set(hash, &hash->zero, SLICE(""));
+	tls_next_secret(hash, NULL, SLICE(""), early);
+	tls_secret_set(hash, &hash->no_psk, slice_of(early, hash->bytes));
+	return hash->md != NULL;
 }
 
 void tls_hash_fini(struct tls_hash *hash)
 {
-	EVP_MD_CTX_free(hash->ctx);
-	EVP_MD_CTX_free(hash->transcript);
 	EVP_MD_free(hash->md);
 	*hash = (struct tls_hash){0};
 }
 
-bool tls_digest(struct tls_hash *hash, struct slice text, uint8_t *out)
+void tls_digest(const struct tls_hash *hash, struct slice text, uint8_t *out)
 {
-	return EVP_DigestInit_ex2(hash->ctx, NULL, NULL) &&
-	       EVP_DigestUpdate(hash->ctx, text.at, text.bytes) &&
-	       EVP_DigestFinal_ex(hash->ctx, out, NULL);
+	union tls_sha sha;
+	begin(hash, &sha);
+	add(hash, &sha, text.at, text.bytes);
+	end(hash, &sha, out);
 }
 
-// hash_two hashes a block and what is behind it.
-static bool hash_two(struct tls_hash *hash, const uint8_t *block, struct slice text, uint8_t *out)
+void tls_secret_set(const struct tls_hash *hash, struct tls_secret *secret, struct slice key)
 {
-	return EVP_DigestInit_ex2(hash->ctx, NULL, NULL) &&
-	       EVP_DigestUpdate(hash->ctx, block, hash->block_bytes) &&
-	       EVP_DigestUpdate(hash->ctx, text.at, text.bytes) &&
-	       EVP_DigestFinal_ex(hash->ctx, out, NULL);
-}
-
-bool tls_hmac(struct tls_hash *hash, struct slice key, struct slice text, uint8_t *out)
-{
-	uint8_t block[BLOCK_MAX], inner[TLS_HASH_MAX];
+	uint8_t block[BLOCK_MAX];
 	CHECK(key.bytes <= hash->block_bytes);
 	memset(block, INNER_PAD, hash->block_bytes);
 	for (size_t i = 0; i < key.bytes; i++)
 		block[i] ^= (uint8_t)key.at[i];
-	bool ok = hash_two(hash, block, text, inner);
+	begin(hash, &secret->inner);
+	add(hash, &secret->inner, block, hash->block_bytes);
 	for (uint32_t i = 0; i < hash->block_bytes; i++)
 		block[i] ^= INNER_PAD ^ OUTER_PAD;
-	ok = ok && hash_two(hash, block, slice_of(inner, hash->bytes), out);
-	OPENSSL_cleanse(block, sizeof(block));
-	OPENSSL_cleanse(inner, sizeof(inner));
-	return ok;
+	begin(hash, &secret->outer);
+	add(hash, &secret->outer, block, hash->block_bytes);
+	explicit_bzero(block, sizeof(block));
 }
 
-bool tls_expand_label(struct tls_hash *hash, const uint8_t *secret, struct tls_label label,
-		      uint8_t *out, size_t bytes)
+void tls_secret_mac(const struct tls_hash *hash, const struct tls_secret *secret, struct slice text,
+		    uint8_t *out)
+{
+	struct tls_secret work = *secret;
+	uint8_t inner[TLS_HASH_MAX];
+	add(hash, &work.inner, text.at, text.bytes);
+	end(hash, &work.inner, inner);
+	add(hash, &work.outer, inner, hash->bytes);
+	end(hash, &work.outer, out);
+	explicit_bzero(&work, sizeof(work));
+	explicit_bzero(inner, sizeof(inner));
+}
+
+void tls_secret_expand(const struct tls_hash *hash, const struct tls_secret *secret,
+		       struct tls_label label, uint8_t *out, size_t bytes)
 {
 	uint8_t info[INFO_BYTES], block[TLS_HASH_MAX];
 	struct bytes_writer w = bytes_write_to(info, sizeof(info));
@@ -80,53 +107,93 @@ bool tls_expand_label(struct tls_hash *hash, const uint8_t *secret, struct tls_l
 	bytes_put(&w, label.context.at, label.context.bytes);
 	bytes_put_u8(&w, 1); // the first block of HKDF-Expand: none here needs more
 	CHECK(w.ok && bytes <= hash->bytes);
-	if (!tls_hmac(hash, slice_of(secret, hash->bytes), slice_of(info, w.written), block))
-		return false;
+	tls_secret_mac(hash, secret, slice_of(info, w.written), block);
 	memcpy(out, block, bytes);
-	OPENSSL_cleanse(block, sizeof(block));
-	return true;
+	explicit_bzero(block, sizeof(block));
 }
 
-bool tls_next_secret(struct tls_hash *hash, const uint8_t *before, struct slice input, uint8_t *out)
+// extract is HKDF-Extract; no input is zeros.
+static void extract(const struct tls_hash *hash, const struct tls_secret *salt, struct slice input,
+		    uint8_t *out)
 {
 	static const uint8_t zeros[TLS_HASH_MAX];
-	uint8_t derived[TLS_HASH_MAX];
-	struct slice salt = SLICE("");
-	struct tls_label label = {SLICE("derived"), slice_of(hash->empty, hash->bytes)};
-	if (before) {
-		if (!tls_expand_label(hash, before, label, derived, hash->bytes))
-			return false;
-		salt = slice_of(derived, hash->bytes);
-	}
-	bool ok = tls_hmac(hash, salt, input.bytes ? input : slice_of(zeros, hash->bytes), out);
-	OPENSSL_cleanse(derived, sizeof(derived));
-	return ok;
+	tls_secret_mac(hash, salt, input.bytes ? input : slice_of(zeros, hash->bytes), out);
 }
 
-bool tls_finished_mac(struct tls_hash *hash, const uint8_t *base, const uint8_t *transcript,
+// extract_next extracts a stage's secret from the one before and input.
+static void extract_next(const struct tls_hash *hash, const struct tls_secret *before,
+			 struct slice input, uint8_t *out)
+{
+	const struct tls_label label = {SLICE("derived"), slice_of(hash->empty, hash->bytes)};
+	uint8_t derived[TLS_HASH_MAX];
+	struct tls_secret salt;
+	tls_secret_expand(hash, before, label, derived, hash->bytes);
+	tls_secret_set(hash, &salt, slice_of(derived, hash->bytes));
+	extract(hash, &salt, input, out);
+	explicit_bzero(derived, sizeof(derived));
+	explicit_bzero(&salt, sizeof(salt));
+}
+
+void tls_secret_next(const struct tls_hash *hash, struct tls_secret *secret, struct slice input)
+{
+	uint8_t next[TLS_HASH_MAX];
+	extract_next(hash, secret, input, next);
+	tls_secret_set(hash, secret, slice_of(next, hash->bytes));
+	explicit_bzero(next, sizeof(next));
+}
+
+void tls_hmac(const struct tls_hash *hash, struct slice key, struct slice text, uint8_t *out)
+{
+	struct tls_secret secret;
+	tls_secret_set(hash, &secret, key);
+	tls_secret_mac(hash, &secret, text, out);
+	explicit_bzero(&secret, sizeof(secret));
+}
+
+void tls_expand_label(const struct tls_hash *hash, const uint8_t *key, struct tls_label label,
+		      uint8_t *out, size_t bytes)
+{
+	struct tls_secret secret;
+	tls_secret_set(hash, &secret, slice_of(key, hash->bytes));
+	tls_secret_expand(hash, &secret, label, out, bytes);
+	explicit_bzero(&secret, sizeof(secret));
+}
+
+void tls_next_secret(const struct tls_hash *hash, const uint8_t *before, struct slice input,
+		     uint8_t *out)
+{
+	struct tls_secret secret;
+	if (!before) {
+		extract(hash, &hash->zero, input, out);
+		return;
+	}
+	tls_secret_set(hash, &secret, slice_of(before, hash->bytes));
+	extract_next(hash, &secret, input, out);
+	explicit_bzero(&secret, sizeof(secret));
+}
+
+void tls_finished_mac(const struct tls_hash *hash, const uint8_t *base, const uint8_t *transcript,
 		      uint8_t *out)
 {
 	uint8_t key[TLS_HASH_MAX];
 	const struct tls_label label = {.text = SLICE("finished")};
-	bool ok =
-		tls_expand_label(hash, base, label, key, hash->bytes) &&
-		tls_hmac(hash, slice_of(key, hash->bytes), slice_of(transcript, hash->bytes), out);
-	OPENSSL_cleanse(key, sizeof(key));
-	return ok;
+	tls_expand_label(hash, base, label, key, hash->bytes);
+	tls_hmac(hash, slice_of(key, hash->bytes), slice_of(transcript, hash->bytes), out);
+	explicit_bzero(key, sizeof(key));
 }
 
-bool tls_transcript_begin(struct tls_hash *hash)
+void tls_transcript_begin(struct tls_hash *hash)
 {
-	return EVP_DigestInit_ex2(hash->transcript, NULL, NULL);
+	begin(hash, &hash->transcript);
 }
 
-bool tls_transcript_add(struct tls_hash *hash, struct slice text)
+void tls_transcript_add(struct tls_hash *hash, struct slice text)
 {
-	return EVP_DigestUpdate(hash->transcript, text.at, text.bytes);
+	add(hash, &hash->transcript, text.at, text.bytes);
 }
 
-bool tls_transcript_tell(struct tls_hash *hash, uint8_t *out)
+void tls_transcript_tell(const struct tls_hash *hash, uint8_t *out)
 {
-	return EVP_MD_CTX_copy_ex(hash->ctx, hash->transcript) &&
-	       EVP_DigestFinal_ex(hash->ctx, out, NULL);
+	union tls_sha sha = hash->transcript;
+	end(hash, &sha, out);
 }

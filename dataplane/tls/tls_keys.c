@@ -33,8 +33,8 @@ bool tls_crypto_init(struct tls_crypto *crypto)
 	crypto->gcm = tls_gcm_new();
 	crypto->ticket_cipher = EVP_CIPHER_fetch(crypto->lib, "AES-256-CBC", NULL);
 	bool ok = crypto->ticket_cipher &&
-		  tls_hash_init(&crypto->hashes[TLS_HASH_SHA256], crypto->lib, "SHA2-256") &&
-		  tls_hash_init(&crypto->hashes[TLS_HASH_SHA384], crypto->lib, "SHA2-384");
+		  tls_hash_init(&crypto->hashes[TLS_HASH_SHA256], crypto->lib, TLS_HASH_SHA256) &&
+		  tls_hash_init(&crypto->hashes[TLS_HASH_SHA384], crypto->lib, TLS_HASH_SHA384);
 	for (unsigned i = 0; ok && i < TLS_SUITE_COUNT; i++)
 		ok = init_suite(crypto, i);
 	return ok;
@@ -59,41 +59,40 @@ void tls_crypto_fini(struct tls_crypto *crypto)
 	*crypto = (struct tls_crypto){0};
 }
 
-static bool expand(struct tls_crypto *crypto, const struct tls_key *key, struct slice label,
-		   uint8_t *out, size_t bytes)
+static const struct tls_hash *hash_of(const struct tls_crypto *crypto, const struct tls_key *key)
 {
-	struct tls_label wanted = {.text = label};
-	return tls_expand_label(&crypto->hashes[tls_suites[key->suite].hash], key->secret, wanted,
-				out, bytes);
+	return &crypto->hashes[tls_suites[key->suite].hash];
 }
 
-static bool derive(struct tls_crypto *crypto, struct tls_key *key)
+static void derive(struct tls_crypto *crypto, struct tls_key *key)
 {
+	const struct tls_hash *hash = hash_of(crypto, key);
+	const struct tls_label of_key = {.text = SLICE("key")}, of_iv = {.text = SLICE("iv")};
+	struct tls_secret secret;
 	tls_gcm_forget(crypto->gcm, key->serial);
 	key->sequence = 0;
 	key->serial = ++crypto->last_serial;
-	return expand(crypto, key, SLICE("key"), key->key, tls_suites[key->suite].key_bytes) &&
-	       expand(crypto, key, SLICE("iv"), key->iv, TLS_IV_BYTES);
+	tls_secret_set(hash, &secret, slice_of(key->secret, hash->bytes));
+	tls_secret_expand(hash, &secret, of_key, key->key, tls_suites[key->suite].key_bytes);
+	tls_secret_expand(hash, &secret, of_iv, key->iv, TLS_IV_BYTES);
+	explicit_bzero(&secret, sizeof(secret));
 }
 
-bool tls_key_install(struct tls_crypto *crypto, struct tls_key *key, unsigned suite,
+void tls_key_install(struct tls_crypto *crypto, struct tls_key *key, unsigned suite,
 		     const uint8_t *secret)
 {
 	CHECK(suite < TLS_SUITE_COUNT);
 	key->suite = (uint8_t)suite;
 	memcpy(key->secret, secret, tls_suites[suite].secret_bytes);
-	return derive(crypto, key);
+	derive(crypto, key);
 }
 
-bool tls_key_update(struct tls_crypto *crypto, struct tls_key *key)
+void tls_key_update(struct tls_crypto *crypto, struct tls_key *key)
 {
-	uint8_t next[TLS_SECRET_MAX];
-	size_t secret_bytes = tls_suites[key->suite].secret_bytes;
-	bool ok = expand(crypto, key, SLICE("traffic upd"), next, secret_bytes);
-	if (ok)
-		memcpy(key->secret, next, secret_bytes);
-	OPENSSL_cleanse(next, sizeof(next));
-	return ok && derive(crypto, key);
+	const struct tls_hash *hash = hash_of(crypto, key);
+	const struct tls_label label = {.text = SLICE("traffic upd")};
+	tls_expand_label(hash, key->secret, label, key->secret, hash->bytes);
+	derive(crypto, key);
 }
 
 // nonce_of is the iv with the sequence number laid over its end (RFC 8446 5.3).

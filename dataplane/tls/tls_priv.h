@@ -267,11 +267,11 @@ bool tls_crypto_init(struct tls_crypto *crypto);
 void tls_crypto_fini(struct tls_crypto *crypto);
 
 // tls_key_install makes suite's key and iv from a traffic secret; the sequence starts at 0.
-bool tls_key_install(struct tls_crypto *crypto, struct tls_key *key, unsigned suite,
+void tls_key_install(struct tls_crypto *crypto, struct tls_key *key, unsigned suite,
 		     const uint8_t *secret);
 
 // tls_key_update replaces a key by its successor (RFC 8446 7.2).
-bool tls_key_update(struct tls_crypto *crypto, struct tls_key *key);
+void tls_key_update(struct tls_crypto *crypto, struct tls_key *key);
 
 // tls_key_seal encrypts in place the record at record: head (written here), then bytes bytes of
 // inner plaintext, which may have gaps (NULL: none); the tag follows. Returns false when OpenSSL

@@ -24,20 +24,19 @@
 static_assert(MESSAGE_HEAD_BYTES + HEAD_BYTES + TEXT_MAX + TLS_TAG_BYTES + 2 <=
 	      TLS_PSK_MESSAGE_MAX);
 
-bool tls_psk_derive(struct tls_crypto *crypto, struct tls_ticket_key *key)
+void tls_psk_derive(const struct tls_crypto *crypto, struct tls_ticket_key *key)
 {
-	struct tls_hash *hash = &crypto->hashes[TLS_HASH_SHA256];
+	const struct tls_hash *hash = &crypto->hashes[TLS_HASH_SHA256];
 	const struct tls_label name = {SLICE("ticket name"), slice_of(key->row.name, 16)};
 	const struct tls_label sealing = {SLICE("ticket key"), slice_of(key->row.name, 16)};
 	uint8_t root[TLS_HASH_MAX], input[sizeof(key->row.aes_key) + sizeof(key->row.mac_key)];
 	memcpy(input, key->row.aes_key, sizeof(key->row.aes_key));
 	memcpy(input + sizeof(key->row.aes_key), key->row.mac_key, sizeof(key->row.mac_key));
-	bool ok = tls_hmac(hash, SLICE("millrace ticket"), slice_of(input, sizeof(input)), root) &&
-		  tls_expand_label(hash, root, name, key->own_name, sizeof(key->own_name)) &&
-		  tls_expand_label(hash, root, sealing, key->own_key, sizeof(key->own_key));
+	tls_hmac(hash, SLICE("millrace ticket"), slice_of(input, sizeof(input)), root);
+	tls_expand_label(hash, root, name, key->own_name, sizeof(key->own_name));
+	tls_expand_label(hash, root, sealing, key->own_key, sizeof(key->own_key));
 	OPENSSL_cleanse(root, sizeof(root));
 	OPENSSL_cleanse(input, sizeof(input));
-	return ok;
 }
 
 // seal encrypts text in place behind the ticket's head at ticket; the tag follows.
@@ -117,17 +116,18 @@ bool tls_psk_open(struct tls *tls, struct slice ticket, const char *server_name,
 	return ok;
 }
 
-bool tls_psk_verify(struct tls_hash *hash, const struct tls_psk *psk, const struct tls_hello *hello,
-		    uint8_t *early)
+bool tls_psk_verify(const struct tls_hash *hash, const struct tls_psk *psk,
+		    const struct tls_hello *hello, struct tls_secret *early)
 {
 	uint8_t key[TLS_HASH_MAX], transcript[TLS_HASH_MAX], binder[TLS_HASH_MAX];
 	const struct tls_label label = {SLICE("res binder"), slice_of(hash->empty, hash->bytes)};
 	struct slice truncated = slice_head(hello->message, hello->truncated_bytes);
+	tls_next_secret(hash, NULL, slice_of(psk->secret, hash->bytes), key);
+	tls_secret_set(hash, early, slice_of(key, hash->bytes));
+	tls_secret_expand(hash, early, label, key, hash->bytes);
+	tls_digest(hash, truncated, transcript);
+	tls_finished_mac(hash, key, transcript, binder);
 	bool ok = hello->binder.bytes == hash->bytes &&
-		  tls_next_secret(hash, NULL, slice_of(psk->secret, hash->bytes), early) &&
-		  tls_expand_label(hash, early, label, key, hash->bytes) &&
-		  tls_digest(hash, truncated, transcript) &&
-		  tls_finished_mac(hash, key, transcript, binder) &&
 		  CRYPTO_memcmp(binder, hello->binder.at, hash->bytes) == 0;
 	OPENSSL_cleanse(key, sizeof(key));
 	OPENSSL_cleanse(binder, sizeof(binder));
@@ -140,11 +140,11 @@ static uint32_t write_text(struct tls *tls, const struct tls_psk *psk, const cha
 {
 	static const char zeros[TLS_PSK_NONCE_BYTES];
 	const struct tls_label label = {SLICE("resumption"), slice_of(zeros, sizeof(zeros))};
-	struct tls_hash *hash = &tls->crypto.hashes[psk->hash];
+	const struct tls_hash *hash = &tls->crypto.hashes[psk->hash];
 	uint8_t secret[TLS_HASH_MAX];
 	size_t name_bytes = strlen(server_name);
 	struct bytes_writer w = bytes_write_to(out, TEXT_MAX);
-	bool ok = tls_expand_label(hash, psk->secret, label, secret, hash->bytes);
+	tls_expand_label(hash, psk->secret, label, secret, hash->bytes);
 	bytes_put_u8(&w, VERSION);
 	bytes_put_u8(&w, psk->hash);
 	bytes_put_u64(&w, tls->wall_s);
@@ -154,7 +154,7 @@ static uint32_t write_text(struct tls *tls, const struct tls_psk *psk, const cha
 	bytes_put(&w, server_name, name_bytes);
 	OPENSSL_cleanse(secret, sizeof(secret));
 	CHECK(w.ok);
-	return ok ? (uint32_t)w.written : 0;
+	return (uint32_t)w.written;
 }
 
 uint32_t tls_psk_write(struct tls *tls, const struct tls_psk *psk, const char *server_name,
@@ -167,7 +167,7 @@ uint32_t tls_psk_write(struct tls *tls, const struct tls_psk *psk, const char *s
 	uint8_t *ticket = out + MESSAGE_HEAD_BYTES;
 	uint32_t text_bytes = write_text(tls, psk, server_name, ticket + HEAD_BYTES);
 	uint32_t bytes = HEAD_BYTES + text_bytes + TLS_TAG_BYTES;
-	if (text_bytes == 0 || RAND_bytes_ex(tls->crypto.lib, random, sizeof(random), 0) != 1)
+	if (RAND_bytes_ex(tls->crypto.lib, random, sizeof(random), 0) != 1)
 		return 0;
 	struct bytes_writer w = bytes_write_to(out, TLS_PSK_MESSAGE_MAX);
 	bytes_put_u32(&w, MESSAGE_TICKET << 24 | (MESSAGE_HEAD_BYTES - 4 + bytes + 2));

@@ -19,18 +19,18 @@ struct tls_psk {
 	uint8_t secret[TLS_HASH_MAX];
 };
 
-// tls_psk_derive makes key's part for us of its row. False when OpenSSL refuses.
-bool tls_psk_derive(struct tls_crypto *crypto, struct tls_ticket_key *key);
+// tls_psk_derive makes key's part for us of its row.
+void tls_psk_derive(const struct tls_crypto *crypto, struct tls_ticket_key *key);
 
 // tls_psk_open reads a ticket that a client of server_name offers. False: unknown, expired,
 // altered, or of another name.
 bool tls_psk_open(struct tls *tls, struct slice ticket, const char *server_name,
 		  struct tls_psk *psk);
 
-// tls_psk_verify checks hello's binder (RFC 8446 4.2.11.2) and writes the early secret, of
-// hash->bytes. False: it does not fit, which must end the handshake, or OpenSSL refuses.
-bool tls_psk_verify(struct tls_hash *hash, const struct tls_psk *psk, const struct tls_hello *hello,
-		    uint8_t *early);
+// tls_psk_verify checks hello's binder (RFC 8446 4.2.11.2) and makes the early secret. False: it
+// does not fit, which must end the handshake.
+bool tls_psk_verify(const struct tls_hash *hash, const struct tls_psk *psk,
+		    const struct tls_hello *hello, struct tls_secret *early);
 
 // tls_psk_write writes a NewSessionTicket for psk, whose secret is the resumption master secret
 // here, with our newest key. Returns its bytes, 0 when OpenSSL refuses.

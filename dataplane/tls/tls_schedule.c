@@ -89,14 +89,16 @@ static int derive(void *context, unsigned char *out, size_t bytes, const OSSL_PA
 	if (request.mode == EVP_KDF_HKDF_MODE_EXTRACT_ONLY) {
 		bool is_whole = request.salt.bytes == 0 || request.salt.bytes == hash->bytes;
 		const char *before = request.salt.bytes ? request.salt.at : NULL;
-		return is_whole && bytes == hash->bytes &&
-		       tls_next_secret(hash, (const uint8_t *)before, request.key, out);
+		if (!is_whole || bytes != hash->bytes)
+			return 0;
+		tls_next_secret(hash, (const uint8_t *)before, request.key, out);
+		return 1;
 	}
 	struct tls_label label = {request.label, request.data};
 	if (request.mode != EVP_KDF_HKDF_MODE_EXPAND_ONLY || request.key.bytes != hash->bytes ||
-	    label.text.bytes > TLS_LABEL_MAX || label.context.bytes > TLS_HASH_MAX ||
-	    !tls_expand_label(hash, (const uint8_t *)request.key.at, label, out, bytes))
+	    label.text.bytes > TLS_LABEL_MAX || label.context.bytes > TLS_HASH_MAX)
 		return 0;
+	tls_expand_label(hash, (const uint8_t *)request.key.at, label, out, bytes);
 	note(schedule->handshake, &request, out, bytes);
 	return 1;
 }

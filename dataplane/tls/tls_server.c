@@ -48,9 +48,10 @@ static bool resume(struct tls_conn *conn, struct tls_answer *answer)
 		&tls->crypto.hashes[psk->hash] == answer->hash;
 	if (!answer->is_resumed) {
 		psk->began_s = tls->wall_s;
+		answer->stage = answer->hash->no_psk;
 		return true;
 	}
-	return tls_psk_verify(answer->hash, psk, hello, answer->stage);
+	return tls_psk_verify(answer->hash, psk, hello, &answer->stage);
 }
 
 static enum verdict certify(struct tls_conn *conn, struct tls_answer *answer)
@@ -157,10 +158,7 @@ static void finish(struct tls_conn *conn)
 	describe(conn, &info);
 	tls->steps_left -= tls->steps_left > 0;
 	tls_key_wipe(&tls->crypto, &conn->read);
-	if (!tls_key_install(&tls->crypto, &conn->read, conn->write.suite, handshake->secret[0])) {
-		tls_conn_close(conn, COUNTER_tls_openssl_refused);
-		return;
-	}
+	tls_key_install(&tls->crypto, &conn->read, conn->write.suite, handshake->secret[0]);
 	if (handshake->wants_ticket && tls->ticket_key_count > 0)
 		tls_flight_send_ticket(conn);
 	conn->state = TLS_STATE_RECORD;

@@ -18,7 +18,7 @@ struct tls_answer {
 	struct slice protocol; // ALPN; "": the client asked for none
 	struct tls_psk psk;    // is_resumed; else only when it began
 	struct tls_agreed agreed;
-	uint8_t stage[TLS_HASH_MAX]; // of the schedule: early secret when resumed, then the next
+	struct tls_secret stage; // of the schedule: the early secret, then the next
 };
 
 // tls_server_is_hearing: conn is a server's that may become ours: its ClientHello is not whole yet,

@@ -93,10 +93,8 @@ const char *tls_ticket_apply(struct tls *tls, const struct record_ticket_key *ro
 	memmove(&keys[at + 1], &keys[at], (tls->ticket_key_count - at) * sizeof(keys[0]));
 	keys[at] = (struct tls_ticket_key){.row = *row, .mark = tls->mark};
 	tls->ticket_key_count++;
-	if (tls_psk_derive(&tls->crypto, &keys[at]))
-		return NULL;
-	remove_at(tls, at);
-	return "OpenSSL refuses to derive a ticket key";
+	tls_psk_derive(&tls->crypto, &keys[at]);
+	return NULL;
 }
 
 void tls_ticket_sweep(struct tls *tls, bool all)
