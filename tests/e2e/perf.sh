@@ -15,7 +15,7 @@ rows() {
 table = json.load(open(sys.argv[1]))["medians"]
 print(sum(row.get(sys.argv[2], {}).get("n", 0) > 0 for row in table.values()))' "$TMP/results.json" "$1"
 }
-is "rows of our edge" "$(rows memif)" 9
+is "rows of our edge" "$(rows memif)" 10
 is "rows of nginx" "$(rows nginx)" 9
 for row in h1 h2 handshake resumed large miss miss_mtls; do
 	matches "the table has $row" "$(grep "^| $row |" "$TMP/out")" "nginx [0-9.]+ \|"

@@ -7,17 +7,20 @@ client, and towards its upstreams, which are ours (perf_upstream).
   origin  198.18.4.2 ══════ memif ══════ mem1
   gateway 198.18.5.2 ══════ memif ══════ mem2
 """
-import contextlib
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 
+import perf_jitter
 import perf_mesh
 import perf_net
 import perf_upstream
+from perf_net import run
 from perf_open import LARGE, LOADS as OPEN_LOADS, POINTS, SMALL, cell_of
 from perf_systems import HOST, ORIGIN_PORT, Millrace
 
@@ -33,8 +36,13 @@ LOADS = {
     'miss': ['--connections', '64', f'GET {FRESH}1k bytes=1024'],
     'miss_mtls': ['--connections', '64', f'GET {FRESH}mtls/1k bytes=1024'],
     'latency': OPEN_LOADS['latency'],
-    'mixed': ['--rate', '12000', '--poisson', '--handshake-share', '0.1', '--connections', '64', SMALL],
+    # At half of what could be done in the same run: --rate is added.
+    'half': ['--poisson', '--connections', '64', SMALL],
+    'mixed': ['--poisson', '--handshake-share', '0.1', '--connections', '64', SMALL],
 }
+FRESH_SHARE = {'half': 0, 'mixed': 0.1}
+OPEN = ('latency', *FRESH_SHARE)
+JITTER_S = 1.5  # control takes note of who is away for 2 s
 MISSES = ('miss', 'miss_mtls')
 HOLD_S = 24  # idle connections are held so long when all are there
 SETTLE_S = 13  # each is looked at once after http.min_rate_time (10 s), then rests
@@ -42,7 +50,7 @@ SAMPLE = 1000  # and then so many of them, drawn at random, are asked once more
 # The best peer of the study: its us per unit there, and by how much the ratio shrinks on hardware, where
 # entering the kernel is cheaper than on a virtual machine.
 STUDY = {'h1': ('h2o', 18.7, 2.5), 'h2': ('h2o', 2.6, 2), 'handshake': ('nginx', 503, 1.3),
-         'resumed': ('ATS', 445, 1.3), 'mixed': ('', 0, 1), 'miss': ('HAProxy', 38, 2.5),
+         'resumed': ('ATS', 445, 1.3), 'half': ('', 0, 1), 'mixed': ('', 0, 1), 'miss': ('HAProxy', 38, 2.5),
          'miss_mtls': ('nginx', 44.8, 2.5), 'large': ('h2o', 927, 3), 'latency': ('h2o', 18.7, 2.5)}
 NIC_CYCLES = 150  # what a driver of a real card costs a packet more than memif's absence of one
 
@@ -56,6 +64,7 @@ class Memif(Millrace):
     def __init__(self, net, directory, options):
         super().__init__(net, directory, options)
         self.upstreams = perf_upstream.Upstreams(self, f'{net.CLIENT_ORIGIN}:{ORIGIN_PORT}')
+        self.rates = {}  # work -> what was done a second, the last time
 
     def missing(self):
         if not self.program('loadgen'):
@@ -86,12 +95,14 @@ class Memif(Millrace):
         self.set_service('mesh', '--path', f'{FRESH}mtls/', '--location', perf_mesh.LOCATION,
                          '--to', f'{perf_upstream.GATEWAY_ORIGIN}:{perf_upstream.HTTP_PORT}')
         self.upstreams.start(self.operate)
+        if self.options.realtime:
+            run('chrt', '-a', '-f', '-p', '1', str(self.pids()[-1]))
 
     def device(self):
         return 'net_memif0,' + perf_upstream.memif('client', self.path('memif'))
 
     def command(self):
-        return ['taskset', '-c', str(self.net.client_core), self.program('loadgen'), '--poll',
+        return [*self.scheduling(), 'taskset', '-c', str(self.net.client_core), self.program('loadgen'), '--poll',
                 '--port', self.device(), '--address', f'{CLIENT}/24', '--to', f'{ADDRESS}:443',
                 '--host', HOST]
 
@@ -107,12 +118,42 @@ class Memif(Millrace):
         asked = [SMALL] + [LOADS[work][-1] for work in MISSES if work in self.options.works]
         return all(self.loadgen(['--count', '1', request], 20)['errors'] == 0 for request in asked)
 
+    def scheduling(self):
+        return ['chrt', '-f', '1'] if self.options.realtime else []
+
+    def half(self, fresh_share):
+        """Half of the requests a second that worker and loadgen can do, with such a share of handshakes."""
+        for work in ('h1', 'handshake'):
+            if work not in self.rates:
+                self.load(work, 1)
+        return 0.5 / ((1 - fresh_share) / self.rates['h1'] + fresh_share / self.rates['handshake'])
+
+    def jitter(self):
+        """What both cores do to latencies, while our worker stands still."""
+        worker = self.pids()[-1]
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            return perf_jitter.measure(self.program('jitter'), {'server': self.net.server_core,
+                                                                'client': self.net.client_core},
+                                       min(JITTER_S, self.options.seconds / 2), self.scheduling())
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+    def load_open(self, work, secs):
+        """An open loop, and the machine's part in it."""
+        rate = ['--rate', f'{self.half(FRESH_SHARE[work]):.0f}'] if work in FRESH_SHARE else []
+        with self.upstreams.stopped():
+            away = self.jitter()
+            found = self.loadgen(['--seconds', str(secs), *rate, *LOADS[work]], secs * 2 + 20)
+        return {**cell_of(found, work, LOADS[work]), **away}
+
     def load(self, work, secs):
         """The same as h2load's for peers: what was done, by how it was asked for in LOADS."""
+        if work in OPEN:
+            return self.load_open(work, secs)
         before = self.upstreams.answered()
-        with self.upstreams.stopped() if '--rate' in LOADS[work] else contextlib.nullcontext():
-            found = self.loadgen(['--seconds', str(secs), *LOADS[work]], secs * 2 + 20)
-        cell = cell_of(found, work, LOADS[work])
+        cell = cell_of(self.loadgen(['--seconds', str(secs), *LOADS[work]], secs * 2 + 20), work, LOADS[work])
+        self.rates[work] = cell['rate']
         asked = self.upstreams.answered() - before
         if work in MISSES and asked < cell['n']:
             raise RuntimeError(f'{work}: {cell["n"]} answers, but the origin gave {asked}')
@@ -219,18 +260,6 @@ def compare(table, tsc_khz):
                     hardware_ratio=peer_us / shrinks / card_us)
 
 
-def print_latency(work, ours):
-    """Of an open loop: latencies from the due time, and how much of the worker's time it took."""
-    if '--rate' not in LOADS[work]:
-        return
-    rate = LOADS[work][LOADS[work].index('--rate') + 1]
-    said = ', '.join(f'{point} {ours[point]:.0f}' for point in POINTS)
-    fresh = ', '.join(f'{point} {ours[f"fresh {point}"]:.0f}' for point in POINTS if f'fresh {point}' in ours)
-    print(f'\n# {work}: hits, open loop of {rate}/s, worker busy {ours["cost_us"] * ours["rate"] / 1e4:.0f} %, '
-          f'from the due time, us: {said}; {ours["late"]:.0f} unanswered'
-          + (f'\n# on a new connection each, its handshake included: {fresh}' if fresh else ''))
-
-
 def print_table(table):
     """Path B, after compare."""
     rows = [w for w in LOADS if 'memif' in table.get(w, {})]
@@ -246,5 +275,6 @@ def print_table(table):
               f'[{ours["low_us"]:.2f}-{ours["high_us"]:.2f}] | {ours["packets"]:.2f} '
               f'| {1 / ours["turns"]:.1f} | {ours["card_us"]:.2f} | {ours["peer"]} {ours["peer_us"]:.2f} '
               f'| {ours["ratio"]:.1f} | {ours["hardware_ratio"]:.1f} |')
-    for work in rows:
-        print_latency(work, table[work]['memif'])
+    opened = {work: table[work]['memif'] for work in OPEN if work in rows}
+    if opened:
+        perf_jitter.print_table(opened, POINTS)

@@ -31,6 +31,8 @@ def cell_of(found, work, words):
             'wire_bytes': found['counters']['port_rx_bytes'],
             'rate': found['connections_per_s'] if '--per-connection' in words
             else found['mib_per_s'] if work == 'large' else found['requests_per_s'],
+            **{f'own {point}': us for point, us in found['own_wait_us'].items()},
+            'offered': found['rate'], 'client_busy': found['busy'],
             'late': found['whole_run']['unanswered'],
             **{point: found['latency_us'][point] for point in POINTS},
             **{f'fresh {point}': value for point, value in found.get('fresh_us', {}).items()

@@ -160,8 +160,8 @@ static bool step(struct host_stack *stack)
 	return is_busy;
 }
 
-// sleep_on sleeps, unless a last look after arming the port's interrupt finds something.
-static void sleep_on(struct host_stack *stack, uint64_t sleep_max_us)
+// sleep_on sleeps, unless a last look after arming the port's interrupt finds something: true then.
+static bool sleep_on(struct host_stack *stack, uint64_t sleep_max_us)
 {
 	port_ethdev_wait_begin(stack->port);
 	bool is_busy = step(stack);
@@ -171,14 +171,16 @@ static void sleep_on(struct host_stack *stack, uint64_t sleep_max_us)
 	else if (next_us > stack->now_us)
 		idle_sleep(&stack->idle, MIN(next_us - stack->now_us, sleep_max_us));
 	port_ethdev_wait_end(stack->port);
+	return is_busy;
 }
 
-void host_stack_turn(struct host_stack *stack, uint64_t sleep_max_us)
+bool host_stack_turn(struct host_stack *stack, uint64_t sleep_max_us)
 {
-	if (step(stack))
+	if (step(stack)) {
 		idle_reset(&stack->idle);
-	else if (idle_should_sleep(&stack->idle, stack->now_us))
-		sleep_on(stack, sleep_max_us);
+		return true;
+	}
+	return idle_should_sleep(&stack->idle, stack->now_us) && sleep_on(stack, sleep_max_us);
 }
 
 void host_stack_close(struct host_stack *stack)

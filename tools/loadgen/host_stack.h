@@ -31,8 +31,8 @@ struct host_stack {
 void host_stack_open(struct host_stack *stack, struct conf *conf);
 
 // host_stack_turn takes what came, runs timers and events, and sends; then it sleeps as a worker
-// would, at most sleep_max_us, when there was nothing to do.
-void host_stack_turn(struct host_stack *stack, uint64_t sleep_max_us);
+// would, at most sleep_max_us, when there was nothing to do. Returns true when there was something.
+bool host_stack_turn(struct host_stack *stack, uint64_t sleep_max_us);
 
 // host_stack_close gives everything back. Connections end without a word.
 void host_stack_close(struct host_stack *stack);

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TICK_US      1000u         // a sleep at most: schedules are looked at this often
-#define DRAIN_NS     5000000000ull // for what is due to be answered
-#define SECOND_NS    1e9
-#define SAMPLE_LOOKS 64u // a turn: for one that may be asked
-#define WALL_OF(ns)  ((ns) / 1000000000u)
+#define TICK_US          1000u         // a sleep at most: schedules are looked at this often
+#define DRAIN_NS         5000000000ull // for what is due to be answered
+#define SECOND_NS        1e9
+#define HANDSHAKE_BUDGET 1u  // steps a turn: answers wait for each of them
+#define SAMPLE_LOOKS     64u // a turn: for one that may be asked
+#define WALL_OF(ns)      ((ns) / 1000000000u)
 
 uint64_t load_clock_ns(void)
 {
@@ -227,6 +228,7 @@ static void begin_requests(struct load *load)
 			container_of(load->willing.next, struct load_session, link);
 		load_session_ask(session, due_ns);
 		load_session_flush(session);
+		load->is_busy = true;
 	}
 }
 
@@ -240,9 +242,21 @@ static void feed_starved(struct load *load)
 		load_session_flush(container_of(link, struct load_session, link));
 }
 
+// count_turn notes what the turn before was, which ended at now_ns.
+static void count_turn(struct load *load, uint64_t now_ns)
+{
+	if (load->phase == LOAD_MEASURING) {
+		load_histogram_record(&load->tally.turns, now_ns - load->turn_ns);
+		load->busy_ns += load->is_busy ? now_ns - load->turn_ns : 0;
+	}
+	load->turn_ns = now_ns;
+	load->is_busy = false;
+}
+
 static void step(struct load *load)
 {
 	uint64_t due_ns, now_ns = load_clock_ns();
+	count_turn(load, now_ns);
 	for (struct list *link; (link = list_pop(&load->over));)
 		load_session_end(container_of(link, struct load_session, link));
 	advance(load, now_ns);
@@ -256,8 +270,8 @@ static void step(struct load *load)
 		ask_sample(load);
 	begin_requests(load);
 	tls_set_time(load->tls, load->stack.now_us, (uint64_t)time(NULL));
-	tls_run(load->tls, UINT32_MAX);
-	host_stack_turn(&load->stack, TICK_US);
+	tls_run(load->tls, HANDSHAKE_BUDGET);
+	load->is_busy |= host_stack_turn(&load->stack, TICK_US);
 }
 
 void load_run(struct load *load, volatile const bool *is_stopped)

@@ -43,6 +43,9 @@ struct load {
 	uint32_t sample_left;   // to be asked after the hold
 	enum load_phase phase;
 	uint64_t phase_end_ns;
+	uint64_t turn_ns; // when this turn began
+	uint64_t busy_ns; // of turns while measuring that found something, or asked
+	bool is_busy;     // this turn did
 };
 
 struct load_session {

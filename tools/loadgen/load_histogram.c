@@ -55,3 +55,19 @@ uint64_t load_histogram_at(const struct load_histogram *histogram, uint32_t per_
 	}
 	return 0;
 }
+
+uint64_t load_histogram_wait(const struct load_histogram *histogram, uint32_t per_million)
+{
+	CHECK(per_million <= 1000000);
+	double share = (double)histogram->sum * (1000000 - per_million) / 1e6;
+	double sum = 0, count = 0, wait = 0;
+	for (uint32_t i = LOAD_HISTOGRAM_SLOTS; i-- > 0;) {
+		double highest = (double)MIN(highest_of(i), histogram->max);
+		if (count > 0 && wait >= highest)
+			break;
+		sum += highest * (double)histogram->slots[i];
+		count += (double)histogram->slots[i];
+		wait = count > 0 ? MAX((sum - share) / count, 0.0) : 0;
+	}
+	return (uint64_t)wait;
+}

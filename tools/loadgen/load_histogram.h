@@ -27,3 +27,9 @@ void load_histogram_record(struct load_histogram *histogram, uint64_t value);
 // load_histogram_at returns the value that per_million of those recorded do not exceed: the highest
 // of its bucket, and never more than max. 0 while empty.
 uint64_t load_histogram_at(const struct load_histogram *histogram, uint32_t per_million);
+
+// load_histogram_wait takes the values as times without a look at anything, one after another, that
+// fill the whole time. It returns what a moment drawn from that time waits for the next look, at
+// most, in per_million of all cases: x with sum(value - x) over the longer values = the other share
+// of their sum.
+uint64_t load_histogram_wait(const struct load_histogram *histogram, uint32_t per_million);

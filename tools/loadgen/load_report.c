@@ -26,6 +26,14 @@ static void print_histogram(const char *name, const struct load_histogram *histo
 		(double)histogram->max / 1000);
 }
 
+// print_turns tells what a moment of the measured time waited for loadgen's next look.
+static void print_turns(const struct load_histogram *turns, FILE *out)
+{
+	fprintf(out, ", \"own_wait_us\": {\"p99\": %.3f, \"p99.9\": %.3f, \"max\": %.3f}",
+		(double)load_histogram_wait(turns, 990000) / 1000,
+		(double)load_histogram_wait(turns, 999000) / 1000, (double)turns->max / 1000);
+}
+
 static void print_errors(const struct load_tally *tally, FILE *out)
 {
 	uint64_t sum = 0;
@@ -52,6 +60,7 @@ static void print_work(const struct load *load, FILE *out)
 	fprintf(out, ", \"requests_per_s\": %.1f, \"connections_per_s\": %.1f, \"mib_per_s\": %.2f",
 		(double)tally->requests / per, (double)tally->connections / per,
 		(double)tally->bytes / per / 1048576);
+	fprintf(out, ", \"busy\": %.4f", (double)load->busy_ns / 1e9 / per);
 	fprintf(out,
 		", \"whole_run\": {\"requests\": %" PRIu64 ", \"connections\": %" PRIu64
 		", \"resumed\": %" PRIu64 ", \"closed_by_peer\": %" PRIu64
@@ -77,6 +86,7 @@ void load_report_print(const struct load *load, FILE *out)
 	if (options->fresh_share > 0)
 		print_histogram("fresh_us", &load->tally.fresh, out);
 	print_histogram("connecting_us", &load->tally.connecting, out);
+	print_turns(&load->tally.turns, out);
 	fputs(", \"counters\": {", out);
 	host_stack_print(&load->stack, out);
 	fputs("}}\n", out);

@@ -7,6 +7,7 @@ void load_tally_init(struct load_tally *tally)
 	*tally = (struct load_tally){.end_ns = UINT64_MAX};
 	load_histogram_init(&tally->latency);
 	load_histogram_init(&tally->fresh);
+	load_histogram_init(&tally->turns);
 	load_histogram_init(&tally->connecting);
 }
 

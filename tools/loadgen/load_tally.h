@@ -39,6 +39,8 @@ struct load_tally {
 	struct load_histogram
 		fresh; // the same of those on a connection of their own, and not in it
 	struct load_histogram
+		turns; // of the loop while measuring: how long nothing new was looked at
+	struct load_histogram
 		connecting; // from when a connection was due to the end of its handshake
 	char tls[64];       // what was agreed first
 };

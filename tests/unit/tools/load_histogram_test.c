@@ -57,8 +57,27 @@ static void a_rare_value_is_in_the_tail_only(void)
 	CU_ASSERT_EQUAL(histogram.min, 1000);
 }
 
+// Half of the time is one turn of 1,000: of all moments 1 % are in its first 20, and wait for 980.
+static void a_moment_waits_for_the_rest_of_its_turn(void)
+{
+	load_histogram_init(&histogram);
+	CU_ASSERT_EQUAL(load_histogram_wait(&histogram, 990000), 0);
+	load_histogram_record(&histogram, 1000);
+	for (unsigned i = 0; i < 1000; i++)
+		load_histogram_record(&histogram, 1);
+	CU_ASSERT_EQUAL(load_histogram_wait(&histogram, 990000), 980);
+	CU_ASSERT_EQUAL(load_histogram_wait(&histogram, 999000), 998);
+	CU_ASSERT_EQUAL(load_histogram_wait(&histogram, 1000000), 1000);
+	CU_ASSERT(load_histogram_wait(&histogram, 500000) <= 1);
+	load_histogram_init(&histogram);
+	for (unsigned i = 0; i < 1000; i++)
+		load_histogram_record(&histogram, 200);
+	CU_ASSERT_EQUAL(load_histogram_wait(&histogram, 500000), 100);
+}
+
 UNIT_MAIN("load_histogram", {"small values are exact", small_values_are_exact},
 	  {"an empty one says nothing", an_empty_one_says_nothing},
 	  {"every value is told within a 256th of it", every_value_is_told_within_a_256th},
 	  {"what is out of range counts as its end", what_is_out_of_range_counts_as_its_end},
-	  {"a rare value is in the tail only", a_rare_value_is_in_the_tail_only})
+	  {"a rare value is in the tail only", a_rare_value_is_in_the_tail_only},
+	  {"a moment waits for the rest of its turn", a_moment_waits_for_the_rest_of_its_turn})
