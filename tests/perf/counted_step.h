@@ -9,12 +9,13 @@
 #include <time.h>
 
 // step_edge is what callgrind counts (--toggle-collect=step_edge): a call that returns, or it would
-// count whatever comes after.
-__attribute__((noinline)) static void step_edge(struct worker *worker, uint64_t now_us,
+// count whatever comes after. True when the edge found something to do.
+__attribute__((noinline)) static bool step_edge(struct worker *worker, uint64_t now_us,
 						uint64_t wall_s)
 {
-	worker_step(worker, now_us, wall_s);
+	bool is_busy = worker_step(worker, now_us, wall_s);
 	__asm__ volatile("" ::: "memory");
+	return is_busy;
 }
 
 // run_ns is what this thread has run so far.
