@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What our own handshake sends (RFC 8446 4.1.3, 4.3.1, 4.4, 5, D.4), with the key schedule that
-// goes along (7.1): one buffer, written once, encrypted where it lies.
+// What our own handshake sends (RFC 8446 4.1.3, 4.3.1, 4.4, 4.6.1, 5, D.4), with the key schedule
+// that goes along (7.1): one buffer, written once, encrypted where it lies.
 //
-//   | 5 ServerHello | 6 CCS, if the client wants it | 5 EncryptedExtensions .. Finished, type | tag
-//   |
+//   | 5 ServerHello | 6 CCS, if the client wants it |
+//   | 5 EncryptedExtensions .. Finished, type | tag | 5 NewSessionTicket, type | tag |
 #include "tls_server.h"
 
 #include "bytes.h"
@@ -26,9 +26,11 @@ enum { // RFC 8446 4.2
 };
 
 #define RANDOM_BYTES 32u
-#define OTHERS_MAX   (512u + TLS_SIGNATURE_MAX) // of the flight without the certificate
+#define TICKET_MAX   (TLS_RECORD_HEAD + TLS_PSK_MESSAGE_MAX + 1u + TLS_TAG_BYTES)
+#define OTHERS_MAX   (320u + TLS_SIGNATURE_MAX) // of the flight without certificate and ticket
 
 static_assert(OTHERS_MAX + TLS_CERTIFICATE_MAX <= TLS_PLAINTEXT_MAX);
+static_assert(OTHERS_MAX + TLS_CERTIFICATE_MAX + TICKET_MAX <= BUF_BYTES);
 
 static const uint16_t group_ids[] = {[TLS_GROUP_X25519] = 0x001d, [TLS_GROUP_P256] = 0x0017};
 
@@ -191,9 +193,10 @@ static void agree(struct flight *flight, uint8_t *client, uint8_t *server)
 	tls_key_install(crypto, &flight->write, answer->suite, server);
 }
 
-// expect writes the client's Finished, as it must be, and makes the application secrets of the
-// whole flight and of what answers it.
-static void expect(struct flight *flight, const uint8_t *client, uint8_t *server_traffic)
+// expect writes the client's Finished, as it must be, and makes the application secret of the whole
+// flight and the resumption secret of what answers it.
+static void expect(struct flight *flight, const uint8_t *client, uint8_t *server_traffic,
+		   uint8_t *resumption)
 {
 	struct tls_handshake *handshake = flight->conn->handshake;
 	struct tls_hash *hash = flight->answer->hash;
@@ -205,19 +208,47 @@ static void expect(struct flight *flight, const uint8_t *client, uint8_t *server
 	uint32_t bytes = write_finished(flight, client, transcript, handshake->finished);
 	tls_transcript_add(hash, slice_of(handshake->finished, bytes));
 	tell(flight, transcript);
-	derive(flight, SLICE("res master"), transcript, handshake->resumption);
+	derive(flight, SLICE("res master"), transcript, resumption);
+}
+
+// pass goes on behind bytes that were written in place.
+static void pass(struct flight *flight, uint32_t bytes)
+{
+	flight->w.at += bytes;
+	flight->w.left -= bytes;
+	flight->w.written += bytes;
 }
 
 // seal makes the record of what lies at record (its head still empty) up to the writer.
-static void seal(struct flight *flight, uint8_t *record)
+static void seal(struct flight *flight, struct tls_key *key, uint8_t *record)
 {
 	bytes_put_u8(&flight->w, TLS_CONTENT_HANDSHAKE);
 	CHECK(flight->w.ok && flight->w.left >= TLS_TAG_BYTES);
 	uint32_t bytes = (uint32_t)(flight->w.at - record) - TLS_RECORD_HEAD;
-	flight->ok = flight->ok &&
-		     tls_key_seal(&flight->conn->tls->crypto, &flight->write, record, bytes, NULL);
-	flight->w.at += TLS_TAG_BYTES;
-	flight->w.written += TLS_TAG_BYTES;
+	flight->ok =
+		flight->ok && tls_key_seal(&flight->conn->tls->crypto, key, record, bytes, NULL);
+	pass(flight, TLS_TAG_BYTES);
+}
+
+// put_ticket adds a NewSessionTicket for a client that can use one. It may follow our Finished at
+// once, since the client's is known beforehand (RFC 8446 4.6.1): so it takes no packet of its own.
+static void put_ticket(struct flight *flight, const uint8_t *resumption)
+{
+	struct tls_conn *conn = flight->conn;
+	const struct tls_answer *answer = flight->answer;
+	struct tls_psk psk = {.hash = tls_suites[answer->suite].hash,
+			      .began_s = answer->psk.began_s};
+	uint8_t *record = flight->w.at;
+	if (!flight->ok || !answer->hello->has_psk_dhe || conn->tls->ticket_key_count == 0)
+		return;
+	CHECK(flight->w.left >= TICKET_MAX);
+	memcpy(psk.secret, resumption, sizeof(psk.secret));
+	uint32_t bytes = tls_psk_write(conn->tls, &psk, conn->handshake->server_name,
+				       record + TLS_RECORD_HEAD);
+	OPENSSL_cleanse(&psk, sizeof(psk));
+	flight->ok = bytes > 0;
+	pass(flight, TLS_RECORD_HEAD + bytes);
+	seal(flight, &conn->write, record);
 }
 
 // write writes the whole flight and installs the keys behind it.
@@ -227,8 +258,8 @@ static bool write_all(struct flight *flight)
 	struct tls_conn *conn = flight->conn;
 	struct tls_crypto *crypto = &conn->tls->crypto;
 	struct tls_answer *answer = flight->answer;
-	uint8_t client[TLS_HASH_MAX], server[TLS_HASH_MAX], traffic[TLS_HASH_MAX];
-	uint8_t transcript[TLS_HASH_MAX];
+	uint8_t client[TLS_HASH_MAX], server[TLS_HASH_MAX], transcript[TLS_HASH_MAX];
+	uint8_t traffic[TLS_HASH_MAX], resumption[TLS_HASH_MAX];
 	put_server_hello(flight);
 	if (answer->hello->session_id.bytes)
 		bytes_put(&flight->w, ccs, sizeof(ccs));
@@ -243,20 +274,22 @@ static bool write_all(struct flight *flight)
 	tell(flight, transcript);
 	bytes_put(&flight->w, finished, write_finished(flight, server, transcript, finished));
 	hash(flight, message);
-	expect(flight, client, traffic);
-	seal(flight, record);
+	expect(flight, client, traffic, resumption);
+	seal(flight, &flight->write, record);
 	tls_key_install(crypto, &conn->read, answer->suite, client);
 	tls_key_install(crypto, &conn->write, answer->suite, traffic);
+	put_ticket(flight, resumption);
 	OPENSSL_cleanse(client, sizeof(client));
 	OPENSSL_cleanse(server, sizeof(server));
 	OPENSSL_cleanse(traffic, sizeof(traffic));
+	OPENSSL_cleanse(resumption, sizeof(resumption));
 	tls_key_wipe(crypto, &flight->write);
 	return flight->ok;
 }
 
 bool tls_flight_send(struct tls_conn *conn, struct tls_answer *answer)
 {
-	uint32_t most = OTHERS_MAX + (answer->cert ? answer->cert->signer.bytes : 0);
+	uint32_t most = OTHERS_MAX + (answer->cert ? answer->cert->signer.bytes : 0) + TICKET_MAX;
 	struct buf *buf = buf_new(conn->tls->bufs, most);
 	if (!buf) {
 		tls_conn_close(conn, COUNTER_tls_no_buffers);
@@ -276,27 +309,4 @@ bool tls_flight_send(struct tls_conn *conn, struct tls_answer *answer)
 	tls_key_wipe(&conn->tls->crypto, &conn->write);
 	buf_unref(buf);
 	return false;
-}
-
-void tls_flight_send_ticket(struct tls_conn *conn)
-{
-	struct tls *tls = conn->tls;
-	struct tls_handshake *handshake = conn->handshake;
-	struct tls_psk psk = {.hash = tls_suites[conn->write.suite].hash,
-			      .began_s = handshake->began_s};
-	struct tls_text text = {
-		.buf = buf_new(tls->bufs, TLS_PLAIN_AT + TLS_PSK_MESSAGE_MAX + TLS_RECORD_TAIL)};
-	if (!text.buf) {
-		counter_inc(tls->counters, COUNTER_tls_buffers_short);
-		return;
-	}
-	memcpy(psk.secret, handshake->resumption, sizeof(psk.secret));
-	text.bytes =
-		tls_psk_write(tls, &psk, handshake->server_name, text.buf->data + TLS_PLAIN_AT);
-	OPENSSL_cleanse(&psk, sizeof(psk));
-	uint32_t bytes = text.bytes ? tls_record_seal(conn, &text, TLS_CONTENT_HANDSHAKE) : 0;
-	if (bytes)
-		conn->events->send(conn->user, text.buf, TLS_NONCE_ROOM, bytes);
-	else
-		buf_unref(text.buf);
 }

@@ -184,10 +184,7 @@ struct tls_handshake {
 	unsigned peer_roles;
 	bool is_own; // ours: the flight is sent, the client's Finished is to come; then also:
 	bool is_resumed;
-	bool wants_ticket;
 	uint8_t alpn;                       // enum tls_alpn
-	uint64_t began_s;                   // Unix time of the full handshake
-	uint8_t resumption[TLS_SECRET_MAX]; // the resumption master secret
 	uint8_t finished[4 + TLS_HASH_MAX]; // the client's Finished as it must be
 	uint8_t received[4 + TLS_HASH_MAX]; // as it is
 	uint32_t received_bytes;

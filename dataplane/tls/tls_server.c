@@ -85,8 +85,6 @@ static void remember(struct tls_conn *conn, const struct tls_answer *answer)
 		return; // closed: no buffer
 	handshake->is_own = true;
 	handshake->is_resumed = answer->is_resumed;
-	handshake->began_s = answer->psk.began_s;
-	handshake->wants_ticket = answer->hello->has_psk_dhe;
 	handshake->alpn = slice_equal(answer->protocol, SLICE("h2")) ? TLS_ALPN_H2
 			  : answer->protocol.bytes                   ? TLS_ALPN_HTTP1
 								     : TLS_ALPN_NONE;
@@ -159,8 +157,6 @@ static void finish(struct tls_conn *conn)
 	tls->steps_left -= tls->steps_left > 0;
 	tls_key_wipe(&tls->crypto, &conn->read);
 	tls_key_install(&tls->crypto, &conn->read, conn->write.suite, handshake->secret[0]);
-	if (handshake->wants_ticket && tls->ticket_key_count > 0)
-		tls_flight_send_ticket(conn);
 	conn->state = TLS_STATE_RECORD;
 	conn->empty_count = 0;
 	tls_handshake_end(conn);

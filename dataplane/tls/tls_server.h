@@ -42,9 +42,7 @@ void tls_server_fail(struct tls_conn *conn, uint8_t alert);
 
 // tls_flight.c
 
-// tls_flight_send writes our flight, ServerHello to Finished, in one run, installs the keys and
-// sends it. False, and nothing sent nor changed: OpenSSL refuses. Without a buffer conn is closed.
+// tls_flight_send writes our flight, ServerHello to Finished and a ticket, in one run, installs the
+// keys and sends it. False, and nothing sent nor changed: OpenSSL refuses. Without a buffer conn is
+// closed.
 bool tls_flight_send(struct tls_conn *conn, struct tls_answer *answer);
-
-// tls_flight_send_ticket sends a NewSessionTicket, when a buffer is there for it.
-void tls_flight_send_ticket(struct tls_conn *conn);

@@ -226,6 +226,48 @@ static void an_altered_ticket_is_unknown(void)
 	site_fini(&site);
 }
 
+// The ticket is part of our flight (RFC 8446 4.6.1), so it is there before the client's Finished is
+// judged; who then says something else is told so behind it, and may yet resume: it has the secret.
+static void a_ticket_comes_with_the_flight(void)
+{
+	struct site site;
+	struct rig_peer peer;
+	struct rig_end end;
+	SSL_SESSION *session = NULL;
+	site_init(&site, false);
+	for (unsigned visits = 0; visits < 3; visits++) {
+		char *wire = NULL;
+		uint8_t byte;
+		peer_start(&peer, "a.test", session);
+		size_t bytes = (size_t)BIO_get_mem_data(peer.out, &wire);
+		rig_accept(&end, &site.rig, web);
+		CU_ASSERT_EQUAL(rig_receive(&end, wire, bytes, SIZE_MAX), bytes);
+		BIO_write(peer.in, end.out, (int)end.out_end);
+		CU_ASSERT_EQUAL(SSL_do_handshake(peer.ssl), 1);
+		CU_ASSERT_EQUAL(SSL_session_reused(peer.ssl), visits > 0);
+		const SSL_SESSION *without = SSL_get_session(peer.ssl);
+		CU_ASSERT(SSL_read(peer.ssl, &byte, 1) <= 0);
+		CU_ASSERT(SSL_get_session(peer.ssl) != without);
+		CU_ASSERT(SSL_SESSION_is_resumable(SSL_get_session(peer.ssl)));
+		CU_ASSERT_EQUAL(end.ready_count, 0);
+		SSL_SESSION_free(session);
+		session = SSL_SESSION_dup(SSL_get_session(peer.ssl)); // before an alert spoils it
+		size_t before = end.out_end;
+		rig_receive(&end, "\x17\3\3\0\x11zzzzzzzzzzzzzzzzz", 22, SIZE_MAX); // no Finished
+		CU_ASSERT_EQUAL(end.reason, COUNTER_tls_bad_record_mac);
+		BIO_write(peer.in, end.out + before, (int)(end.out_end - before));
+		ERR_clear_error();
+		CU_ASSERT(SSL_read(peer.ssl, &byte, 1) <= 0);
+		CU_ASSERT_EQUAL(ERR_GET_REASON(ERR_peek_last_error()) - SSL_AD_REASON_OFFSET,
+				SSL_AD_BAD_RECORD_MAC);
+		rig_end_free(&end);
+		rig_peer_free(&peer);
+	}
+	CU_ASSERT(visit(&site, "a.test", &session));
+	SSL_SESSION_free(session);
+	site_fini(&site);
+}
+
 UNIT_MAIN("tls_psk", {"a wrong binder ends the handshake", a_wrong_binder_ends_the_handshake},
 	  {"a ticket serves its name only", a_ticket_serves_its_name_only},
 	  {"a ticket lives two hours, and a chain of them a week",
@@ -233,4 +275,5 @@ UNIT_MAIN("tls_psk", {"a wrong binder ends the handshake", a_wrong_binder_ends_t
 	  {"OpenSSL's tickets and ours are strangers", openssls_tickets_and_ours_are_strangers},
 	  {"a ticket of another hash is a full handshake",
 	   a_ticket_of_another_hash_is_a_full_handshake},
-	  {"an altered ticket is unknown", an_altered_ticket_is_unknown})
+	  {"an altered ticket is unknown", an_altered_ticket_is_unknown},
+	  {"a ticket comes with the flight", a_ticket_comes_with_the_flight})
