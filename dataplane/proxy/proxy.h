@@ -3,8 +3,8 @@
 // connections to the next node or the workload (upstream). An exchange is one request and its
 // response; what differs between edge, gateway and sidecar is a policy table (proxy_role.h).
 //
-// A loop calls: tcp_run_ready, proxy_run, tcp_run_ready again (what proxy_run queued leaves in the
-// same loop), net_flush.
+// A loop calls: tcp_run_events, proxy_run, tcp_run_ready (what proxy_run queued leaves in the same
+// loop, and the ACKs with it), net_flush.
 #pragma once
 
 #include "addr.h"

@@ -241,6 +241,11 @@ struct tcp_budgets tcp_budgets_of(const struct tcp *tcp);
 // tcp_set_time tells the time; call at the start of each loop, before anything else of tcp or net.
 void tcp_set_time(struct tcp *tcp, uint64_t now_us);
 
+// tcp_run_events delivers the events of connections on the ready list, at most budget of them, and
+// leaves it to tcp_run_ready to send: for an owner that acts on events in between, whose answers
+// then carry the ACKs that are due (RFC 9293 3.8.6.3).
+void tcp_run_events(struct tcp *tcp, uint32_t budget);
+
 // tcp_run_ready delivers events and sends what may be sent for connections on the ready list, at
 // most budget of them. Returns how many remain ready.
 uint32_t tcp_run_ready(struct tcp *tcp, uint32_t budget);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ready list: once a loop and connection, tell the owner what input noted, then send. An event
-// may end any connection, this one too, so every step asks the handle again.
+// The ready list: tell the owner what input noted, then, once the owner had its turn, send: so an
+// ACK rides on the answer, and is no packet of its own. An event may end any connection, this one
+// too, so every step asks the handle again.
 #include "tcp_priv.h"
 
 // is_owned is true while id still names conn for its owner.
@@ -63,35 +64,60 @@ static void finish(struct tcp_conn *conn, struct pool_id id)
 	events->closed(user, id, reason);
 }
 
-static void run_conn(struct tcp *tcp, struct tcp_conn *conn)
+// hear lets the owner hear of everything; false when conn is gone.
+static bool hear(struct tcp *tcp, struct tcp_conn *conn)
 {
+	if (!conn->pending && !conn->is_ended) // it only has to send
+		return true;
 	struct pool_id id = pool_id_of(&tcp->conns, conn);
-	if (!conn->is_orphan && !tell(tcp, conn, id)) {
-		if (pool_get(&tcp->conns, id) == conn) // released: what is queued still leaves
-			tcp_output(conn);
+	if (!conn->is_orphan && !tell(tcp, conn, id))
+		return pool_get(&tcp->conns, id) == conn; // released: what is queued still leaves
+	if (!conn->is_ended)
+		return true;
+	finish(conn, id);
+	return false;
+}
+
+// begin takes those that are ready now: those made ready from here on wait for the next call.
+static void begin(struct tcp *tcp)
+{
+	if (list_is_empty(&tcp->ready))
 		return;
-	}
-	if (conn->is_ended)
-		finish(conn, id);
-	else
-		tcp_output(conn);
+	tcp->running = tcp->ready;
+	tcp->running.next->previous = &tcp->running;
+	tcp->running.previous->next = &tcp->running;
+	list_init(&tcp->ready);
+}
+
+// next takes the first of them; NULL behind the last.
+static struct tcp_conn *next(struct tcp *tcp)
+{
+	struct list *node = list_pop(&tcp->running);
+	if (!node)
+		return NULL;
+	tcp->ready_count--;
+	return container_of(node, struct tcp_conn, ready);
+}
+
+void tcp_run_events(struct tcp *tcp, uint32_t budget)
+{
+	struct tcp_conn *conn;
+	struct list *node;
+	begin(tcp);
+	while (budget-- > 0 && (conn = next(tcp)))
+		if (hear(tcp, conn))
+			tcp_conn_notify(conn, 0);
+	while ((node = list_pop(&tcp->running))) // over budget: behind those that may send now
+		list_append(&tcp->ready, node);
 }
 
 uint32_t tcp_run_ready(struct tcp *tcp, uint32_t budget)
 {
-	if (!list_is_empty(&tcp->ready)) { // those made ready from here on wait for the next call
-		tcp->running = tcp->ready;
-		tcp->running.next->previous = &tcp->running;
-		tcp->running.previous->next = &tcp->running;
-		list_init(&tcp->ready);
-	}
-	while (budget-- > 0) {
-		struct list *node = list_pop(&tcp->running);
-		if (!node)
-			break;
-		tcp->ready_count--;
-		run_conn(tcp, container_of(node, struct tcp_conn, ready));
-	}
+	struct tcp_conn *conn;
+	begin(tcp);
+	while (budget-- > 0 && (conn = next(tcp)))
+		if (hear(tcp, conn))
+			tcp_output(conn);
 	while (!list_is_empty(&tcp->running)) { // over budget: first in line next time
 		struct list *node = tcp->running.previous;
 		list_remove(node);

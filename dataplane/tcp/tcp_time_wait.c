@@ -68,7 +68,8 @@ static struct tcp_time_wait *take(struct tcp *tcp)
 void tcp_time_wait_enter(struct tcp_conn *conn)
 {
 	struct tcp *tcp = conn->tcp;
-	tcp_output_ack(conn);
+	if (conn->is_ack_due) // not from CLOSING: what came is an ACK
+		tcp_output_ack(conn);
 	struct tcp_time_wait *wait = take(tcp);
 	if (wait) {
 		list_init(&wait->link);

@@ -449,7 +449,7 @@ static bool serve(struct worker *worker)
 	if (worker->cache)
 		cache_run(worker->cache);
 	worker_stages_end(stages, COUNTER_stages_cache);
-	tcp_run_ready(worker->tcp, WORKER_READY_BUDGET);
+	tcp_run_events(worker->tcp, WORKER_READY_BUDGET);
 	worker_stages_end(stages, COUNTER_stages_tcp);
 	bool is_left = proxy_run(worker->proxy, WORKER_PROXY_BUDGET);
 	worker_stages_end(stages, COUNTER_stages_proxy);
