@@ -3,6 +3,7 @@
 // after a byte of options and two of length. Whatever comes, every mbuf returns to its pool, and
 // what leaves has a right IPv4 checksum; a frame whose checksums were mended before it came in
 // leaves with a right transport checksum, or is an answer of ours, which has one too.
+#include "big_endian.h"
 #include "check.h"
 #include "fuzz_frame.h"
 #include "l4.h"
@@ -19,11 +20,6 @@ struct world {
 	struct l4 *l4;
 	bool has_wrong; // a frame came whose checksums were left
 };
-
-static uint16_t get16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
 
 // sum_field is where a transport has its checksum; NULL for others.
 static uint8_t *sum_field(uint8_t *l4, uint8_t protocol, size_t bytes)

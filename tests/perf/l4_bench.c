@@ -7,6 +7,8 @@
 // instructions (instructions.py).
 //
 //   l4_bench [--quick | --huge]    --quick: 1,000 flows; --huge: EAL in huge pages
+#include "bench_net.h"
+#include "big_endian.h"
 #include "check.h"
 #include "l4.h"
 #include "net_cksum.h"
@@ -95,18 +97,6 @@ static uint32_t draw(struct bench *bench, uint32_t bound)
 {
 	bench->dice = bench->dice * 1664525u + 1013904223u;
 	return (uint32_t)((uint64_t)bench->dice * bound >> 32);
-}
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-	put16(at, value >> 16);
-	put16(at + 2, value);
 }
 
 // write_packet makes mbuf a UDP packet of flow number index, from its client or its endpoint. No
@@ -320,11 +310,6 @@ static void meet_neighbours(struct bench *bench)
 
 static void make_net(struct bench *bench)
 {
-	static struct net_address address = {.port_index = 0};
-	static struct net_route route;
-	CHECK(prefix_parse("192.0.2.1/24", &address.prefix) == 0);
-	CHECK(prefix_parse("0.0.0.0/0", &route.prefix) == 0);
-	CHECK(addr_parse("192.0.2.254", &route.gateway) == 0);
 	struct net_config config = {.limits = {.neighbour_count = 64,
 					       .neighbour_queue = 4,
 					       .icmp_per_second = 100,
@@ -332,19 +317,11 @@ static void make_net(struct bench *bench)
 					       .fragments_per_datagram = 4,
 					       .fragments = 8,
 					       .fragment_time_ms = 1000},
-				    .ports = bench->ports,
-				    .port_count = 1,
-				    .addresses = &address,
-				    .address_count = 1,
-				    .routes = &route,
-				    .route_count = 1,
-				    .worker_count = 1,
 				    .mbufs = bench->mbufs,
 				    .wheel = &bench->wheel,
 				    .random = &bench->random,
 				    .counters = &bench->counters};
-	bench->net = net_new(&config);
-	CHECK(bench->net);
+	bench->net = bench_net_new(&config, bench->ports, "192.0.2.1/24", "192.0.2.254");
 }
 
 static void make_l4(struct bench *bench, uint32_t flows)

@@ -8,6 +8,8 @@
 //   l4_load LINK MAC SERVICE ENDPOINT SECONDS    prints JSON
 //
 // LINK is where packets leave, to MAC and SERVICE (IPv4, port 53); ENDPOINT is ours, port 5353.
+#include "big_endian.h"
+
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
@@ -49,12 +51,6 @@ static double now_s(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
 }
 
 static uint32_t sum_of(const uint8_t *at, uint32_t bytes, uint32_t sum)

@@ -7,6 +7,7 @@
 //
 //   tcp_bulk_bench [--quick]
 #include "buf.h"
+#include "bench_net.h"
 #include "check.h"
 #include "net.h"
 #include "tcp.h"
@@ -278,15 +279,9 @@ static void turn(struct side *side)
 static void make_net(struct side *side, uint8_t number)
 {
 	const struct trial *trial = side->bench->trial;
-	struct net_address address = {{addr_v4((const uint8_t[4]){10, 0, 0, number}), 96 + 24, {0}},
-				      0};
+	char address[sizeof("10.0.0.255/24")];
 	struct net_config config = {
 		.limits = {.neighbour_count = 16, .neighbour_queue = 1024, .icmp_per_second = 100},
-		.ports = side->ports,
-		.port_count = 1,
-		.addresses = &address,
-		.address_count = 1,
-		.worker_count = 1,
 		.mbufs = side->mbufs,
 		.wheel = &side->wheel,
 		.random = &side->random,
@@ -303,8 +298,8 @@ static void make_net(struct side *side, uint8_t number)
 		.can_scatter_tx = true,
 	};
 	side->ports[0] = &side->port;
-	side->net = net_new(&config);
-	CHECK(side->net);
+	snprintf(address, sizeof(address), "10.0.0.%u/24", number);
+	side->net = bench_net_new(&config, side->ports, address, NULL);
 }
 
 static void make_tcp(struct side *side)

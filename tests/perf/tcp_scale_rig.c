@@ -2,23 +2,14 @@
 // Peers of tcp_scale: their segments, and what they note of the stack's; see tcp_scale_rig.h.
 #include "tcp_scale_rig.h"
 
+#include "bench_net.h"
+#include "big_endian.h"
 #include "check.h"
 
 static const uint8_t our_mac[6] = {2, 0, 0, 0, 0, 1};
 static const uint8_t router_mac[6] = {2, 0, 0, 0, 0, 2};
 static const uint8_t our_ip[4] = {198, 51, 100, 1};
 static const uint8_t router_ip[4] = {198, 51, 100, 254};
-
-static uint16_t get16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
 
 // peer_of finds whose frame this is by its destination.
 static struct peer *peer_of(struct rig *rig, const uint8_t *ip, const uint8_t *tcp)
@@ -121,17 +112,8 @@ struct rte_mbuf *scale_router(struct rig *rig)
 
 void scale_make_net(struct rig *rig)
 {
-	struct net_address address = {{addr_v4(our_ip), 96 + 24, {0}}, 0};
-	struct net_route route = {{addr_v4((const uint8_t[4]){0}), 96, {0}}, addr_v4(router_ip), 0};
 	struct net_config config = {
 		.limits = {.neighbour_count = 16, .neighbour_queue = 64, .icmp_per_second = 100},
-		.ports = rig->ports,
-		.port_count = 1,
-		.addresses = &address,
-		.address_count = 1,
-		.routes = &route,
-		.route_count = 1,
-		.worker_count = 1,
 		.mbufs = rig->mbufs,
 		.wheel = &rig->wheel,
 		.random = &rig->random,
@@ -148,6 +130,5 @@ void scale_make_net(struct rig *rig)
 		.can_scatter_tx = true,
 	};
 	rig->ports[0] = &rig->port;
-	rig->net = net_new(&config);
-	CHECK(rig->net);
+	rig->net = bench_net_new(&config, rig->ports, "198.51.100.1/24", "198.51.100.254");
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Floods from a station on the link - fragments, claims of ARP and neighbour discovery - while a
 // connection transfers: memory stays flat and the connection notices nothing.
+#include "big_endian.h"
 #include "check.h"
 #include "tcp_world.h"
 #include "unit.h"
@@ -10,12 +11,6 @@
 #define FRAMES_PER_MS 40u
 #define FLOOD_MS      1500u
 #define HELD_MAX      400u // mbufs of the flooded host: rings, segments in flight, 64 of fragments
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
 
 static uint32_t sum_of(const uint8_t *at, size_t bytes, uint32_t sum)
 {

@@ -2,6 +2,7 @@
 // Frames seen from between two ends; see sim_frame.h.
 #include "sim_frame.h"
 
+#include "big_endian.h"
 #include "check.h"
 
 #include <string.h>
@@ -11,17 +12,6 @@
 #define IP6_BYTES      40u
 #define ICMP_BYTES     8u
 #define QUOTED_BYTES   28u // of the transport: ports, sequence numbers and more
-
-static uint32_t get16(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
 
 // sum_of adds the 16-bit words of an even number of bytes.
 static uint32_t sum_of(const uint8_t *at, uint32_t bytes)

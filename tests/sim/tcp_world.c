@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Three hosts for directed TCP scenarios; see tcp_world.h.
+#include "big_endian.h"
 #include "check.h"
 #include "tcp_world.h"
 #include "unit.h"
@@ -229,12 +230,6 @@ struct tcp_world *tcp_world_noted(struct tcp_segment *last)
 	CHECK(tcp_world_dial(world, TCP_WORLD_PORT) == 0);
 	tcp_world_run_ms(world, 200);
 	return world;
-}
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
 }
 
 static void put_checksum(uint8_t *at, const uint8_t *from, size_t bytes)

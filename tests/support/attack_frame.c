@@ -2,6 +2,8 @@
 // Frames that attack; see attack_frame.h.
 #include "attack_frame.h"
 
+#include "big_endian.h"
+
 #include <string.h>
 
 #define TCP_FIN 0x01
@@ -15,18 +17,6 @@ static uint32_t draw(struct attack *attack)
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
 	return (uint32_t)(x >> 32);
-}
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-	put16(at, value >> 16);
-	put16(at + 2, value);
 }
 
 static uint32_t get32(const uint8_t *at)

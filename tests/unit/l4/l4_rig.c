@@ -2,6 +2,7 @@
 // An l4 under test; see l4_rig.h.
 #include "l4_rig.h"
 
+#include "big_endian.h"
 #include "check.h"
 
 #include <string.h>
@@ -80,18 +81,6 @@ void rig_stop(struct rig *rig)
 void rig_clear(struct rig *rig)
 {
 	fake_clear(&rig->fake);
-}
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-	put16(at, value >> 16);
-	put16(at + 2, value);
 }
 
 static void fix_ttl(uint8_t *ip, uint8_t ttl)
