@@ -106,8 +106,7 @@ void h2_drop_idle_memory(struct h2_conn *c)
 	c->head_memory = NULL;
 }
 
-// The connection ends by an error that nghttp2 does not survive.
-static void give_up(struct h2_conn *c, ssize_t error)
+void h2_give_up(struct h2_conn *c, ssize_t error)
 {
 	if (c->is_dead)
 		return;
@@ -118,6 +117,17 @@ static void give_up(struct h2_conn *c, ssize_t error)
 	h2_end_streams(c, http_fault_of(fault_of_error(error), false));
 }
 
+// receive_as_client gives all of what it scanned to nghttp2; 0: the connection is over.
+static size_t receive_as_client(struct h2_conn *c, struct slice bytes)
+{
+	size_t step = h2_scan(c, bytes);
+	ssize_t given = nghttp2_session_mem_recv(c->session, (const uint8_t *)bytes.at, step);
+	if (given == (ssize_t)step)
+		return step;
+	h2_give_up(c, given);
+	return 0;
+}
+
 static size_t h2_receive(struct http_conn *conn, struct slice bytes)
 {
 	struct h2_conn *c = h2_of(conn);
@@ -125,15 +135,10 @@ static size_t h2_receive(struct http_conn *conn, struct slice bytes)
 		return 0;
 	c->is_inside = true;
 	refill(c);
-	size_t taken = 0;
-	while (taken < bytes.bytes && !c->is_dead) {
-		size_t step = h2_scan(c, slice_skip(bytes, taken));
-		ssize_t given = nghttp2_session_mem_recv(c->session,
-							 (const uint8_t *)bytes.at + taken, step);
-		if (given != (ssize_t)step) {
-			give_up(c, given);
-			break;
-		}
+	size_t taken = 0, step = 1;
+	while (taken < bytes.bytes && !c->is_dead && step > 0) {
+		struct slice rest = slice_skip(bytes, taken);
+		step = conn->is_server ? h2_block_receive(c, rest) : receive_as_client(c, rest);
 		taken += step;
 	}
 	c->is_inside = false;
@@ -286,6 +291,8 @@ static void h2_free(struct http_conn *conn)
 	h2_window_fini(c);
 	nghttp2_session_del(c->session);
 	h2_text_fini(c);
+	h2_block_fini(c);
+	hpack_reader_fini(&c->reader);
 	for (struct list *link; (link = list_pop(&c->streams));)
 		h2_memory_give(c, h2_stream_at(link));
 	h2_memory_give(c, c->kept_rest);
@@ -382,6 +389,7 @@ struct http_conn *h2_conn_new(bool is_server, const struct http_limits *limits)
 	c->refilled_us = limits->now_us ? *limits->now_us : 0;
 	c->scan.skip_bytes = is_server ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
 	list_init(&c->streams);
+	hpack_reader_init(&c->reader, h2_hpack_memory(c));
 	if (new_session(c, is_server) || submit_settings(c, is_server, limits)) {
 		nghttp2_session_del(c->session);
 		free(c);

@@ -87,6 +87,21 @@ void h2_memory_give(struct h2_conn *c, void *piece)
 	give(piece, c);
 }
 
+static void *take_for_hpack(void *user, size_t bytes)
+{
+	return take(bytes, user);
+}
+
+static void give_for_hpack(void *user, void *piece)
+{
+	give(piece, user);
+}
+
+struct hpack_memory h2_hpack_memory(struct h2_conn *c)
+{
+	return (struct hpack_memory){c, take_for_hpack, give_for_hpack};
+}
+
 nghttp2_mem h2_memory_of(struct h2_conn *c)
 {
 	return (nghttp2_mem){c, take, give, take_cleared, take_again};

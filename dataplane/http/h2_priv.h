@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "h2_check.h"
+#include "hpack_read.h"
 #include "http_priv.h"
 #include "http_rules.h"
 #include "list.h"
@@ -134,6 +135,19 @@ struct h2_scan {
 	uint32_t continuation_count; // since the last HEADERS
 };
 
+// A server's header block that arrives, see h2_block.c.
+struct h2_block {
+	uint8_t next[9]; // head of the frame that begins, as far as it is here
+	uint8_t head[9]; // of the frame that arrives
+	bool is_open;    // a frame of it came, the last one did not
+	bool is_trailer;
+	uint32_t stream;
+	uint32_t left;  // payload of the frame that is not here yet
+	uint8_t *bytes; // owned: fragments of a block in several pieces; NULL: none
+	size_t used, room;
+	size_t whole; // of used: fragments of whole frames
+};
+
 struct h2_conn {
 	struct http_conn base;
 	nghttp2_session *session;
@@ -142,6 +156,8 @@ struct h2_conn {
 	struct h2_stream *recent; // found or begun last: most calls come several to a stream
 	struct h2_head head;
 	void *head_memory; // owned, while a head arrives or streams live
+	struct h2_block block;
+	struct hpack_reader reader; // of a server
 	// produce
 	struct h2_text text;
 	const uint8_t *rest; // of a frame that did not fit, nghttp2's until the next mem_send
@@ -264,6 +280,21 @@ void h2_crumb_turned(struct h2_conn *c);
 // use, and returns how many bytes to give to nghttp2 before it is asked again.
 size_t h2_scan(struct h2_conn *c, struct slice bytes);
 
+// h2_block_receive (h2_block.c) takes bytes of a server's peer, as far as the end of a frame, and
+// returns how many: 0 when the connection is over. h2_block_fini forgets a block that arrives.
+size_t h2_block_receive(struct h2_conn *c, struct slice bytes);
+void h2_block_fini(struct h2_conn *c);
+
+// h2_head_begin (h2_head.c) begins the head of a stream, h2_header takes its next field.
+void h2_head_begin(struct h2_conn *c, int32_t stream);
+void h2_header(struct h2_conn *c, bool is_trailer, struct slice name, struct slice value);
+
+// h2_count_unheard counts a refusal that no event tells.
+void h2_count_unheard(struct h2_conn *c, int counter);
+
+// h2_give_up ends the connection by an error of nghttp2's that it does not survive.
+void h2_give_up(struct h2_conn *c, ssize_t error);
+
 // h2_past_settings_begin and h2_past_settings_end, around a SETTINGS of the peer: one that makes a
 // stream's window larger than 2^31-1 ends the connection (RFC 9113 6.9.2); nghttp2 only resets the
 // stream.
@@ -278,7 +309,7 @@ void h2_note_frame(struct h2_conn *c, size_t bytes);
 void h2_note_waste(struct h2_conn *c, size_t bytes);
 void h2_note_moved(struct h2_conn *c, size_t bytes);
 
-// h2_head_memory_bytes (h2_read.c) is the size of the block that heads of these limits need.
+// h2_head_memory_bytes (h2_head.c) is the size of the block that heads of these limits need.
 size_t h2_head_memory_bytes(const struct http_limits *limits);
 
 // h2_drop_idle_memory gives the head's memory back when nothing lives.
@@ -286,9 +317,11 @@ void h2_drop_idle_memory(struct h2_conn *c);
 
 // h2_memory_of (h2_memory.c) is the memory of c's session: the worker's slab, once c->session is
 // set. h2_memory_take and h2_memory_give are pieces of it for ourselves; NULL: there is none.
+// h2_hpack_memory is the same for our reader of header blocks.
 nghttp2_mem h2_memory_of(struct h2_conn *c);
 void *h2_memory_take(struct h2_conn *c, size_t bytes);
 void h2_memory_give(struct h2_conn *c, void *piece);
+struct hpack_memory h2_hpack_memory(struct h2_conn *c);
 
 // h2_text_take returns room for a name and a value that stays until the head that is submitted with
 // them is written; NULL where there is none. h2_text_more (h2_text.c) is its rare part.

@@ -8,146 +8,26 @@
 #include "http_field.h"
 #include "http_uri.h"
 
-#define BOMB_HEADS   4u // times head_bytes, decoded: no answer, but a reset
 #define EMPTY_WEIGHT 4u // a size of the table is a byte or three, and works like a frame
 
-static void count_unheard(struct h2_conn *c, int counter)
+void h2_count_unheard(struct h2_conn *c, int counter)
 {
 	if (c->base.limits->counters)
 		counter_inc(c->base.limits->counters, (enum counter)counter);
 }
 
-static size_t text_bytes(const struct http_limits *limits)
-{
-	return ((size_t)limits->head_bytes + 7) & ~(size_t)7;
-}
-
-size_t h2_head_memory_bytes(const struct http_limits *limits)
-{
-	return HTTP_HEAD_OWN_BYTES + text_bytes(limits) +
-	       limits->field_count * sizeof(struct http_field);
-}
-
+// A server's head has begun, and may be whole, when nghttp2 tells of it (h2_block.c).
 static int on_begin_headers(nghttp2_session *, const nghttp2_frame *frame, void *user)
 {
 	struct h2_conn *c = user;
-	const struct http_limits *limits = c->base.limits;
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 		h2_past_opened(c, (uint32_t)frame->hd.stream_id);
+	if (!c->base.is_server)
+		h2_head_begin(c, frame->hd.stream_id);
+	if (c->head_memory && c->head.stream == frame->hd.stream_id)
+		return 0;
 	if (!c->head_memory)
-		c->head_memory = http_head_take(limits, h2_head_memory_bytes(limits));
-	if (!c->head_memory) {
-		count_unheard(c, COUNTER_http_memory_short);
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	}
-	c->head = (struct h2_head){
-		.stream = frame->hd.stream_id,
-		.seen.content_length = HTTP_LENGTH_NONE,
-		.fields = (void *)((char *)c->head_memory + text_bytes(limits)),
-	};
-	arena_init(&c->head.arena, c->head_memory, text_bytes(limits));
-	c->head.message.version = 20;
-	c->head.message.fields = c->head.fields;
-	return 0;
-}
-
-// These come through: to a request all but :status, to a response that alone.
-static void add_pseudo(struct http_message *m, struct slice name, struct slice value)
-{
-	uint64_t status = 0;
-	if (slice_equal(name, SLICE(":path"))) {
-		m->target = value;
-	} else if (slice_equal(name, SLICE(":method"))) {
-		m->method_text = value;
-		m->method = http_method_of(value);
-	} else if (slice_equal(name, SLICE(":scheme"))) {
-		m->scheme = value;
-	} else if (slice_equal(name, SLICE(":authority"))) {
-		http_lower((char *)(uintptr_t)value.at, value.bytes); // ours, in the arena
-		m->authority = value;
-	} else if (slice_equal(name, SLICE(":protocol"))) {
-		m->protocol = value;
-	} else if (slice_equal(name, SLICE(":status")) && http_number(value, &status)) {
-		m->status = (uint16_t)status; // nghttp2 let three digits through
-	}
-}
-
-// room_for_crumb makes a cookie's memory longer, to bytes: where it is, or as a copy, which counts
-// as part of the head. NULL: the head would be too large.
-static char *room_for_crumb(struct h2_conn *c, size_t bytes)
-{
-	struct h2_head *head = &c->head;
-	const struct http_field *cookie = head->cookie;
-	size_t used = cookie->name.bytes + cookie->value.bytes + 1;
-	if (arena_grow(&head->arena, cookie->name.at, used, bytes))
-		return (char *)(uintptr_t)cookie->name.at;
-	if (head->list_bytes + bytes > c->base.limits->head_bytes)
-		return NULL;
-	char *at = arena_alloc(&head->arena, bytes);
-	head->list_bytes += (uint32_t)bytes;
-	return at ? memcpy(at, cookie->name.at, used) : NULL;
-}
-
-// RFC 9113 8.2.3: a cookie comes in crumbs, for the tables' sake; HTTP/1.1 has one field of it.
-static void add_crumb(struct h2_conn *c, struct slice crumb)
-{
-	struct http_field *cookie = c->head.cookie;
-	size_t name_bytes = cookie->name.bytes, used = name_bytes + cookie->value.bytes;
-	char *at = room_for_crumb(c, used + 2 + crumb.bytes + 1);
-	if (!at) {
-		c->head.fault = COUNTER_http_head_too_large;
-		return;
-	}
-	memcpy(at + used, "; ", 2);
-	if (crumb.bytes)
-		memcpy(at + used + 2, crumb.at, crumb.bytes);
-	*cookie = (struct http_field){
-		slice_of(at, name_bytes),
-		slice_of(at + name_bytes, cookie->value.bytes + 2 + crumb.bytes),
-	};
-	if (!http_is_value(crumb))
-		c->head.fault = COUNTER_http_field_value_bad;
-}
-
-static void add_field(struct h2_conn *c, struct slice name, struct slice value)
-{
-	struct h2_head *head = &c->head;
-	bool is_pseudo = name.bytes && name.at[0] == ':';
-	bool is_cookie = c->base.is_server && slice_equal(name, SLICE("cookie"));
-	size_t name_bytes = is_pseudo ? 0 : name.bytes;
-	if (is_cookie && head->cookie) {
-		add_crumb(c, value);
-		return;
-	}
-	char *at = arena_alloc(&head->arena, name_bytes + value.bytes + 1);
-	CHECK(at); // list_bytes counts 32 more a field than the arena needs
-	if (name_bytes)
-		memcpy(at, name.at, name_bytes);
-	if (value.bytes)
-		memcpy(at + name_bytes, value.at, value.bytes);
-	struct slice kept = slice_of(at + name_bytes, value.bytes);
-	if (slice_equal(name, SLICE("host")))
-		http_lower(at + name_bytes, value.bytes);
-	if (is_pseudo)
-		add_pseudo(&head->message, name, kept);
-	else if (!http_is_value(kept))
-		head->fault = COUNTER_http_field_value_bad;
-	else if (head->message.field_count == c->base.limits->field_count)
-		head->fault = COUNTER_http_fields_too_many;
-	else
-		head->fields[head->message.field_count++] =
-			(struct http_field){slice_of(at, name_bytes), kept};
-	if (is_cookie && !head->fault)
-		head->cookie = &head->fields[head->message.field_count - 1];
-}
-
-// A block that decodes to several times what a head may have (CVE-2016-6581): nghttp2 skips the
-// rest.
-static int refuse_bomb(struct h2_conn *c)
-{
-	c->head.stream = 0;
-	count_unheard(c, COUNTER_http_head_too_large);
-	h2_note_reset(c);
+		h2_count_unheard(c, COUNTER_http_memory_short);
 	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
@@ -156,22 +36,10 @@ static int on_header(nghttp2_session *, const nghttp2_frame *frame, const uint8_
 		     void *user)
 {
 	struct h2_conn *c = user;
-	struct h2_head *head = &c->head;
-	size_t bytes = head->list_bytes + name_bytes + value_bytes + 32;
-	struct slice name_text = slice_of(name, name_bytes), text = slice_of(value, value_bytes);
-	if (head->stream != frame->hd.stream_id)
+	if (c->head.stream != frame->hd.stream_id)
 		return 0;
-	if (bytes > (size_t)c->base.limits->head_bytes * BOMB_HEADS)
-		return refuse_bomb(c);
-	head->list_bytes = (uint32_t)bytes;
-	bool is_trailer = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
-	if (c->base.is_server && !head->broken)
-		head->broken = h2_check_field(&head->seen, is_trailer, name_text, text);
-	if (!head->fault && bytes > c->base.limits->head_bytes)
-		head->fault = COUNTER_http_head_too_large;
-	if (!head->fault && !head->broken)
-		add_field(c, name_text, text);
-	return 0;
+	h2_header(c, false, slice_of(name, name_bytes), slice_of(value, value_bytes));
+	return c->head.stream ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
 // A name or value that nghttp2 would only skip: we refuse the message.
@@ -222,7 +90,7 @@ static void on_request(struct h2_conn *c, int32_t id, bool is_end)
 	}
 	struct h2_stream *stream = h2_stream_new(c, (uint32_t)id);
 	if (!stream) {
-		count_unheard(c, COUNTER_http_h2_streams_full);
+		h2_count_unheard(c, COUNTER_http_h2_streams_full);
 		nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id,
 					  NGHTTP2_REFUSED_STREAM);
 		h2_note_reset(c);
@@ -369,7 +237,7 @@ static void forget_message(struct h2_conn *c, int32_t id, int counter)
 	if (stream)
 		h2_stream_fail(c, stream, http_fault_of(counter, !c->base.is_server));
 	else
-		count_unheard(c, counter);
+		h2_count_unheard(c, counter);
 	h2_note_reset(c);
 }
 

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+// Header blocks read; see hpack_read.h.
+#include "hpack_read.h"
+
+#include "check.h"
+#include "hpack_huffman.h"
+
+#define STATIC_COUNT     61u
+#define TEXTS_BYTES_MIN  512u
+#define ENTRY_HEAD_BYTES 4u    // in texts: lengths of name and value
+#define TEXTS_BYTES_MAX  8192u // the entries, and one more before the old ones go
+#define NUMBER_MAX       (1u << 21)
+
+// RFC 7541 appendix A
+static const struct hpack_field statics[STATIC_COUNT] = {
+	{SLICE(":authority"), SLICE("")},
+	{SLICE(":method"), SLICE("GET")},
+	{SLICE(":method"), SLICE("POST")},
+	{SLICE(":path"), SLICE("/")},
+	{SLICE(":path"), SLICE("/index.html")},
+	{SLICE(":scheme"), SLICE("http")},
+	{SLICE(":scheme"), SLICE("https")},
+	{SLICE(":status"), SLICE("200")},
+	{SLICE(":status"), SLICE("204")},
+	{SLICE(":status"), SLICE("206")},
+	{SLICE(":status"), SLICE("304")},
+	{SLICE(":status"), SLICE("400")},
+	{SLICE(":status"), SLICE("404")},
+	{SLICE(":status"), SLICE("500")},
+	{SLICE("accept-charset"), SLICE("")},
+	{SLICE("accept-encoding"), SLICE("gzip, deflate")},
+	{SLICE("accept-language"), SLICE("")},
+	{SLICE("accept-ranges"), SLICE("")},
+	{SLICE("accept"), SLICE("")},
+	{SLICE("access-control-allow-origin"), SLICE("")},
+	{SLICE("age"), SLICE("")},
+	{SLICE("allow"), SLICE("")},
+	{SLICE("authorization"), SLICE("")},
+	{SLICE("cache-control"), SLICE("")},
+	{SLICE("content-disposition"), SLICE("")},
+	{SLICE("content-encoding"), SLICE("")},
+	{SLICE("content-language"), SLICE("")},
+	{SLICE("content-length"), SLICE("")},
+	{SLICE("content-location"), SLICE("")},
+	{SLICE("content-range"), SLICE("")},
+	{SLICE("content-type"), SLICE("")},
+	{SLICE("cookie"), SLICE("")},
+	{SLICE("date"), SLICE("")},
+	{SLICE("etag"), SLICE("")},
+	{SLICE("expect"), SLICE("")},
+	{SLICE("expires"), SLICE("")},
+	{SLICE("from"), SLICE("")},
+	{SLICE("host"), SLICE("")},
+	{SLICE("if-match"), SLICE("")},
+	{SLICE("if-modified-since"), SLICE("")},
+	{SLICE("if-none-match"), SLICE("")},
+	{SLICE("if-range"), SLICE("")},
+	{SLICE("if-unmodified-since"), SLICE("")},
+	{SLICE("last-modified"), SLICE("")},
+	{SLICE("link"), SLICE("")},
+	{SLICE("location"), SLICE("")},
+	{SLICE("max-forwards"), SLICE("")},
+	{SLICE("proxy-authenticate"), SLICE("")},
+	{SLICE("proxy-authorization"), SLICE("")},
+	{SLICE("range"), SLICE("")},
+	{SLICE("referer"), SLICE("")},
+	{SLICE("refresh"), SLICE("")},
+	{SLICE("retry-after"), SLICE("")},
+	{SLICE("server"), SLICE("")},
+	{SLICE("set-cookie"), SLICE("")},
+	{SLICE("strict-transport-security"), SLICE("")},
+	{SLICE("transfer-encoding"), SLICE("")},
+	{SLICE("user-agent"), SLICE("")},
+	{SLICE("vary"), SLICE("")},
+	{SLICE("via"), SLICE("")},
+	{SLICE("www-authenticate"), SLICE("")},
+};
+
+void hpack_reader_init(struct hpack_reader *reader, struct hpack_memory memory)
+{
+	*reader = (struct hpack_reader){.memory = memory, .most = HPACK_TABLE_BYTES};
+}
+
+static void give(struct hpack_reader *reader, void *piece)
+{
+	if (piece)
+		reader->memory.give(reader->memory.user, piece);
+}
+
+static void give_large(struct hpack_reader *reader)
+{
+	give(reader, reader->large[0]);
+	give(reader, reader->large[1]);
+	reader->large[0] = reader->large[1] = NULL;
+}
+
+void hpack_reader_fini(struct hpack_reader *reader)
+{
+	give_large(reader);
+	give(reader, reader->texts);
+	reader->texts = NULL;
+}
+
+// Numbers (RFC 7541 5.1). read_number takes one with a prefix of so many bits; false: cut, or
+// larger than any that we can use.
+static bool read_number(struct slice *block, unsigned prefix_bits, uint32_t *number)
+{
+	uint32_t most = (1u << prefix_bits) - 1;
+	if (block->bytes == 0)
+		return false;
+	*number = (uint8_t)block->at[0] & most;
+	*block = slice_skip(*block, 1);
+	if (*number < most)
+		return true;
+	for (unsigned shift = 0; shift < 28 && block->bytes; shift += 7) {
+		uint8_t byte = (uint8_t)block->at[0];
+		*block = slice_skip(*block, 1);
+		*number += (uint32_t)(byte & 0x7f) << shift;
+		if (*number > NUMBER_MAX)
+			return false;
+		if (!(byte & 0x80))
+			return true;
+	}
+	return false;
+}
+
+// The table.
+
+static uint16_t get16(const uint8_t *at)
+{
+	uint16_t number;
+	memcpy(&number, at, sizeof(number));
+	return number;
+}
+
+static uint8_t *entry_at(const struct hpack_reader *reader, uint32_t number)
+{
+	return reader->texts + reader->at[number % HPACK_ENTRIES_MAX];
+}
+
+static struct slice name_of(const uint8_t *entry)
+{
+	return slice_of(entry + ENTRY_HEAD_BYTES, get16(entry));
+}
+
+static struct slice value_of(const uint8_t *entry)
+{
+	return slice_of(entry + ENTRY_HEAD_BYTES + get16(entry), get16(entry + 2));
+}
+
+// evict drops the oldest entries until there are at most so many bytes (RFC 7541 4.3, 4.4).
+static void evict(struct hpack_reader *reader, uint32_t most)
+{
+	while (reader->count && reader->bytes > most) {
+		const uint8_t *entry = entry_at(reader, reader->first);
+		uint32_t text_bytes = (uint32_t)get16(entry) + get16(entry + 2);
+		reader->bytes -= text_bytes + HPACK_ENTRY_BYTES;
+		reader->start += text_bytes + ENTRY_HEAD_BYTES;
+		reader->first++;
+		reader->count--;
+	}
+}
+
+// move_texts moves the entries to the front of to.
+static void move_texts(struct hpack_reader *reader, uint8_t *to)
+{
+	uint32_t start = reader->start;
+	if (reader->end > start)
+		memmove(to, reader->texts + start, reader->end - start);
+	for (uint32_t i = 0; i < reader->count; i++)
+		reader->at[(reader->first + i) % HPACK_ENTRIES_MAX] -= (uint16_t)start;
+	reader->start = 0;
+	reader->end -= start;
+}
+
+// make_room makes room for bytes behind the last entry; false without memory. Where entries are
+// moved half of the memory is free then, but for the largest: it is rare.
+static bool make_room(struct hpack_reader *reader, uint32_t bytes)
+{
+	if (reader->end + bytes <= reader->room)
+		return true;
+	uint32_t needed = reader->end - reader->start + bytes;
+	if (needed <= reader->room / 2 ||
+	    (needed <= reader->room && reader->room == TEXTS_BYTES_MAX)) {
+		move_texts(reader, reader->texts);
+		return true;
+	}
+	uint32_t room = MIN(MAX(2 * needed, TEXTS_BYTES_MIN), TEXTS_BYTES_MAX);
+	CHECK(needed <= room);
+	uint8_t *texts = reader->memory.take(reader->memory.user, room);
+	if (!texts)
+		return false;
+	move_texts(reader, texts);
+	give(reader, reader->texts);
+	reader->texts = texts;
+	reader->room = room;
+	return true;
+}
+
+static bool is_of_table(const struct hpack_reader *reader, struct slice text)
+{
+	const uint8_t *at = (const uint8_t *)text.at;
+	return reader->texts && at >= reader->texts && at < reader->texts + reader->room;
+}
+
+// enter makes a field the newest entry; its name may be that of an older one, which may have to go
+// for it, so it is written before any goes. One that is too large empties the table (4.4).
+static enum hpack_result enter(struct hpack_reader *reader, struct hpack_field *field)
+{
+	struct slice *name = &field->name, *value = &field->value;
+	size_t text_bytes = name->bytes + value->bytes;
+	if (text_bytes + HPACK_ENTRY_BYTES > reader->most) {
+		evict(reader, 0); // what name is of stays where it is
+		return HPACK_FIELD;
+	}
+	if (reader->count == 0)
+		reader->start = reader->end = 0;
+	bool is_moving = is_of_table(reader, *name);
+	size_t offset = is_moving ? (size_t)((const uint8_t *)name->at - reader->texts) : 0;
+	offset -= reader->start;
+	if (!make_room(reader, (uint32_t)text_bytes + ENTRY_HEAD_BYTES))
+		return HPACK_SHORT;
+	if (is_moving)
+		name->at = (const char *)reader->texts + reader->start + offset;
+	uint8_t *entry = reader->texts + reader->end;
+	const uint16_t head[2] = {(uint16_t)name->bytes, (uint16_t)value->bytes};
+	memcpy(entry, head, sizeof(head));
+	if (name->bytes)
+		memcpy(entry + ENTRY_HEAD_BYTES, name->at, name->bytes);
+	if (value->bytes)
+		memcpy(entry + ENTRY_HEAD_BYTES + name->bytes, value->at, value->bytes);
+	evict(reader, reader->most - (uint32_t)text_bytes - HPACK_ENTRY_BYTES);
+	reader->at[(reader->first + reader->count++) % HPACK_ENTRIES_MAX] = (uint16_t)reader->end;
+	reader->end += (uint32_t)text_bytes + ENTRY_HEAD_BYTES;
+	reader->bytes += (uint32_t)text_bytes + HPACK_ENTRY_BYTES;
+	*name = name_of(entry);
+	*value = value_of(entry);
+	return HPACK_FIELD;
+}
+
+// look finds what an index stands for (2.3.3); false: nothing.
+static bool look(const struct hpack_reader *reader, uint32_t index, struct hpack_field *field)
+{
+	if (index == 0 || index > STATIC_COUNT + reader->count)
+		return false;
+	if (index <= STATIC_COUNT) {
+		*field = statics[index - 1];
+		return true;
+	}
+	const uint8_t *entry =
+		entry_at(reader, reader->first + reader->count - (index - STATIC_COUNT));
+	*field = (struct hpack_field){name_of(entry), value_of(entry)};
+	return true;
+}
+
+// Where strings in Huffman's code are decoded to.
+struct scratch {
+	uint8_t *at;
+	size_t room;
+};
+
+// read_string reads a string (5.2): where it lies, or decoded.
+static enum hpack_result read_string(struct hpack_reader *reader, struct slice *block,
+				     struct scratch *scratch, struct slice *text)
+{
+	bool is_coded = block->bytes && (uint8_t)block->at[0] & 0x80;
+	uint32_t bytes;
+	if (!read_number(block, 7, &bytes) || bytes > block->bytes || bytes > HPACK_STRING_MAX)
+		return HPACK_BAD;
+	*text = slice_head(*block, bytes);
+	*block = slice_skip(*block, bytes);
+	if (!is_coded)
+		return HPACK_FIELD;
+	size_t most = hpack_huffman_bytes_max(bytes);
+	uint8_t *out = scratch->at;
+	if (most > scratch->room) {
+		out = reader->memory.take(reader->memory.user, most);
+		if (!out)
+			return HPACK_SHORT;
+		reader->large[reader->large[0] != NULL] = out;
+	}
+	const uint8_t *end = hpack_huffman_read(*text, out);
+	if (!end)
+		return HPACK_BAD;
+	*text = slice_of(out, (size_t)(end - out));
+	if (out == scratch->at) {
+		scratch->at += text->bytes;
+		scratch->room -= text->bytes;
+	}
+	return HPACK_FIELD;
+}
+
+enum hpack_result hpack_read_begin(struct hpack_reader *reader, struct slice *block)
+{
+	while (block->bytes && ((uint8_t)block->at[0] & 0xe0) == 0x20) { // 6.3
+		uint32_t most;
+		if (!read_number(block, 5, &most) || most > HPACK_TABLE_BYTES)
+			return HPACK_BAD;
+		reader->most = most;
+		evict(reader, most);
+	}
+	return HPACK_FIELD;
+}
+
+// read_literal reads a field whose name is index's, or written when that is 0 (6.2).
+static enum hpack_result read_literal(struct hpack_reader *reader, struct slice *block,
+				      struct scratch scratch, uint32_t index,
+				      struct hpack_field *field)
+{
+	enum hpack_result result = HPACK_FIELD;
+	if (index == 0)
+		result = read_string(reader, block, &scratch, &field->name);
+	else if (!look(reader, index, field))
+		return HPACK_BAD;
+	return result == HPACK_FIELD ? read_string(reader, block, &scratch, &field->value) : result;
+}
+
+enum hpack_result hpack_read(struct hpack_reader *reader, struct slice *block, uint8_t *scratch,
+			     struct hpack_field *field)
+{
+	struct scratch room = {scratch, HPACK_SCRATCH_BYTES};
+	uint32_t index;
+	if (reader->large[0])
+		give_large(reader);
+	if (block->bytes == 0)
+		return HPACK_END;
+	uint8_t first = (uint8_t)block->at[0];
+	bool is_entered = (first & 0xc0) == 0x40;
+	if (first & 0x80) // 6.1
+		return read_number(block, 7, &index) && look(reader, index, field) ? HPACK_FIELD
+										   : HPACK_BAD;
+	if ((first & 0xe0) == 0x20) // a size is no field, and begins a block
+		return HPACK_BAD;
+	if (!read_number(block, is_entered ? 6 : 4, &index))
+		return HPACK_BAD;
+	enum hpack_result result = read_literal(reader, block, room, index, field);
+	return result == HPACK_FIELD && is_entered ? enter(reader, field) : result;
+}
