@@ -9,8 +9,6 @@
 #include "bytes.h"
 #include "check.h"
 
-#include <openssl/rand.h>
-
 enum {
 	MESSAGE_SERVER_HELLO = 2,
 	MESSAGE_ENCRYPTED_EXTENSIONS = 8,
@@ -75,7 +73,7 @@ static void put_server_hello(struct flight *flight)
 	const struct tls_answer *answer = flight->answer;
 	const struct tls_agreed *agreed = &answer->agreed;
 	uint8_t random[RANDOM_BYTES];
-	flight->ok = RAND_bytes_ex(flight->conn->tls->crypto.lib, random, sizeof(random), 0) == 1;
+	flight->ok = tls_random_take(&flight->conn->tls->crypto.random, random, sizeof(random));
 	bytes_put_u8(w, TLS_CONTENT_HANDSHAKE);
 	bytes_put_u16(w, 0x0303);
 	uint8_t *record = begin(flight, 2);

@@ -9,9 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS      1024u // expanded keys: 512 connections that take turns
-#define HEAD_BYTES 5u
-#define TAG_BYTES  16u
+#define SLOTS     1024u // expanded keys: 512 connections that take turns
+#define TAG_BYTES 16u
 
 struct slot {
 	struct gcm_key_data key; // the library wants 64
@@ -20,6 +19,7 @@ struct slot {
 
 struct tls_gcm {
 	struct slot slots[SLOTS];
+	struct slot once; // during a call
 	IMB_MGR *mgr;
 };
 
@@ -54,15 +54,16 @@ void tls_gcm_free(struct tls_gcm *gcm)
 {
 	if (!gcm)
 		return;
-	OPENSSL_cleanse(gcm->slots, sizeof(gcm->slots));
+	explicit_bzero(gcm->slots, sizeof(gcm->slots));
 	free_mb_mgr(gcm->mgr);
 	free(gcm);
 }
 
 static const struct gcm_key_data *expanded(struct tls_gcm *gcm, const struct tls_gcm_record *record)
 {
-	struct slot *slot = &gcm->slots[record->serial % SLOTS];
-	if (slot->serial == record->serial)
+	bool is_once = record->serial == 0;
+	struct slot *slot = is_once ? &gcm->once : &gcm->slots[record->serial % SLOTS];
+	if (!is_once && slot->serial == record->serial)
 		return &slot->key;
 	slot->serial = record->serial;
 	if (record->is_256)
@@ -70,6 +71,13 @@ static const struct gcm_key_data *expanded(struct tls_gcm *gcm, const struct tls
 	else
 		IMB_AES128_GCM_PRE(gcm->mgr, record->key, &slot->key);
 	return &slot->key;
+}
+
+// done wipes a key that is not kept.
+static void done(struct tls_gcm *gcm, const struct tls_gcm_record *record)
+{
+	if (record->serial == 0)
+		explicit_bzero(&gcm->once, sizeof(gcm->once));
 }
 
 // seal_gaps seals a body in pieces: what lies in it in place, what belongs into a gap from where it
@@ -86,7 +94,7 @@ static void seal_gaps(struct tls_gcm *gcm, const struct gcm_key_data *key,
 	struct gcm_context_data context;
 	uint8_t *body = record->body;
 	size_t at = 0;
-	begin(key, &context, record->nonce, record->head, HEAD_BYTES);
+	begin(key, &context, record->nonce, record->head, record->head_bytes);
 	for (uint32_t i = 0; i < record->gaps->count; i++) {
 		const struct gap *gap = &record->gaps->gap[i];
 		CHECK(gap->at >= at && gap->at + gap->run.bytes <= record->bytes);
@@ -104,11 +112,13 @@ void tls_gcm_seal(struct tls_gcm *gcm, const struct tls_gcm_record *record)
 	struct gcm_context_data context;
 	if (record->gaps && record->gaps->count) {
 		seal_gaps(gcm, key, record);
+		done(gcm, record);
 		return;
 	}
 	aes_gcm_enc_dec_t seal = record->is_256 ? gcm->mgr->gcm256_enc : gcm->mgr->gcm128_enc;
 	seal(key, &context, record->body, record->body, record->bytes, record->nonce, record->head,
-	     HEAD_BYTES, record->body + record->bytes, TAG_BYTES);
+	     record->head_bytes, record->body + record->bytes, TAG_BYTES);
+	done(gcm, record);
 }
 
 bool tls_gcm_open(struct tls_gcm *gcm, const struct tls_gcm_record *record)
@@ -118,7 +128,8 @@ bool tls_gcm_open(struct tls_gcm *gcm, const struct tls_gcm_record *record)
 	uint8_t tag[TAG_BYTES];
 	aes_gcm_enc_dec_t open = record->is_256 ? gcm->mgr->gcm256_dec : gcm->mgr->gcm128_dec;
 	open(key, &context, record->body, record->body, record->bytes, record->nonce, record->head,
-	     HEAD_BYTES, tag, TAG_BYTES);
+	     record->head_bytes, tag, TAG_BYTES);
+	done(gcm, record);
 	return CRYPTO_memcmp(tag, record->body + record->bytes, TAG_BYTES) == 0;
 }
 
@@ -126,5 +137,5 @@ void tls_gcm_forget(struct tls_gcm *gcm, uint64_t serial)
 {
 	struct slot *slot = gcm ? &gcm->slots[serial % SLOTS] : NULL;
 	if (slot && serial && slot->serial == serial)
-		OPENSSL_cleanse(slot, sizeof(*slot));
+		explicit_bzero(slot, sizeof(*slot));
 }

@@ -13,11 +13,12 @@ struct tls_gcm;
 
 // One record's work. All is borrowed for the call.
 struct tls_gcm_record {
-	uint64_t serial;    // of the key, never 0; a serial names the same key for ever
+	uint64_t serial;    // names the same key for ever; 0: a key for this one use, not kept
 	const uint8_t *key; // 16 bytes, or 32 with is_256
 	bool is_256;
-	const uint8_t *nonce;    // 12 bytes
-	const uint8_t *head;     // the additional data, 5 bytes
+	const uint8_t *nonce; // 12 bytes
+	const uint8_t *head;  // the additional data
+	uint32_t head_bytes;
 	uint8_t *body;           // in place; the tag (16 bytes) lies behind it
 	uint32_t bytes;          // of body without tag
 	const struct gaps *gaps; // of body, to seal; NULL: none

@@ -89,7 +89,7 @@ void tls_handshake_end(struct tls_conn *conn)
 		return;
 	tls_handshake_wait(handshake, TLS_WAIT_NONE);
 	list_remove(&handshake->start_link);
-	OPENSSL_cleanse(handshake, sizeof(*handshake));
+	explicit_bzero(handshake, sizeof(*handshake));
 	pool_free(&tls->handshakes, handshake);
 	conn->handshake = NULL;
 	counter_set(tls->counters, COUNTER_tls_handshakes, tls->handshakes.in_use);

@@ -30,6 +30,7 @@ bool tls_crypto_init(struct tls_crypto *crypto)
 	crypto->lib = OSSL_LIB_CTX_new();
 	if (!crypto->lib || !tls_schedule_load(crypto))
 		return false;
+	crypto->random.lib = crypto->lib;
 	crypto->gcm = tls_gcm_new();
 	crypto->ticket_cipher = EVP_CIPHER_fetch(crypto->lib, "AES-256-CBC", NULL);
 	bool ok = crypto->ticket_cipher &&
@@ -112,47 +113,62 @@ static struct tls_gcm_record record_of(const struct tls_key *key, const uint8_t 
 				       .is_256 = key->suite == TLS_SUITE_AES_256,
 				       .nonce = nonce,
 				       .head = record,
+				       .head_bytes = TLS_RECORD_HEAD,
 				       .body = record + TLS_RECORD_HEAD,
 				       .bytes = bytes};
 }
 
-static bool seal_by_evp(struct tls_crypto *crypto, const struct tls_key *key, const uint8_t *nonce,
-			uint8_t *record, uint32_t bytes)
+static bool seal_by_evp(struct tls_aead *aead, const struct tls_gcm_record *work)
 {
-	struct tls_aead *aead = &crypto->seal[key->suite];
-	uint8_t *body = record + TLS_RECORD_HEAD;
+	uint8_t *body = work->body;
 	int done = 0;
-	bool is_keyed = aead->serial == key->serial;
-	bool ok =
-		EVP_EncryptInit_ex2(aead->ctx, NULL, is_keyed ? NULL : key->key, nonce, NULL) &&
-		EVP_EncryptUpdate(aead->ctx, NULL, &done, record, TLS_RECORD_HEAD) &&
-		EVP_EncryptUpdate(aead->ctx, body, &done, body, (int)bytes) &&
-		EVP_EncryptFinal_ex(aead->ctx, body + done, &done) &&
-		EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_GET_TAG, TLS_TAG_BYTES, body + bytes);
-	aead->serial = ok ? key->serial : 0;
+	bool is_keyed = work->serial && aead->serial == work->serial;
+	bool ok = EVP_EncryptInit_ex2(aead->ctx, NULL, is_keyed ? NULL : work->key, work->nonce,
+				      NULL) &&
+		  EVP_EncryptUpdate(aead->ctx, NULL, &done, work->head, (int)work->head_bytes) &&
+		  EVP_EncryptUpdate(aead->ctx, body, &done, body, (int)work->bytes) &&
+		  EVP_EncryptFinal_ex(aead->ctx, body + done, &done) &&
+		  EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_GET_TAG, TLS_TAG_BYTES,
+				      body + work->bytes);
+	aead->serial = ok ? work->serial : 0;
 	return ok;
 }
 
-static bool open_by_evp(struct tls_crypto *crypto, const struct tls_key *key, const uint8_t *nonce,
-			uint8_t *record, uint32_t bytes)
+static bool open_by_evp(struct tls_aead *aead, const struct tls_gcm_record *work)
 {
-	struct tls_aead *aead = &crypto->open[key->suite];
-	uint8_t *body = record + TLS_RECORD_HEAD;
+	uint8_t *body = work->body;
 	int done = 0;
-	bool is_keyed = aead->serial == key->serial;
-	bool ok = EVP_DecryptInit_ex2(aead->ctx, NULL, is_keyed ? NULL : key->key, nonce, NULL) &&
+	bool is_keyed = work->serial && aead->serial == work->serial;
+	bool ok = EVP_DecryptInit_ex2(aead->ctx, NULL, is_keyed ? NULL : work->key, work->nonce,
+				      NULL) &&
 		  EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_SET_TAG, TLS_TAG_BYTES,
-				      body + bytes) &&
-		  EVP_DecryptUpdate(aead->ctx, NULL, &done, record, TLS_RECORD_HEAD) &&
-		  EVP_DecryptUpdate(aead->ctx, body, &done, body, (int)bytes) &&
+				      body + work->bytes) &&
+		  EVP_DecryptUpdate(aead->ctx, NULL, &done, work->head, (int)work->head_bytes) &&
+		  EVP_DecryptUpdate(aead->ctx, body, &done, body, (int)work->bytes) &&
 		  EVP_DecryptFinal_ex(aead->ctx, body + done, &done) > 0;
-	aead->serial = ok ? key->serial : 0;
+	aead->serial = ok ? work->serial : 0;
 	return ok;
 }
 
-static bool is_by_gcm(const struct tls_crypto *crypto, const struct tls_key *key)
+static bool is_by_gcm(const struct tls_crypto *crypto, unsigned suite)
 {
-	return crypto->gcm && key->suite != TLS_SUITE_CHACHA20;
+	return crypto->gcm && suite != TLS_SUITE_CHACHA20;
+}
+
+static bool seal(struct tls_crypto *crypto, unsigned suite, const struct tls_gcm_record *work)
+{
+	if (!is_by_gcm(crypto, suite)) {
+		gaps_fill(work->gaps, work->body);
+		return seal_by_evp(&crypto->seal[suite], work);
+	}
+	tls_gcm_seal(crypto->gcm, work);
+	return true;
+}
+
+static bool unseal(struct tls_crypto *crypto, unsigned suite, const struct tls_gcm_record *work)
+{
+	return is_by_gcm(crypto, suite) ? tls_gcm_open(crypto->gcm, work)
+					: open_by_evp(&crypto->open[suite], work);
 }
 
 bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes,
@@ -165,14 +181,9 @@ bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *recor
 	memcpy(record, head, sizeof(head));
 	nonce_of(key, nonce);
 	key->sequence++;
-	if (!is_by_gcm(crypto, key)) {
-		gaps_fill(gaps, record + TLS_RECORD_HEAD);
-		return seal_by_evp(crypto, key, nonce, record, bytes);
-	}
 	struct tls_gcm_record work = record_of(key, nonce, record, bytes);
 	work.gaps = gaps;
-	tls_gcm_seal(crypto->gcm, &work);
-	return true;
+	return seal(crypto, key->suite, &work);
 }
 
 bool tls_key_open(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes)
@@ -182,14 +193,40 @@ bool tls_key_open(struct tls_crypto *crypto, struct tls_key *key, uint8_t *recor
 	uint32_t text_bytes = bytes - TLS_TAG_BYTES;
 	nonce_of(key, nonce);
 	key->sequence++;
-	if (!is_by_gcm(crypto, key))
-		return open_by_evp(crypto, key, nonce, record, text_bytes);
-	struct tls_gcm_record work = record_of(key, nonce, record, text_bytes);
-	return tls_gcm_open(crypto->gcm, &work);
+	const struct tls_gcm_record work = record_of(key, nonce, record, text_bytes);
+	return unseal(crypto, key->suite, &work);
+}
+
+// once_of is what AES-256-GCM works on under a key of one use, whose nonce is zero.
+static struct tls_gcm_record once_of(const uint8_t *key, struct slice head, uint8_t *text,
+				     uint32_t bytes)
+{
+	static const uint8_t nonce[TLS_IV_BYTES];
+	return (struct tls_gcm_record){.key = key,
+				       .is_256 = true,
+				       .nonce = nonce,
+				       .head = (const uint8_t *)head.at,
+				       .head_bytes = (uint32_t)head.bytes,
+				       .body = text,
+				       .bytes = bytes};
+}
+
+bool tls_once_seal(struct tls_crypto *crypto, const uint8_t key[TLS_KEY_MAX], struct slice head,
+		   uint8_t *text, uint32_t bytes)
+{
+	const struct tls_gcm_record work = once_of(key, head, text, bytes);
+	return seal(crypto, TLS_SUITE_AES_256, &work);
+}
+
+bool tls_once_open(struct tls_crypto *crypto, const uint8_t key[TLS_KEY_MAX], struct slice head,
+		   uint8_t *text, uint32_t bytes)
+{
+	const struct tls_gcm_record work = once_of(key, head, text, bytes);
+	return unseal(crypto, TLS_SUITE_AES_256, &work);
 }
 
 void tls_key_wipe(struct tls_crypto *crypto, struct tls_key *key)
 {
 	tls_gcm_forget(crypto->gcm, key->serial);
-	OPENSSL_cleanse(key, sizeof(*key));
+	explicit_bzero(key, sizeof(*key));
 }

@@ -10,6 +10,7 @@
 #include "tls_gcm.h"
 #include "tls_hello.h"
 #include "tls_hkdf.h"
+#include "tls_random.h"
 #include "tls_share.h"
 #include "tls_signer.h"
 
@@ -96,6 +97,7 @@ struct tls_crypto {
 	OSSL_PROVIDER *provider;          // OpenSSL's default
 	OSSL_PROVIDER *schedule_provider; // ours
 	struct tls_schedule *schedule;    // its context
+	struct tls_random random;
 	struct tls_hash hashes[TLS_HASH_COUNT];
 	EVP_CIPHER *ciphers[TLS_SUITE_COUNT];
 	EVP_CIPHER *ticket_cipher; // AES-256-CBC
@@ -138,7 +140,7 @@ struct tls_ticket_key {
 	struct record_ticket_key row;
 	uint64_t mark;
 	uint8_t own_name[TLS_TICKET_NAME_BYTES]; // derived, for our own handshake's tickets
-	uint8_t own_key[TLS_KEY_MAX];
+	struct tls_secret own;                   // their keys are made of it
 };
 
 struct tls_trust {
@@ -279,6 +281,14 @@ bool tls_key_seal(struct tls_crypto *crypto, struct tls_key *key, uint8_t *recor
 // tls_key_open decrypts in place the record at record, whose body is bytes (>= TLS_TAG_BYTES) long
 // with its tag. False when it is not what the peer sealed.
 bool tls_key_open(struct tls_crypto *crypto, struct tls_key *key, uint8_t *record, uint32_t bytes);
+
+// tls_once_seal and tls_once_open encrypt and decrypt bytes bytes at text in place by AES-256-GCM
+// under a key that seals nothing else, with head as additional data; the tag (TLS_TAG_BYTES) lies
+// behind text. False: OpenSSL refuses, or it is not what was sealed.
+bool tls_once_seal(struct tls_crypto *crypto, const uint8_t key[TLS_KEY_MAX], struct slice head,
+		   uint8_t *text, uint32_t bytes);
+bool tls_once_open(struct tls_crypto *crypto, const uint8_t key[TLS_KEY_MAX], struct slice head,
+		   uint8_t *text, uint32_t bytes);
 
 // tls_key_wipe forgets a key and what was made of it.
 void tls_key_wipe(struct tls_crypto *crypto, struct tls_key *key);

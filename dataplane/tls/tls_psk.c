@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our tickets; see tls_psk.h.
 //
-//   | name of the key 16 | nonce 12 | sealed: version, hash, issued, began, secret, name | tag 16 |
+//   | name of the key 16 | salt 16 | sealed: version, hash, issued, began, secret, name | tag 16 |
+//
+// Each is sealed by AES-256-GCM under a key of its own, HMAC of its salt: random nonces of 96 bits
+// would be enough for 2^32 tickets under one of control's keys, which all edges share.
 //
 // The age a client claims matters to early data only, which we do not take: age_add is random and
 // forgotten.
@@ -11,12 +14,11 @@
 #include "check.h"
 
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 
 #define VERSION            1u
 #define MESSAGE_TICKET     4u
-#define NONCE_BYTES        12u
-#define HEAD_BYTES         (TLS_TICKET_NAME_BYTES + NONCE_BYTES)
+#define SALT_BYTES         16u
+#define HEAD_BYTES         (TLS_TICKET_NAME_BYTES + SALT_BYTES)
 #define TEXT_MAX           (1u + 1u + 8u + 8u + TLS_HASH_MAX + 1u + RECORD_HOST_BYTES)
 #define MESSAGE_HEAD_BYTES (4u + 4u + 4u + 1u + TLS_PSK_NONCE_BYTES + 2u)
 #define CLOCK_SKEW_S       60u // between edges
@@ -34,39 +36,18 @@ void tls_psk_derive(const struct tls_crypto *crypto, struct tls_ticket_key *key)
 	memcpy(input + sizeof(key->row.aes_key), key->row.mac_key, sizeof(key->row.mac_key));
 	tls_hmac(hash, SLICE("millrace ticket"), slice_of(input, sizeof(input)), root);
 	tls_expand_label(hash, root, name, key->own_name, sizeof(key->own_name));
-	tls_expand_label(hash, root, sealing, key->own_key, sizeof(key->own_key));
+	tls_expand_label(hash, root, sealing, root, hash->bytes);
+	tls_secret_set(hash, &key->own, slice_of(root, hash->bytes));
 	OPENSSL_cleanse(root, sizeof(root));
 	OPENSSL_cleanse(input, sizeof(input));
 }
 
-// seal encrypts text in place behind the ticket's head at ticket; the tag follows.
-static bool seal(struct tls_crypto *crypto, const uint8_t *key, uint8_t *ticket, uint32_t bytes)
+// key_of makes the key of the ticket at ticket.
+static void key_of(const struct tls *tls, const struct tls_ticket_key *key, const uint8_t *ticket,
+		   uint8_t out[TLS_KEY_MAX])
 {
-	struct tls_aead *aead = &crypto->seal[TLS_SUITE_AES_256];
-	uint8_t *text = ticket + HEAD_BYTES;
-	int done = 0;
-	aead->serial = 0; // whoever sealed with it has to key it anew
-	return EVP_EncryptInit_ex2(aead->ctx, NULL, key, ticket + TLS_TICKET_NAME_BYTES, NULL) &&
-	       EVP_EncryptUpdate(aead->ctx, NULL, &done, ticket, TLS_TICKET_NAME_BYTES) &&
-	       EVP_EncryptUpdate(aead->ctx, text, &done, text, (int)bytes) &&
-	       EVP_EncryptFinal_ex(aead->ctx, text + done, &done) &&
-	       EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_GET_TAG, TLS_TAG_BYTES, text + bytes);
-}
-
-// unseal decrypts bytes of text behind the head at ticket to out.
-static bool unseal(struct tls_crypto *crypto, const uint8_t *key, const uint8_t *ticket,
-		   uint32_t bytes, uint8_t *out)
-{
-	struct tls_aead *aead = &crypto->open[TLS_SUITE_AES_256];
-	const uint8_t *text = ticket + HEAD_BYTES;
-	int done = 0;
-	aead->serial = 0;
-	return EVP_DecryptInit_ex2(aead->ctx, NULL, key, ticket + TLS_TICKET_NAME_BYTES, NULL) &&
-	       EVP_CIPHER_CTX_ctrl(aead->ctx, EVP_CTRL_AEAD_SET_TAG, TLS_TAG_BYTES,
-				   (void *)(uintptr_t)(text + bytes)) &&
-	       EVP_DecryptUpdate(aead->ctx, NULL, &done, ticket, TLS_TICKET_NAME_BYTES) &&
-	       EVP_DecryptUpdate(aead->ctx, out, &done, text, (int)bytes) &&
-	       EVP_DecryptFinal_ex(aead->ctx, out + done, &done) > 0;
+	const struct tls_hash *hash = &tls->crypto.hashes[TLS_HASH_SHA256];
+	tls_secret_mac(hash, &key->own, slice_of(ticket + TLS_TICKET_NAME_BYTES, SALT_BYTES), out);
 }
 
 static const struct tls_ticket_key *find_key(const struct tls *tls, const char *name)
@@ -103,16 +84,20 @@ static bool read_text(const struct tls *tls, struct slice text, const char *serv
 bool tls_psk_open(struct tls *tls, struct slice ticket, const char *server_name,
 		  struct tls_psk *psk)
 {
-	uint8_t text[TEXT_MAX];
+	uint8_t text[TEXT_MAX + TLS_TAG_BYTES], its[TLS_KEY_MAX];
 	if (ticket.bytes <= HEAD_BYTES + TLS_TAG_BYTES ||
 	    ticket.bytes > HEAD_BYTES + TEXT_MAX + TLS_TAG_BYTES)
 		return false;
 	const struct tls_ticket_key *key = find_key(tls, ticket.at);
+	if (!key)
+		return false;
 	uint32_t bytes = (uint32_t)ticket.bytes - HEAD_BYTES - TLS_TAG_BYTES;
-	bool ok = key &&
-		  unseal(&tls->crypto, key->own_key, (const uint8_t *)ticket.at, bytes, text) &&
+	key_of(tls, key, (const uint8_t *)ticket.at, its);
+	memcpy(text, ticket.at + HEAD_BYTES, bytes + TLS_TAG_BYTES); // the hello stays as it is
+	bool ok = tls_once_open(&tls->crypto, its, slice_head(ticket, HEAD_BYTES), text, bytes) &&
 		  read_text(tls, slice_of(text, bytes), server_name, psk);
-	OPENSSL_cleanse(text, sizeof(text));
+	explicit_bzero(text, sizeof(text));
+	explicit_bzero(its, sizeof(its));
 	return ok;
 }
 
@@ -161,13 +146,14 @@ uint32_t tls_psk_write(struct tls *tls, const struct tls_psk *psk, const char *s
 		       uint8_t out[TLS_PSK_MESSAGE_MAX])
 {
 	static const uint8_t zeros[TLS_PSK_NONCE_BYTES];
-	uint8_t random[4 + NONCE_BYTES]; // ticket_age_add, the AEAD's nonce
+	uint8_t random[4 + SALT_BYTES]; // ticket_age_add, the salt
+	uint8_t its[TLS_KEY_MAX];
 	const struct tls_ticket_key *key = &tls->ticket_keys[0];
 	CHECK(tls->ticket_key_count > 0);
 	uint8_t *ticket = out + MESSAGE_HEAD_BYTES;
 	uint32_t text_bytes = write_text(tls, psk, server_name, ticket + HEAD_BYTES);
 	uint32_t bytes = HEAD_BYTES + text_bytes + TLS_TAG_BYTES;
-	if (RAND_bytes_ex(tls->crypto.lib, random, sizeof(random), 0) != 1)
+	if (!tls_random_take(&tls->crypto.random, random, sizeof(random)))
 		return 0;
 	struct bytes_writer w = bytes_write_to(out, TLS_PSK_MESSAGE_MAX);
 	bytes_put_u32(&w, MESSAGE_TICKET << 24 | (MESSAGE_HEAD_BYTES - 4 + bytes + 2));
@@ -177,9 +163,11 @@ uint32_t tls_psk_write(struct tls *tls, const struct tls_psk *psk, const char *s
 	bytes_put(&w, zeros, sizeof(zeros));
 	bytes_put_u16(&w, (uint16_t)bytes);
 	bytes_put(&w, key->own_name, sizeof(key->own_name));
-	bytes_put(&w, random + 4, NONCE_BYTES);
-	if (!seal(&tls->crypto, key->own_key, ticket, text_bytes))
-		return 0;
+	bytes_put(&w, random + 4, SALT_BYTES);
+	key_of(tls, key, ticket, its);
+	bool ok = tls_once_seal(&tls->crypto, its, slice_of(ticket, HEAD_BYTES),
+				ticket + HEAD_BYTES, text_bytes);
+	explicit_bzero(its, sizeof(its));
 	memset(ticket + bytes, 0, 2); // no extensions
-	return MESSAGE_HEAD_BYTES + bytes + 2;
+	return ok ? MESSAGE_HEAD_BYTES + bytes + 2 : 0;
 }

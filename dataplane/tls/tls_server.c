@@ -129,7 +129,7 @@ bool tls_server_hear(struct tls_conn *conn, const uint8_t *bytes, size_t count, 
 	}
 	struct tls_answer answer = {.hello = &hello};
 	enum verdict verdict = answer_hello(conn, &answer);
-	OPENSSL_cleanse(&answer, sizeof(answer));
+	explicit_bzero(&answer, sizeof(answer));
 	if (verdict == ANSWERED) {
 		*taken = wire_bytes;
 		tls->steps_left -= tls->steps_left > 0;

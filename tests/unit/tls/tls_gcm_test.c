@@ -146,7 +146,42 @@ static void keys_may_take_turns(void)
 	stop();
 }
 
+// once is true when both ways seal text alike under key and open the other's, and none of it with
+// another head.
+static bool once(const uint8_t key[TLS_KEY_MAX], uint32_t head_bytes, uint32_t bytes)
+{
+	uint8_t head[64] = {1, 2, 3}, one[512] = {4, 5}, other[512] = {4, 5}, text[512] = {4, 5};
+	struct slice said = slice_of(head, head_bytes);
+	bool is_sealed = tls_once_seal(&fast, key, said, one, bytes) &&
+			 tls_once_seal(&slow, key, said, other, bytes) &&
+			 memcmp(one, other, bytes + TLS_TAG_BYTES) == 0;
+	bool is_opened = tls_once_open(&slow, key, said, one, bytes) &&
+			 tls_once_open(&fast, key, said, other, bytes) &&
+			 memcmp(one, text, bytes) == 0 && memcmp(other, text, bytes) == 0;
+	tls_once_seal(&fast, key, said, one, bytes);
+	tls_once_seal(&slow, key, said, other, bytes);
+	head[head_bytes - 1] ^= 1;
+	return is_sealed && is_opened && !tls_once_open(&fast, key, said, one, bytes) &&
+	       !tls_once_open(&slow, key, said, other, bytes);
+}
+
+// A key of one use is never taken for another one, nor for one that is kept.
+static void keys_of_one_use_leave_nothing(void)
+{
+	uint8_t key[TLS_KEY_MAX] = {0};
+	start();
+	struct tls_key a = key_of(&fast, TLS_SUITE_AES_256, 1);
+	struct tls_key b = key_of(&slow, TLS_SUITE_AES_256, 1);
+	for (uint8_t i = 0; i < 50; i++) {
+		key[i % TLS_KEY_MAX] = (uint8_t)(i + 1);
+		CU_ASSERT(once(key, 1u + i, 8u * i + 1));
+		CU_ASSERT(is_alike(&a, &b, 64));
+	}
+	stop();
+}
+
 UNIT_MAIN("tls_gcm", {"both ways make the same record", both_ways_make_the_same_record},
 	  {"gaps make no difference to the record", gaps_make_no_difference_to_the_record},
 	  {"a changed bit anywhere is seen", a_changed_bit_anywhere_is_seen},
-	  {"keys may take turns", keys_may_take_turns})
+	  {"keys may take turns", keys_may_take_turns},
+	  {"keys of one use leave nothing", keys_of_one_use_leave_nothing})
