@@ -76,7 +76,7 @@ def device_of(topology, host, interface, number, kind, workers):
     if kind == 'tap':
         return (f'net_tap{number},iface=t-{interface},'
                 f'mac={mac_of(topology, host, interface)}')
-    if kind == 'af_xdp':
+    if kind in ('af_xdp', 'af_xdp_generic'):
         return f'net_af_xdp{number},iface={interface}'
     return f'net_af_packet{number},iface={interface},qpairs={workers},framecnt=1024'
 
@@ -138,7 +138,7 @@ def _prepare_kernel_end(space, interface, ip4, ip6, kind):
 
 
 def build(lab_id, topology, kind):
-    """Makes the namespaces and links. kind is tap, af_packet or af_xdp."""
+    """Makes the namespaces and links. kind is tap, af_packet, af_xdp or af_xdp_generic."""
     for host in HOSTS[topology]:
         _add_space(namespace(lab_id, host), host in KERNEL_ONLY)
     if any(len(hosts) > 2 for *_, hosts in LINKS[topology]):

@@ -110,8 +110,9 @@ def _ports(plan, host):
         if is_memif(plan, host, interface):
             device = (f'net_memif{number},role=server,id=0,socket-abstract=no,'
                       f'socket={plan["memif"]}')
-        rows.append({'name': interface, 'device': device,
-                     'addresses': [f'{ip4}/24', f'{ip6}/64']})
+        rows.append({'name': interface, 'device': device, 'addresses': [f'{ip4}/24', f'{ip6}/64']})
+        if plan['port'] == 'af_xdp_generic' and device.startswith('net_af_xdp'):
+            rows[-1]['generic_xdp'] = True
     return rows
 
 
@@ -146,7 +147,7 @@ def conf_of(plan, directory, host):
         'identity': {'ca': is_signer, 'state_dir': os.path.join(directory, host, 'state')},
         'development_ca': True,
     }
-    if plan['port'] == 'af_xdp':
+    if plan['port'] in ('af_xdp', 'af_xdp_generic'):
         # An AF_XDP port keeps 2048 packets in its fill ring, more while it sends.
         conf['dataplane']['mbufs'] = 16384
     if not is_signer:

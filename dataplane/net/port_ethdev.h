@@ -27,6 +27,7 @@ struct port_ethdev_config {
 	uint16_t vlan;                    // 0 = untagged
 	uint16_t mss_clamp;               // 0 = none
 	const uint8_t *mac;               // NULL = the device's, or one beside it for net_tap
+	bool is_generic_xdp;              // net_af_xdp: the kernel's generic XDP, not the driver's
 	struct rte_mempool *const *mbufs; // worker_count of them, borrowed
 	struct counters *const *counters; // worker_count of them, borrowed
 };

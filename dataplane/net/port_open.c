@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DESCRIPTORS   512u
 #define STALL_MAX     256u
@@ -238,6 +239,24 @@ static int make_ring(struct opening *open)
 	return device->ring ? 0 : fail(open, "ring", rte_errno);
 }
 
+// use_generic_xdp lets frames come by generic XDP where that is wanted.
+static int use_generic_xdp(struct opening *open)
+{
+	struct port_ethdev *device = open->device;
+	int sockets[RTE_MAX_QUEUES_PER_PORT];
+	if (!open->config->is_generic_xdp)
+		return 0;
+	if (strcmp(open->info.driver_name, "net_af_xdp") != 0)
+		return fail(open, "generic_xdp is for net_af_xdp", ENOTSUP);
+	for (uint16_t queue = 0; queue < device->queue_count; queue++)
+		sockets[queue] = device->queues[queue].wait_fd;
+	int link = port_xdp_use_generic(open->info.if_index, sockets, device->queue_count);
+	if (link < 0)
+		return fail(open, "cannot use generic XDP", -link);
+	device->xdp_link = link;
+	return 0;
+}
+
 static int open_device(struct opening *open)
 {
 	struct port_ethdev *device = open->device;
@@ -261,7 +280,7 @@ static int open_device(struct opening *open)
 	if (choose_mac_and_mtu(open, &common) != 0 || make_ring(open) != 0)
 		return -1;
 	fill_ports(open, &common);
-	return 0;
+	return use_generic_xdp(open);
 }
 
 struct port_ethdev *port_ethdev_open(const struct port_ethdev_config *config, char *why,
@@ -274,6 +293,7 @@ struct port_ethdev *port_ethdev_open(const struct port_ethdev_config *config, ch
 	CHECK(config->worker_count > 0);
 	open.device = device;
 	device->id = RTE_MAX_ETHPORTS;
+	device->xdp_link = -1;
 	device->worker_count = config->worker_count;
 	device->queues = calloc(config->worker_count, sizeof(*device->queues));
 	if (!device->queues || open_device(&open) != 0) {
@@ -295,6 +315,8 @@ void port_ethdev_close(struct port_ethdev *device)
 {
 	if (!device)
 		return;
+	if (device->xdp_link >= 0)
+		close(device->xdp_link);
 	if (device->is_started)
 		rte_eth_dev_stop(device->id);
 	if (device->id != RTE_MAX_ETHPORTS)

@@ -30,6 +30,7 @@ struct port_ethdev {
 	bool is_tap;
 	bool must_arm; // wait_fd is an interrupt's: to be enabled before a sleep
 	bool is_started;
+	int xdp_link;              // owned: generic XDP ends when it is closed; -1 = none
 	struct rte_ring *ring;     // owned: frames for worker 0 to send; NULL when nobody shares
 	struct port_queue *queues; // owned: worker_count
 };
@@ -42,3 +43,8 @@ void port_xdp_note(fd_set *sockets);
 
 // port_xdp_find is the one AF_XDP socket that port_xdp_note did not see; -1 for none or several.
 int port_xdp_find(const fd_set *sockets);
+
+// port_xdp_use_generic puts a program of ours for generic XDP in the place of the one that DPDK
+// attached to the driver of interface if_index; it gives what arrives on queue i to sockets[i].
+// Returns a descriptor that keeps it attached (close it), or a negative errno.
+int port_xdp_use_generic(uint32_t if_index, const int *sockets, uint32_t count);

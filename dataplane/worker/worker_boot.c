@@ -187,6 +187,7 @@ static bool open_port(struct node *node, uint32_t index)
 		.mss_clamp = (uint16_t)conf->mss_clamp,
 		.vlan = (uint16_t)conf->vlan,
 		.mac = conf->mac.is_set ? conf->mac.bytes : NULL,
+		.is_generic_xdp = conf->is_generic_xdp,
 		.mbufs = node->mbufs,
 		.counters = node->counters,
 	};

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# The journey over the other kinds of port: AF_PACKET and AF_XDP, with one worker and with two.
+# The journey over the other kinds of port: AF_PACKET and AF_XDP, by the driver and by generic XDP, with one worker and with two.
 . "$(dirname "$0")/lib.sh"
 
-for port in af_packet af_xdp; do
+for port in af_packet af_xdp af_xdp_generic; do
 	for workers in 1 2; do
 		lab_up journey --port $port --workers $workers
+		[ $port != af_xdp_generic ] || matches "$port, $workers workers: the edge's link has generic XDP" \
+			"$(on edge ip link show wan0)" "xdpgeneric"
 		works "$port, $workers: the workload's stand-in starts" start_origin 8081
 		for size in 0 102400 10485760; do
 			wanted=$(digest_of $size)

@@ -156,6 +156,27 @@ static void a_device_that_is_not_there_is_told(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "net_nonsense0: cannot probe"));
 }
 
+static void generic_xdp_on_another_device_is_refused(void)
+{
+	char why[200] = "";
+	struct counters counters;
+	struct counters *list[1] = {&counters};
+	fake_eal();
+	struct rte_mempool *pools[1] = {
+		rte_pktmbuf_pool_create("generic", 2047, 0, 64, RTE_MBUF_DEFAULT_BUF_SIZE, 0)};
+	struct rte_ring *ring = rte_ring_create("generic", RING_FRAMES, 0, 0);
+	CHECK(pools[0] && ring && rte_eth_from_ring(ring) >= 0);
+	struct port_ethdev_config config = {.device = "net_ring_generic",
+					    .worker_count = 1,
+					    .is_generic_xdp = true,
+					    .mbufs = pools,
+					    .counters = list};
+	CU_ASSERT_PTR_NULL(port_ethdev_open(&config, why, sizeof(why)));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "net_ring_generic: generic_xdp is for net_af_xdp"));
+	rte_ring_free(ring);
+	rte_mempool_free(pools[0]);
+}
+
 UNIT_MAIN("port_ethdev",
 	  {"a worker sends and receives on its queue", a_worker_sends_and_receives_on_its_queue},
 	  {"a head that the device refuses for long is dropped",
@@ -163,4 +184,5 @@ UNIT_MAIN("port_ethdev",
 	  {"a worker without a queue sends through worker 0",
 	   a_worker_without_a_queue_sends_through_worker_0},
 	  {"the ring of a shared queue is bounded", the_ring_of_a_shared_queue_is_bounded},
-	  {"a device that is not there is told", a_device_that_is_not_there_is_told})
+	  {"a device that is not there is told", a_device_that_is_not_there_is_told},
+	  {"generic XDP on another device is refused", generic_xdp_on_another_device_is_refused})
