@@ -7,8 +7,8 @@
                    org0 198.18.3.2 ----- veth ----- org0 (198.18.3.1) what fills the cache of path B's origin
 
 What a link receives is worked on by the core of the side that receives, as a network card's
-interrupts would be: RPS for the kernel's stack and for ours, whose frames come by generic XDP; a threaded
-NAPI where a veth's own XDP takes them.
+interrupts would be: RPS for the kernel's stack and for generic XDP, a threaded NAPI on the server core for a
+veth's own XDP.
 198.18.0.0/15 is for benchmarks (RFC 2544). Everything is gone after `close`.
 """
 import os

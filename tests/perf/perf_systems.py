@@ -279,7 +279,8 @@ class Millrace(System):
             'run_dir': self.path('run'),
             'dataplane': {'cores': str(self.net.server_core), 'idle': self.options.idle,
                           'hugepages': 'never', 'memory': '512MiB', 'mbufs': 16384,
-                          'ports': [{'name': 'own0', 'device': 'net_af_xdp0,iface=own0', 'generic_xdp': True,
+                          'ports': [{'name': 'own0', 'device': 'net_af_xdp0,iface=own0',
+                                     'generic_xdp': self.options.generic_xdp,
                                      'addresses': [f'{self.address}/24']}]},
             'listen': [{'address': '*', 'port': 443, 'protocol': 'https'}],
             'registry': {'kind': 'sqlite', 'path': self.path('registry.db')},
@@ -290,6 +291,8 @@ class Millrace(System):
         }
 
     def start(self):
+        if not self.options.generic_xdp:
+            self.net.pin_server_napi('own0')
         self.start_processes()
         self.set_service('origin', '--to', f'{self.net.CLIENT_OWN}:{ORIGIN_PORT}', '--location', 'par')
         if 'miss_mtls' in self.options.works:
