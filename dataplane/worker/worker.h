@@ -30,7 +30,7 @@
 #define WORKER_READY_BUDGET     256u // connections of TCP's ready list, twice a loop
 #define WORKER_PROXY_BUDGET     256u // transports of the proxy's busy list
 #define WORKER_TIMER_BUDGET     256u
-#define WORKER_HANDSHAKE_BUDGET 2u // handshake steps: the longest indivisible piece of a loop
+#define WORKER_HANDSHAKE_BUDGET 1u // handshake steps: the longest indivisible piece of a loop
 
 struct worker_params {
 	const struct conf *conf; // borrowed for the worker's life
