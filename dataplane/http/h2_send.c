@@ -301,7 +301,9 @@ int h2_respond(struct http_conn *conn, uint32_t id, const struct http_message *m
 	struct head_out head;
 	head_begin(&head, c);
 	bool is_length_said = has_length(stream, m, has_body);
-	if (h2_fields_wait(c, m, is_length_said, head.fields))
+	// Between nodes answers are alike, and the other end is a client of ours: nghttp2's tables.
+	bool is_ours = !conn->limits->is_shared;
+	if (is_ours && h2_fields_wait(c, m, is_length_said, head.fields))
 		head.count = 1;
 	else
 		add_response(&head, m, is_length_said);
