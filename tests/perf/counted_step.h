@@ -9,9 +9,10 @@
 #include <time.h>
 
 // step_edge is what callgrind counts (--toggle-collect=step_edge): a call that returns, or it would
-// count whatever comes after. True when the edge found something to do.
-__attribute__((noinline)) static bool step_edge(struct worker *worker, uint64_t now_us,
-						uint64_t wall_s)
+// count whatever comes after, and of this very name: no clone without the answer that a caller
+// ignores. True when the edge found something to do.
+__attribute__((noipa)) static bool step_edge(struct worker *worker, uint64_t now_us,
+					     uint64_t wall_s)
 {
 	bool is_busy = worker_step(worker, now_us, wall_s);
 	__asm__ volatile("" ::: "memory");
