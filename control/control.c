@@ -67,17 +67,23 @@ static void compile_now(struct control *control)
 	attach_flush(control->attach);
 }
 
+// compile_due compiles what is due, and then rests for as long as that took.
+static void compile_due(struct control *control)
+{
+	uint64_t begin_ns = uv_hrtime();
+	if (!control->is_compile_due)
+		return;
+	control->is_compile_due = false;
+	compile_now(control);
+	uint64_t end_ns = uv_hrtime();
+	control->compile_after_ns = end_ns + (end_ns - begin_ns);
+}
+
 // on_due compiles first: what identities call for takes longer, and no route waits for it.
 static void on_due(uv_timer_t *timer)
 {
 	struct control *control = timer->data;
-	if (control->is_compile_due) {
-		uint64_t begin_ns = uv_hrtime();
-		control->is_compile_due = false;
-		compile_now(control);
-		uint64_t end_ns = uv_hrtime();
-		control->compile_after_ns = end_ns + (end_ns - begin_ns);
-	}
+	compile_due(control);
 	if (control->is_identity_due) {
 		control->is_identity_due = false;
 		control_identity_run(control, control_now_s());
@@ -138,9 +144,14 @@ void control_follow(struct control *control)
 	}
 }
 
+// on_command brings what a command wrote to the workers before it is answered, which waits for the
+// disk; but not when the last set is only just out.
 static void on_command(void *user)
 {
-	control_follow(user);
+	struct control *control = user;
+	control_follow(control);
+	if (uv_hrtime() >= control->compile_after_ns)
+		compile_due(control);
 }
 
 static void on_poll(uv_timer_t *timer)

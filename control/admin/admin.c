@@ -81,18 +81,30 @@ static void reply(struct admin_client *client, json_t *object)
 	}
 }
 
+// run_command does what is asked. What that writes goes out to workers at once, before the disk has
+// it and before the answer tells so: both die with this machine, and the disk takes the longest.
+static json_t *run_command(const struct admin_options *options, const json_t *request)
+{
+	store_defer(options->registry_store);
+	json_t *answer = admin_command(options, request);
+	options->follow(options->user);
+	if (store_sync(options->registry_store) == STORE_OK)
+		return answer;
+	json_decref(answer);
+	return admin_error("in use, but perhaps not kept: registry: %s: look at its disk, then "
+			   "say it again",
+			   store_error(options->registry_store));
+}
+
 static void run_line(struct admin_client *client, const char *line, size_t bytes)
 {
 	json_error_t error;
-	const struct admin_options *options = &client->admin->options;
 	json_t *request = json_loadb(line, bytes, 0, &error);
-	if (!json_is_object(request))
-		reply(client, admin_error("not a JSON object on one line: %s", error.text));
+	if (json_is_object(request))
+		reply(client, run_command(&client->admin->options, request));
 	else
-		reply(client, admin_command(options, request));
+		reply(client, admin_error("not a JSON object on one line: %s", error.text));
 	json_decref(request);
-	// What it wrote goes out now, not with the next look at the registry.
-	options->follow(options->user);
 }
 
 // run_lines runs every whole line and keeps the rest.

@@ -29,7 +29,7 @@ struct admin_options {
 	struct publish *publish;
 	struct attach *attach;
 	const struct failures *failures; // of endpoints, as workers told
-	void (*follow)(void *user);      // bring the models up to date
+	void (*follow)(void *user);      // bring the models up to date, and what follows to workers
 	void *user;
 };
 

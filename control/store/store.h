@@ -73,7 +73,9 @@ uint64_t store_id(struct store *store, enum store_kind kind, const char *key);
 enum store_result store_list(struct store *store, enum store_kind kind, store_visit *visit,
 			     void *user, uint64_t *revision);
 
-// store_write applies all writes, or none, and logs them.
+// store_write applies all writes, or none, and logs them; they are on the disk when it returns,
+// unless the store defers that (or is local). STORE_BROKEN may also mean that they are applied, but
+// not on the disk.
 enum store_result store_write(struct store *store, const struct store_write *writes, size_t count);
 
 // store_put encodes and writes one row.
@@ -82,6 +84,14 @@ enum store_result store_put(struct store *store, enum store_kind kind, const cha
 
 // store_remove removes one row; absent is fine.
 enum store_result store_remove(struct store *store, enum store_kind kind, const char *key);
+
+// store_defer: writes from here on are seen by everybody at once, and outlive this process, but are
+// on the disk, safe from a power cut, with store_sync only.
+void store_defer(struct store *store);
+
+// store_sync waits until all that was written is on the disk, and ends what store_defer began.
+// STORE_BROKEN: it may not be.
+enum store_result store_sync(struct store *store);
 
 // store_has_changed is cheap: true when another connection wrote since the last call, or this one
 // did. False alarms are possible, misses are not.

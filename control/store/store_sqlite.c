@@ -71,6 +71,9 @@ struct store {
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	int64_t data_version; // of the last look
 	bool has_written;     // since the last look
+	int log_fd;           // owned: the write-ahead log's file; -1: nobody waits for the disk
+	bool is_deferring;
+	bool is_unsynced;
 	char error[STORE_ERROR_BYTES];
 };
 
@@ -191,6 +194,22 @@ static bool use_wal(struct store *store)
 	return false;
 }
 
+// open_log opens the write-ahead log's file, which is there while anybody has the database open.
+// SQLite waits for the disk before it takes over what is in the log (synchronous = NORMAL); that a
+// commit is on the disk is for us to wait for (store_sync), so that others may use it before.
+static bool open_log(struct store *store, const char *path)
+{
+	char log_path[4096];
+	int bytes = snprintf(log_path, sizeof(log_path), "%s-wal", path);
+	if (bytes < (int)sizeof(log_path))
+		store->log_fd = open(log_path, O_RDONLY | O_CLOEXEC);
+	else
+		errno = ENAMETOOLONG;
+	if (store->log_fd < 0)
+		snprintf(store->error, sizeof(store->error), "its log: %s", strerror(errno));
+	return store->log_fd >= 0;
+}
+
 // open_file opens path and readies it.
 static bool open_file(struct store *store, const struct store_options *options)
 {
@@ -207,8 +226,9 @@ static bool open_file(struct store *store, const struct store_options *options)
 	sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
 	return use_wal(store) &&
 	       execute(store, options->is_local ? "PRAGMA synchronous = OFF"
-						: "PRAGMA synchronous = FULL") &&
-	       make_schema(store, options->id_base) && prepare_all(store);
+						: "PRAGMA synchronous = NORMAL") &&
+	       make_schema(store, options->id_base) && prepare_all(store) &&
+	       (options->is_local || open_log(store, options->path));
 }
 
 struct store *store_open(const struct store_options *options, char *error)
@@ -219,6 +239,7 @@ struct store *store_open(const struct store_options *options, char *error)
 		return NULL;
 	}
 	store->data_version = -1;
+	store->log_fd = -1;
 	if (open_file(store, options))
 		return store;
 	snprintf(error, STORE_ERROR_BYTES, "%.120s: %.120s", options->path, store->error);
@@ -233,6 +254,8 @@ void store_close(struct store *store)
 	for (unsigned i = 0; i < STATEMENT_COUNT; i++)
 		sqlite3_finalize(store->statements[i]);
 	sqlite3_close(store->db);
+	if (store->log_fd >= 0)
+		close(store->log_fd);
 	free(store);
 }
 
@@ -384,11 +407,29 @@ enum store_result store_write(struct store *store, const struct store_write *wri
 		result = write_one(store, &writes[i]);
 	if (result == STORE_OK && !run(store, use(store, STATEMENT_COMMIT)))
 		result = STORE_BROKEN;
-	if (result != STORE_OK)
+	if (result != STORE_OK) {
 		sqlite3_step(use(store, STATEMENT_ROLLBACK));
-	else
-		store->has_written = true;
-	return result;
+		return result;
+	}
+	store->has_written = store->is_unsynced = true;
+	return store->is_deferring ? STORE_OK : store_sync(store);
+}
+
+void store_defer(struct store *store)
+{
+	store->is_deferring = true;
+}
+
+enum store_result store_sync(struct store *store)
+{
+	bool is_needed = store->is_unsynced && store->log_fd >= 0;
+	store->is_deferring = false;
+	if (is_needed && fdatasync(store->log_fd) != 0) {
+		snprintf(store->error, sizeof(store->error), "fdatasync: %s", strerror(errno));
+		return STORE_BROKEN;
+	}
+	store->is_unsynced = false;
+	return STORE_OK;
 }
 
 enum store_result store_put(struct store *store, enum store_kind kind, const char *key,

@@ -4,8 +4,9 @@
 
 A service's one endpoint is swapped between two ports of the origin, which answer with their number:
 
-  watcher  one connection. Change, then ask until the other port answers: `served` is from before the
-           command was given to the end of the first answer of the new endpoint, a request included.
+  watcher  one connection. Give the command, then ask until the other port answers, and read what the
+           command answers: `served` is from before the command was given to the end of the first answer of
+           the new endpoint, a request included. The command may take longer: ours waits for the disk.
   callers  connections in a closed loop meanwhile: a request that was sent and has no whole 200 is lost.
 
 How a system is changed is told by `change`: millrace-control's socket, HAProxy's runtime API (set
@@ -58,12 +59,17 @@ def load(system, host, secs, count):
         raise RuntimeError('perf_route: ' + out.strip()[-300:]) from error
 
 
-def ask_unix(path, line):
-    """One line to a unix socket, one line back."""
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(path)
-        client.sendall(line.encode() + b'\n')
-        return client.recv(65536).decode()
+class Asked:
+    """One line to a unix socket; `answer` is the line that comes back."""
+
+    def __init__(self, path, line):
+        self.client = socket.socket(socket.AF_UNIX)
+        self.client.connect(path)
+        self.client.sendall(line.encode() + b'\n')
+
+    def answer(self):
+        with self.client:
+            return self.client.recv(65536).decode()
 
 
 class Changer:
@@ -72,24 +78,31 @@ class Changer:
     def __init__(self, change):
         self.__dict__.update(change)
 
+    def begin(self, port):
+        """Gives the command; what is returned waits until it is accepted."""
+        return getattr(self, self.how)(port)
+
     def to(self, port):
-        getattr(self, self.how)(port)
+        self.begin(port)()
 
     def millrace(self, port):
         command = {'command': 'service-set', 'name': 'origin', 'to': [f'{self.origin}:{port}'],
                    'location': 'par'}
-        reply = json.loads(ask_unix(self.socket, json.dumps(command)))
-        if not reply.get('ok'):
-            raise RuntimeError(f'millrace: {reply}')
+        asked = Asked(self.socket, json.dumps(command))
+        return lambda: self.check(asked.answer(), '"ok":true')
 
     def haproxy(self, port):
-        reply = ask_unix(self.socket, f'set server plain/a addr {self.origin} port {port}')
-        if 'chang' not in reply:
-            raise RuntimeError(f'haproxy: {reply}')
+        asked = Asked(self.socket, f'set server plain/a addr {self.origin} port {port}')
+        return lambda: self.check(asked.answer(), 'chang')
 
     def nginx(self, port):
         shutil.copy(f'{self.conf}.{port}', self.conf)
         os.kill(int(open(self.pid, encoding='utf-8').read()), signal.SIGHUP)
+        return lambda: None
+
+    def check(self, reply, wanted):
+        if wanted not in reply:
+            raise RuntimeError(f'{self.how}: {reply}')
 
 
 class Caller:
@@ -141,14 +154,15 @@ class Caller:
 
 
 def change_once(changer, watcher, port):
-    """Swaps to a port: milliseconds until it answered, and until the command was accepted."""
+    """Swaps to a port: milliseconds until it answered, and until the command had, too."""
     begin = time.monotonic()
-    changer.to(port)
-    accepted = time.monotonic()
+    wait = changer.begin(port)
     while watcher.ask() != port:
         if time.monotonic() > begin + 20:
             raise RuntimeError(f'port {port} did not answer within 20 s')
-    return (time.monotonic() - begin) * 1000, (accepted - begin) * 1000
+    served = time.monotonic()
+    wait()
+    return (served - begin) * 1000, (time.monotonic() - begin) * 1000
 
 
 def change_many(changer, watcher, count, end):

@@ -517,13 +517,13 @@ static bool has_wanted_workload(struct plane *plane)
 	return workload(plane, wanted_workload) && plane_count(plane, RECORD_ENDPOINT) == 1;
 }
 
-// Changes follow one another, so that each begins just after control has looked at the registry:
-// one that waited for the next look would take all of CONTROL_POLL_MS.
-static void a_command_is_published_before_the_next_look_at_the_registry(void)
+// What a command writes is in the ring before the command is answered, which waits for the disk.
+// Not when the last set is only just out: control rests for as long as that took to compile.
+static void a_command_is_published_before_it_is_answered(void)
 {
-	enum { CHANGES = 10, SOON_MS = 10 };
+	enum { CHANGES = 20 };
 	static struct node node;
-	unsigned soon_count = 0;
+	unsigned before_count = 0;
 	char dir[64], command[128];
 	node_make_dir(dir);
 	node_open(&node, dir, "gw", "gateway", true);
@@ -536,12 +536,12 @@ static void a_command_is_published_before_the_next_look_at_the_registry(void)
 			 "{\"command\":\"service-set\",\"name\":\"shop\",\"to\":[\"%s\"]}",
 			 wanted_workload);
 		node_command(&node, command);
-		int took_ms = plane_until(&node.plane, has_wanted_workload, 3000);
-		CU_ASSERT(took_ms >= 0);
-		soon_count += took_ms < SOON_MS;
+		plane_turn(&node.plane, 0);
+		before_count += has_wanted_workload(&node.plane);
+		CU_ASSERT(plane_until(&node.plane, has_wanted_workload, 3000) >= 0);
 	}
-	printf("# %u of %u changes within %u ms\n", soon_count, CHANGES, SOON_MS);
-	CU_ASSERT(soon_count >= CHANGES / 2);
+	printf("# %u of %u changes were there before the answer\n", before_count, CHANGES);
+	CU_ASSERT(before_count >= CHANGES / 2);
 	node_close(&node);
 	node_remove_dir(dir);
 }
@@ -572,8 +572,8 @@ UNIT_MAIN("process",
 	   the_ca_is_replaced_when_every_node_has_followed},
 	  {"an instance is drained and told unhealthy, and comes back",
 	   an_instance_is_drained_and_told_unhealthy_and_comes_back},
-	  {"a command is published before the next look at the registry",
-	   a_command_is_published_before_the_next_look_at_the_registry},
+	  {"a command is published before it is answered",
+	   a_command_is_published_before_it_is_answered},
 	  {"failures of an endpoint are shown with it", failures_of_an_endpoint_are_shown_with_it},
 	  {"others are told the address that a node advertises",
 	   others_are_told_the_address_that_a_node_advertises},

@@ -2,6 +2,23 @@
 // The store and the model that follows it, on real files.
 #include "control_fixture.h"
 
+#include <errno.h>
+#include <unistd.h>
+
+static unsigned synced_count;
+static bool is_disk_broken;
+
+// fdatasync, counted, on a disk that may break.
+int fdatasync(int fd)
+{
+	if (is_disk_broken) {
+		errno = EIO;
+		return -1;
+	}
+	synced_count++;
+	return fsync(fd);
+}
+
 struct seen {
 	unsigned count;
 	unsigned removed_count;
@@ -243,6 +260,35 @@ static void a_range_holds_exactly_the_keys_with_the_prefix(void)
 	fixture_close(&f);
 }
 
+// What is deferred is seen by others at once; a disk that fails is told of, then and by each write
+// that waits for it, until it works again.
+static void a_deferred_write_is_seen_before_it_is_on_the_disk(void)
+{
+	struct fixture f;
+	fixture_open(&f);
+	struct store *others = fixture_store(&f, "registry.db");
+	put_location(f.store, "par", 1, STORE_ANY, STORE_OK); // SQLite begins its log
+	unsigned before = synced_count;
+	put_location(f.store, "par", 2, STORE_ANY, STORE_OK);
+	CU_ASSERT_EQUAL(synced_count, before + 1);
+	store_defer(f.store);
+	put_location(f.store, "fra", 1, STORE_ANY, STORE_OK);
+	put_location(f.store, "nyc", 1, STORE_ANY, STORE_OK);
+	CU_ASSERT_EQUAL(synced_count, before + 1);
+	CU_ASSERT(store_id(others, STORE_location, "nyc") != 0);
+	is_disk_broken = true;
+	CU_ASSERT_EQUAL(store_sync(f.store), STORE_BROKEN);
+	CU_ASSERT_PTR_NOT_NULL(strstr(store_error(f.store), "Input/output error"));
+	put_location(f.store, "par", 3, STORE_ANY, STORE_BROKEN);
+	is_disk_broken = false;
+	CU_ASSERT_EQUAL(store_sync(f.store), STORE_OK);
+	CU_ASSERT_EQUAL(synced_count, before + 2);
+	CU_ASSERT_EQUAL(store_sync(f.store), STORE_OK); // nothing is left to wait for
+	CU_ASSERT_EQUAL(synced_count, before + 2);
+	store_close(others);
+	fixture_close(&f);
+}
+
 UNIT_MAIN("store", {"a row comes back as it was written", a_row_comes_back_as_it_was_written},
 	  {"the file is private", the_file_is_private},
 	  {"an id lasts while the row lives", an_id_lasts_while_the_row_lives},
@@ -254,6 +300,8 @@ UNIT_MAIN("store", {"a row comes back as it was written", a_row_comes_back_as_it
 	  {"another connection notices a change", another_connection_notices_a_change},
 	  {"a log that was trimmed asks for a new list",
 	   a_log_that_was_trimmed_asks_for_a_new_list},
+	  {"a deferred write is seen before it is on the disk",
+	   a_deferred_write_is_seen_before_it_is_on_the_disk},
 	  {"a schema of the future is refused", a_schema_of_the_future_is_refused},
 	  {"a file that is no database is told", a_file_that_is_no_database_is_told},
 	  {"the model follows, and survives a row it cannot read",
