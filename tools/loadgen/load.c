@@ -238,8 +238,11 @@ static void feed_starved(struct load *load)
 	list_init(&some);
 	while (!list_is_empty(&load->starved))
 		list_append(&some, list_pop(&load->starved));
-	for (struct list *link; (link = list_pop(&some));)
-		load_session_flush(container_of(link, struct load_session, link));
+	for (struct list *link; (link = list_pop(&some));) {
+		struct load_session *session = container_of(link, struct load_session, link);
+		load_session_fill(session);
+		load_session_flush(session);
+	}
 }
 
 // count_turn notes what the turn before was, which ended at now_ns.
@@ -263,7 +266,6 @@ static void step(struct load *load)
 	while (next_connection(load, now_ns, &due_ns))
 		load_session_open(load, due_ns, false);
 	begin_fresh(load, now_ns);
-	feed_starved(load);
 	if (load->options->hold_s > 0)
 		tell_progress(load);
 	if (load->phase == LOAD_DRAINING)
@@ -271,6 +273,7 @@ static void step(struct load *load)
 	begin_requests(load);
 	tls_set_time(load->tls, load->stack.now_us, (uint64_t)time(NULL));
 	tls_run(load->tls, HANDSHAKE_BUDGET);
+	feed_starved(load);
 	load->is_busy |= host_stack_turn(&load->stack, TICK_US);
 }
 

@@ -5,7 +5,7 @@
 //
 // A connection is a session: TCP, TLS over it, HTTP over that, pumped inside TCP's events. Sessions
 // wait on one of four lists: free (no connection), willing (may begin a request), starved (wants a
-// buffer), over (ended inside an event, taken apart after it).
+// buffer, or has only just shaken hands), over (ended inside an event, taken apart after it).
 #pragma once
 
 #include "host_stack.h"

@@ -163,6 +163,9 @@ static void become_ready(struct load_session *session, bool is_resumed)
 	session->is_ready = true;
 	load->opening_count--;
 	load_tally_connection(&load->tally, load_clock_ns(), session->due_ns, is_resumed);
+	// Within tls_run no event of TCP follows that would ask and send.
+	list_remove(&session->link);
+	list_append(&load->starved, &session->link);
 	if (load->options->per_connection == 0)
 		return;
 	session->http = http_conn_new(session->is_h2 ? HTTP_VERSION_2 : HTTP_VERSION_1, false,
