@@ -13,6 +13,9 @@ enum {
 	EVICT_PART = 8,        // of all places: kept free by who is idle
 	EVICT_IDLE_US = 10000, // who is idle for less stays
 	EVICT_LOOKS = 64,      // idle ones looked at for one of a prefix
+	// A client with Nagle's algorithm keeps its request until its Finished is acknowledged;
+	// others' comes before that, mostly, and has the ACK on its answer.
+	ACK_FINISHED_US = 250,
 };
 
 static struct downstream *of_transport(struct transport *transport)
@@ -290,6 +293,7 @@ static void on_ready(struct transport *transport, const struct tls_info *info)
 	if (proxy->is_draining)
 		http_drain(transport->http);
 	arm(down, proxy->limits.head_timeout_ms);
+	tcp_ack_within(proxy->tcp, transport->tcp, ACK_FINISHED_US);
 	transport_touch(transport);
 }
 

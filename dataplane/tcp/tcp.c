@@ -233,6 +233,13 @@ void tcp_push(struct tcp *tcp, struct pool_id id)
 		tcp_output(conn);
 }
 
+void tcp_ack_within(struct tcp *tcp, struct pool_id id, uint64_t us)
+{
+	struct tcp_conn *conn = owned(tcp, id);
+	if (conn && !conn->is_ended && tcp_timer_is_set(conn, TCP_TIMER_DELAYED_ACK))
+		tcp_timer_set(conn, TCP_TIMER_DELAYED_ACK, tcp->now_us + us);
+}
+
 struct slice tcp_peek(struct tcp *tcp, struct pool_id id)
 {
 	struct tcp_conn *conn = owned(tcp, id);

@@ -194,6 +194,10 @@ int tcp_send(struct tcp *tcp, struct pool_id conn, struct buf *buf, uint32_t off
 // dead handle is ignored.
 void tcp_push(struct tcp *tcp, struct pool_id conn);
 
+// tcp_ack_within acknowledges what came within so many us, not tcp_limits.delayed_ack_ms (RFC 9293
+// 3.8.6.3): for who knows that no answer follows by itself. A dead handle is ignored.
+void tcp_ack_within(struct tcp *tcp, struct pool_id conn, uint64_t us);
+
 // tcp_peek borrows the first run of in-order received bytes, writable (records are opened in
 // place); empty when none wait. Valid until tcp_consume or the end of the event.
 struct slice tcp_peek(struct tcp *tcp, struct pool_id conn);
