@@ -188,7 +188,8 @@ def fuzz_one(target, seconds):
     os.makedirs(found, exist_ok=True)
     begin = time.monotonic()
     status, output = run([target, f'-max_total_time={seconds}', '-timeout=10', '-rss_limit_mb=2048',
-                          '-print_final_stats=1', f'-artifact_prefix={found}.', found]
+                          '-print_final_stats=1', '-error_exitcode=1',  # its own is 77: skipped
+                          f'-artifact_prefix={found}.', found]
                          + ([corpus] if os.path.isdir(corpus) else []), seconds + 60)
     executed = re.search(r'number_of_executed_units:\s*(\d+)', output)
     tally = tap.read_exit(f'fuzz/{name}', status)

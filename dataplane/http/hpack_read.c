@@ -101,27 +101,26 @@ void hpack_reader_fini(struct hpack_reader *reader)
 	reader->texts = NULL;
 }
 
-// Numbers (RFC 7541 5.1). read_number takes one with a prefix of so many bits; false: cut, or
-// larger than any that we can use.
+// Numbers (RFC 7541 5.1). read_number takes one with a prefix of so many bits; false: cut, larger
+// than any that we can use, or in more bytes than 32 bits may need.
 static bool read_number(struct slice *block, unsigned prefix_bits, uint32_t *number)
 {
 	uint32_t most = (1u << prefix_bits) - 1;
 	if (block->bytes == 0)
 		return false;
-	*number = (uint8_t)block->at[0] & most;
+	uint64_t sum = (uint8_t)block->at[0] & most;
+	bool is_whole = sum < most;
 	*block = slice_skip(*block, 1);
-	if (*number < most)
-		return true;
-	for (unsigned shift = 0; shift < 28 && block->bytes; shift += 7) {
+	for (unsigned shift = 0; !is_whole && shift < 32 && block->bytes; shift += 7) {
 		uint8_t byte = (uint8_t)block->at[0];
 		*block = slice_skip(*block, 1);
-		*number += (uint32_t)(byte & 0x7f) << shift;
-		if (*number > NUMBER_MAX)
+		sum += (uint64_t)(byte & 0x7f) << shift;
+		if (sum > NUMBER_MAX)
 			return false;
-		if (!(byte & 0x80))
-			return true;
+		is_whole = !(byte & 0x80);
 	}
-	return false;
+	*number = (uint32_t)sum;
+	return is_whole;
 }
 
 // The table.
