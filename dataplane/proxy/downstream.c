@@ -16,6 +16,7 @@ enum {
 	// A client with Nagle's algorithm keeps its request until its Finished is acknowledged;
 	// others' comes before that, mostly, and has the ACK on its answer.
 	ACK_FINISHED_US = 250,
+	FRESH_MS = 50, // after its first packet a client's first request may be on its way
 };
 
 static struct downstream *of_transport(struct transport *transport)
@@ -372,11 +373,20 @@ void downstream_drain(struct downstream *down)
 	transport_touch(&down->transport);
 }
 
+// is_fresh: it has only just come, or been answered.
+static bool is_fresh(const struct downstream *down)
+{
+	return down->exchange_count == 0 && !down->is_reading_head &&
+	       down->transport.proxy->now_us - down->since_us < FRESH_MS * 1000ull;
+}
+
 void downstream_finish(struct downstream *down)
 {
 	if (!down->transport.http || down->transport.is_shut) // a handshake goes on
 		return;
-	if (down->exchange_count == 0 && !down->is_reading_head)
+	if (is_fresh(down))
+		arm(down, FRESH_MS);
+	else if (down->exchange_count == 0 && !down->is_reading_head)
 		say_last(down);
 	else
 		http_shutdown(down->transport.http);
