@@ -90,7 +90,7 @@ enum store_result store_remove(struct store *store, enum store_kind kind, const 
 void store_defer(struct store *store);
 
 // store_sync waits until all that was written is on the disk, and ends what store_defer began.
-// STORE_BROKEN: it may not be.
+// STORE_BROKEN: it may not be; told once, since the kernel does not try again either.
 enum store_result store_sync(struct store *store);
 
 // store_has_changed is cheap: true when another connection wrote since the last call, or this one

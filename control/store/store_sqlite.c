@@ -423,12 +423,11 @@ void store_defer(struct store *store)
 enum store_result store_sync(struct store *store)
 {
 	bool is_needed = store->is_unsynced && store->log_fd >= 0;
-	store->is_deferring = false;
+	store->is_deferring = store->is_unsynced = false;
 	if (is_needed && fdatasync(store->log_fd) != 0) {
 		snprintf(store->error, sizeof(store->error), "fdatasync: %s", strerror(errno));
 		return STORE_BROKEN;
 	}
-	store->is_unsynced = false;
 	return STORE_OK;
 }
 
