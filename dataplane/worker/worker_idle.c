@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -117,12 +118,24 @@ bool idle_sleep(struct idle *idle, uint64_t timeout_us)
 		.tv_nsec = (long)(timeout_us % 1000000 * 1000),
 	};
 	uint64_t start_us = clock_us();
+	atomic_store_explicit(&idle->asleep_base_us,
+			      start_us - idle->counters->value[COUNTER_worker_slept_us],
+			      memory_order_release);
 	int count = epoll_pwait2(idle->epoll_fd, events, 8, &timeout, NULL);
 	counter_inc(idle->counters, COUNTER_worker_sleeps);
 	counter_add(idle->counters, COUNTER_worker_sleeps_woken, count > 0);
 	counter_add(idle->counters, COUNTER_worker_slept_us, clock_us() - start_us);
+	atomic_store_explicit(&idle->asleep_base_us, 0, memory_order_release);
 	for (int i = 0; i < count; i++)
 		if (events[i].data.fd == idle->wake_fd || events[i].data.fd == idle->control_fd)
 			handover_wake_clear(events[i].data.fd);
 	return count > 0;
+}
+
+uint64_t idle_slept_us(const struct idle *idle)
+{
+	uint64_t base_us = atomic_load_explicit(&idle->asleep_base_us, memory_order_acquire);
+	if (base_us)
+		return clock_us() - base_us;
+	return __atomic_load_n(&idle->counters->value[COUNTER_worker_slept_us], __ATOMIC_RELAXED);
 }

@@ -26,6 +26,9 @@ struct idle {
 	bool is_idle;
 	uint64_t since_us; // when it became idle
 	uint64_t nap_us;   // the next nap
+	// When it would have fallen asleep (CLOCK_MONOTONIC) had it slept all its sleep in one; 0 =
+	// awake. W: worker
+	_Atomic uint64_t asleep_base_us;
 	struct counters *counters;
 };
 
@@ -54,3 +57,7 @@ bool idle_should_sleep(struct idle *idle, uint64_t now_us);
 // idle_sleep sleeps until a descriptor is ready, at most timeout_us (less on ports without one).
 // Returns true when a descriptor ended it.
 bool idle_sleep(struct idle *idle, uint64_t timeout_us);
+
+// idle_slept_us is what the worker has slept until now, in us, the sleep that is under way included
+// (its counter worker_slept_us moves only when a sleep ends). Any thread may ask.
+uint64_t idle_slept_us(const struct idle *idle);

@@ -161,8 +161,11 @@ static int answer_workers(const struct telemetry *telemetry, const char *, const
 		rte_tel_data_add_dict_u64(row, "core", telemetry->conf->dataplane.cores.at[i]);
 		for (unsigned j = 0; j < COUNTER_COUNT; j++)
 			if (strcmp(counter_info[j].module, "worker") == 0)
-				rte_tel_data_add_dict_u64(row, counter_info[j].name,
-							  read_counter(worker, j));
+				rte_tel_data_add_dict_u64(
+					row, counter_info[j].name,
+					j == COUNTER_worker_slept_us
+						? idle_slept_us(&telemetry->threads[i].idle)
+						: read_counter(worker, j));
 		rte_tel_data_add_dict_u64(row, "mbufs_free",
 					  rte_mempool_avail_count(worker->mbufs));
 	}

@@ -3,6 +3,7 @@
 #include "unit.h"
 #include "worker_idle.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -126,8 +127,34 @@ static void a_port_without_a_descriptor_allows_growing_naps_only(void)
 	idle_fini(&idle);
 }
 
+static void *sleep_for_long(void *idle)
+{
+	idle_sleep(idle, 10000000);
+	return NULL;
+}
+
+static void a_sleep_under_way_counts_as_slept(void)
+{
+	struct idle idle = idle_new(NULL, 0, false);
+	uint64_t start_us = clock_us(), one = 1;
+	pthread_t thread;
+	CU_ASSERT_EQUAL(idle_slept_us(&idle), 0);
+	CU_ASSERT_EQUAL(pthread_create(&thread, NULL, sleep_for_long, &idle), 0);
+	while (idle_slept_us(&idle) < 20000 && clock_us() - start_us < 5000000)
+		usleep(1000);
+	uint64_t slept_us = idle_slept_us(&idle);
+	CU_ASSERT(slept_us >= 20000 && slept_us <= clock_us() - start_us);
+	CU_ASSERT_EQUAL(counters.value[COUNTER_worker_slept_us], 0);
+	CU_ASSERT_EQUAL(write(idle.wake_fd, &one, sizeof(one)), 8);
+	pthread_join(thread, NULL);
+	CU_ASSERT(idle_slept_us(&idle) >= slept_us);
+	CU_ASSERT_EQUAL(idle_slept_us(&idle), counters.value[COUNTER_worker_slept_us]);
+	idle_fini(&idle);
+}
+
 UNIT_MAIN("worker_idle", {"it spins, then pauses, then sleeps", it_spins_then_pauses_then_sleeps},
 	  {"a polling worker never sleeps", a_polling_worker_never_sleeps},
+	  {"a sleep under way counts as slept", a_sleep_under_way_counts_as_slept},
 	  {"a sleep ends at its time", a_sleep_ends_at_its_time},
 	  {"a port, another worker or control ends a sleep",
 	   a_port_another_worker_or_control_ends_a_sleep},
