@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The worker's TLS: memory and library context taken at start, the rows that control sends, the
 // time, and the work that is done once a loop.
-#include "tls_priv.h"
+#include "tls_job.h"
 
 #include "check.h"
 
@@ -19,7 +19,7 @@ static bool init(struct tls *tls)
 			 sizeof(struct tls_handshake)) == 0 &&
 	       pool_init(&tls->certs, limits->certificate_count, sizeof(struct tls_cert)) == 0 &&
 	       pool_init(&tls->identities, TLS_IDENTITIES_MAX, sizeof(struct tls_identity)) == 0 &&
-	       tls_crypto_init(&tls->crypto) && tls_select_init(tls) &&
+	       tls_jobs_init(tls) && tls_crypto_init(&tls->crypto) && tls_select_init(tls) &&
 	       tls_shares_init(&tls->shares, tls->crypto.lib, tls->crypto.provider) &&
 	       (tls->bio_method = tls_bio_method_new()) &&
 	       (tls->public_ctx = tls_identity_ctx_new(tls, false));
@@ -54,6 +54,7 @@ void tls_free_all(struct tls *tls)
 		tls_select_sweep(tls, true);
 	}
 	tls_ticket_sweep(tls, true);
+	tls_jobs_fini(tls);
 	SSL_CTX_free(tls->public_ctx);
 	SSL_CTX_free(tls->client_ctx);
 	BIO_meth_free(tls->bio_method);
@@ -122,6 +123,7 @@ void tls_spans(const struct tls *tls, struct spans *spans)
 {
 	pool_spans(&tls->conns, spans);
 	pool_spans(&tls->handshakes, spans);
+	pool_spans(&tls->jobs, spans);
 }
 
 void tls_set_time(struct tls *tls, uint64_t now_us, uint64_t wall_s)
@@ -146,6 +148,8 @@ void tls_run(struct tls *tls, uint32_t budget)
 	tls->steps_left = budget;
 	end_late_handshakes(tls);
 	tls_select_wake(tls);
+	if (tls->callbacks.job)
+		tls_jobs_run(tls);
 	while (tls->steps_left > 0 && !list_is_empty(&tls->runnable)) {
 		struct tls_handshake *first =
 			container_of(tls->runnable.next, struct tls_handshake, wait_link);
@@ -156,7 +160,8 @@ void tls_run(struct tls *tls, uint32_t budget)
 
 bool tls_prepare(struct tls *tls)
 {
-	return tls->limits.is_own_handshake && tls_shares_prepare(&tls->shares);
+	return tls->limits.is_own_handshake && !tls->callbacks.job &&
+	       tls_shares_prepare(&tls->shares);
 }
 
 bool tls_has_waiting(const struct tls *tls)

@@ -20,12 +20,16 @@
 
 struct tls;            // one a worker
 struct tls_conn;       // one a connection
+struct tls_job;        // public-key work of a handshake
+struct tls_offload;    // who does it, one a thread
 struct ssl_session_st; // OpenSSL's SSL_SESSION: what a client resumes by
 
 #define TLS_RECORD_HEAD   5u     // plaintext starts this far into the buffer given to tls_seal
 #define TLS_RECORD_TAIL   64u    // room behind it for content type, tag, TLS 1.2's explicit nonce
 #define TLS_PLAINTEXT_MAX 16384u // RFC 8446 5.1
 #define TLS_NONCE_ROOM    16u
+#define TLS_OFFLOADS_MAX  16u
+#define TLS_SHARE_JOBS    4u // shares asked for at once: who is behind them waits 40 us for each
 
 enum tls_alpn { TLS_ALPN_NONE, TLS_ALPN_HTTP1, TLS_ALPN_H2, TLS_ALPN_COUNT };
 
@@ -46,6 +50,8 @@ struct tls_limits {
 	uint32_t cert_wait_ms;
 	bool is_tls12_allowed;       // on public listeners; never between nodes
 	bool is_own_handshake;       // ordinary TLS 1.3 clients are not left to OpenSSL
+	uint32_t job_count;          // handshakes whose work helpers have
+	uint32_t job_time_ms;        // how long one waits for it, before the worker does it
 	uint32_t rekey_record_count; // records sealed under one key; 0 = 2^24 (RFC 8446 5.5)
 };
 
@@ -83,6 +89,10 @@ struct tls_callbacks {
 	// session: a client that wanted it, of conn_user, was given a ticket; session is the
 	// taker's (tls_session_free). May be NULL.
 	void (*session)(void *conn_user, struct ssl_session_st *session);
+	// job hands the public-key work of a handshake to a helper, who does it by tls_offload_do
+	// in any thread; it comes back by tls_job_done. False: no helper has room. NULL: no
+	// helpers.
+	bool (*job)(void *user, struct tls_job *job);
 };
 
 struct tls_accept {
@@ -118,7 +128,7 @@ struct tls_client {
 struct tls *tls_new(const struct tls_limits *limits, const struct tls_callbacks *callbacks,
 		    struct buf_pool *bufs, struct counters *counters);
 
-// tls_free_all ends everything, wiping keys.
+// tls_free_all ends everything, wiping keys. Helpers do not work any more, and live on.
 void tls_free_all(struct tls *tls);
 
 // tls_apply takes a CERT, CERT_ABSENT, IDENTITY, TRUST, TICKET_KEY or REMOVE record that passed
@@ -195,8 +205,24 @@ void tls_spans(const struct tls *tls, struct spans *spans);
 void tls_run(struct tls *tls, uint32_t budget);
 
 // tls_prepare makes one key share for a handshake to come (some 40 us): for a turn that found
-// nothing to do. False: there is nothing to prepare.
+// nothing to do. False: there is nothing to prepare, or helpers do it.
 bool tls_prepare(struct tls *tls);
+
+// tls_offload_new makes a helper, with a library context of its own; index < TLS_OFFLOADS_MAX is
+// unlike others'. NULL: OpenSSL refuses, or memory is short. tls_offload_free outlives every tls
+// whose jobs it did; NULL is nobody.
+struct tls_offload *tls_offload_new(uint32_t index);
+void tls_offload_free(struct tls_offload *offload);
+
+// tls_offload_do does a job (some 40 to 120 us; milliseconds for RSA of 4,096 bits), which is the
+// caller's until it goes back.
+void tls_offload_do(struct tls_offload *offload, struct tls_job *job);
+
+// tls_job_done takes a job back, in the worker's thread; its handshake goes on in tls_run.
+void tls_job_done(struct tls *tls, struct tls_job *job);
+
+// tls_jobs_count counts jobs that are out or not yet looked at.
+uint32_t tls_jobs_count(const struct tls *tls);
 
 // tls_has_waiting is true when tls_run has something to continue at once.
 bool tls_has_waiting(const struct tls *tls);

@@ -123,8 +123,16 @@ static bool is_deaf(const struct tls_conn *conn)
 // shake goes on with a handshake; returns how many bytes it took.
 static size_t shake(struct tls_conn *conn, uint8_t *bytes, size_t count)
 {
+	struct tls_handshake *handshake = conn->handshake;
 	size_t taken = 0;
-	if (conn->handshake->is_own)
+	if (handshake->job && tls_server_go_on(conn, count, &taken))
+		return taken;
+	if (handshake->skip_bytes) {
+		taken = MIN(count, handshake->skip_bytes);
+		handshake->skip_bytes -= (uint32_t)taken;
+		return taken;
+	}
+	if (handshake->is_own)
 		return tls_record_receive(conn, bytes, count);
 	if (tls_server_is_hearing(conn) && tls_server_hear(conn, bytes, count, &taken))
 		return taken;

@@ -6,7 +6,6 @@
 //   | 5 EncryptedExtensions .. Finished, type | tag | 5 NewSessionTicket, type | tag |
 #include "tls_server.h"
 
-#include "bytes.h"
 #include "check.h"
 
 enum {
@@ -32,29 +31,20 @@ static_assert(OTHERS_MAX + TLS_CERTIFICATE_MAX + TICKET_MAX <= BUF_BYTES);
 
 static const uint16_t group_ids[] = {[TLS_GROUP_X25519] = 0x001d, [TLS_GROUP_P256] = 0x0017};
 
-// A flight while it is written.
-struct flight {
-	struct tls_conn *conn;
-	struct tls_answer *answer;
-	struct bytes_writer w;
-	struct tls_key write; // the server's handshake traffic key
-	bool ok;              // OpenSSL has not refused
-};
-
-static void tell(const struct flight *flight, uint8_t *transcript)
+static void tell(const struct tls_flight *flight, uint8_t *transcript)
 {
 	tls_transcript_tell(flight->answer->hash, transcript);
 }
 
 // begin starts a message or a vector: its length, of bytes bytes, is written by end.
-static uint8_t *begin(struct flight *flight, unsigned bytes)
+static uint8_t *begin(struct tls_flight *flight, unsigned bytes)
 {
 	uint8_t *at = flight->w.at;
 	bytes_put(&flight->w, (uint8_t[3]){0}, bytes);
 	return at;
 }
 
-static void end(struct flight *flight, uint8_t *at, unsigned bytes)
+static void end(struct tls_flight *flight, uint8_t *at, unsigned bytes)
 {
 	size_t count = flight->w.ok ? (size_t)(flight->w.at - at) - bytes : 0;
 	for (unsigned i = 0; i < bytes; i++)
@@ -62,12 +52,12 @@ static void end(struct flight *flight, uint8_t *at, unsigned bytes)
 }
 
 // hash adds a message, from its head at at on, to the transcript.
-static void hash(const struct flight *flight, const uint8_t *at)
+static void hash(const struct tls_flight *flight, const uint8_t *at)
 {
 	tls_transcript_add(flight->answer->hash, slice_of(at, (size_t)(flight->w.at - at)));
 }
 
-static void put_server_hello(struct flight *flight)
+static void put_server_hello(struct tls_flight *flight)
 {
 	struct bytes_writer *w = &flight->w;
 	const struct tls_answer *answer = flight->answer;
@@ -106,7 +96,7 @@ static void put_server_hello(struct flight *flight)
 	hash(flight, message);
 }
 
-static void put_encrypted_extensions(struct flight *flight)
+static void put_encrypted_extensions(struct tls_flight *flight)
 {
 	struct bytes_writer *w = &flight->w;
 	struct slice protocol = flight->answer->protocol;
@@ -130,32 +120,27 @@ static void put_encrypted_extensions(struct flight *flight)
 	hash(flight, message);
 }
 
-static void put_certificate(struct flight *flight)
+static void put_certificate(struct tls_flight *flight)
 {
-	struct tls_signer *signer = &flight->answer->cert->signer;
-	struct tls_hash *hashes = flight->conn->tls->crypto.hashes;
-	enum tls_scheme scheme = flight->answer->scheme;
-	uint8_t transcript[TLS_HASH_MAX], signature[TLS_SIGNATURE_MAX];
+	const struct tls_signer *signer = flight->answer->signer;
 	uint8_t *message = flight->w.at;
 	bytes_put(&flight->w, signer->message, signer->bytes);
 	hash(flight, message);
-	tell(flight, transcript);
-	if (!flight->ok)
-		return;
-	uint32_t bytes =
-		tls_signer_sign(signer, hashes, scheme,
-				slice_of(transcript, flight->answer->hash->bytes), signature);
-	flight->ok = bytes > 0;
-	message = flight->w.at;
+}
+
+static void put_certificate_verify(struct tls_flight *flight, struct slice signature)
+{
+	uint32_t bytes = (uint32_t)signature.bytes;
+	uint8_t *message = flight->w.at;
 	bytes_put_u32(&flight->w, MESSAGE_CERTIFICATE_VERIFY << 24 | (4 + bytes));
-	bytes_put_u16(&flight->w, tls_signer_id(scheme));
+	bytes_put_u16(&flight->w, tls_signer_id(flight->answer->scheme));
 	bytes_put_u16(&flight->w, (uint16_t)bytes);
-	bytes_put(&flight->w, signature, bytes);
+	bytes_put(&flight->w, signature.at, bytes);
 	hash(flight, message);
 }
 
 // write_finished writes the Finished of who has base as traffic secret.
-static uint32_t write_finished(const struct flight *flight, const uint8_t *base,
+static uint32_t write_finished(const struct tls_flight *flight, const uint8_t *base,
 			       const uint8_t *transcript, uint8_t *out)
 {
 	const struct tls_hash *hash = flight->answer->hash;
@@ -164,7 +149,7 @@ static uint32_t write_finished(const struct flight *flight, const uint8_t *base,
 	return 4 + hash->bytes;
 }
 
-static void derive(const struct flight *flight, struct slice label, const uint8_t *transcript,
+static void derive(const struct tls_flight *flight, struct slice label, const uint8_t *transcript,
 		   uint8_t *out)
 {
 	const struct tls_hash *hash = flight->answer->hash;
@@ -173,27 +158,26 @@ static void derive(const struct flight *flight, struct slice label, const uint8_
 }
 
 // next goes on to the schedule's next stage.
-static void next(const struct flight *flight, struct slice input)
+static void next(const struct tls_flight *flight, struct slice input)
 {
 	tls_secret_next(flight->answer->hash, &flight->answer->stage, input);
 }
 
-// agree makes the handshake secrets (RFC 8446 7.1) of what is hashed so far, ServerHello last.
-static void agree(struct flight *flight, uint8_t *client, uint8_t *server)
+// agree makes the handshake secrets (RFC 8446 7.1) of both shares and the transcript until
+// ServerHello.
+static void agree(struct tls_flight *flight, uint8_t *client, uint8_t *server)
 {
 	struct tls_answer *answer = flight->answer;
 	struct tls_crypto *crypto = &flight->conn->tls->crypto;
-	uint8_t transcript[TLS_HASH_MAX];
 	next(flight, slice_of(answer->agreed.secret, sizeof(answer->agreed.secret)));
-	tell(flight, transcript);
-	derive(flight, SLICE("c hs traffic"), transcript, client);
-	derive(flight, SLICE("s hs traffic"), transcript, server);
+	derive(flight, SLICE("c hs traffic"), flight->hello_hash, client);
+	derive(flight, SLICE("s hs traffic"), flight->hello_hash, server);
 	tls_key_install(crypto, &flight->write, answer->suite, server);
 }
 
 // expect writes the client's Finished, as it must be, and makes the application secret of the whole
 // flight and the resumption secret of what answers it.
-static void expect(struct flight *flight, const uint8_t *client, uint8_t *server_traffic,
+static void expect(struct tls_flight *flight, const uint8_t *client, uint8_t *server_traffic,
 		   uint8_t *resumption)
 {
 	struct tls_handshake *handshake = flight->conn->handshake;
@@ -210,7 +194,7 @@ static void expect(struct flight *flight, const uint8_t *client, uint8_t *server
 }
 
 // pass goes on behind bytes that were written in place.
-static void pass(struct flight *flight, uint32_t bytes)
+static void pass(struct tls_flight *flight, uint32_t bytes)
 {
 	flight->w.at += bytes;
 	flight->w.left -= bytes;
@@ -218,7 +202,7 @@ static void pass(struct flight *flight, uint32_t bytes)
 }
 
 // seal makes the record of what lies at record (its head still empty) up to the writer.
-static void seal(struct flight *flight, struct tls_key *key, uint8_t *record)
+static void seal(struct tls_flight *flight, struct tls_key *key, uint8_t *record)
 {
 	bytes_put_u8(&flight->w, TLS_CONTENT_HANDSHAKE);
 	CHECK(flight->w.ok && flight->w.left >= TLS_TAG_BYTES);
@@ -230,14 +214,14 @@ static void seal(struct flight *flight, struct tls_key *key, uint8_t *record)
 
 // put_ticket adds a NewSessionTicket for a client that can use one. It may follow our Finished at
 // once, since the client's is known beforehand (RFC 8446 4.6.1): so it takes no packet of its own.
-static void put_ticket(struct flight *flight, const uint8_t *resumption)
+static void put_ticket(struct tls_flight *flight, const uint8_t *resumption)
 {
 	struct tls_conn *conn = flight->conn;
 	const struct tls_answer *answer = flight->answer;
 	struct tls_psk psk = {.hash = tls_suites[answer->suite].hash,
 			      .began_s = answer->psk.began_s};
 	uint8_t *record = flight->w.at;
-	if (!flight->ok || !answer->hello->has_psk_dhe || conn->tls->ticket_key_count == 0)
+	if (!flight->ok || !answer->has_psk_dhe || conn->tls->ticket_key_count == 0)
 		return;
 	CHECK(flight->w.left >= TICKET_MAX);
 	memcpy(psk.secret, resumption, sizeof(psk.secret));
@@ -249,62 +233,94 @@ static void put_ticket(struct flight *flight, const uint8_t *resumption)
 	seal(flight, &conn->write, record);
 }
 
-// write writes the whole flight and installs the keys behind it.
-static bool write_all(struct flight *flight)
+static const uint8_t ccs[] = {20, 3, 3, 0, 1, 1};
+
+// write_open writes what is known before there is a secret.
+static void write_open(struct tls_flight *flight)
 {
-	static const uint8_t ccs[] = {20, 3, 3, 0, 1, 1};
-	struct tls_conn *conn = flight->conn;
-	struct tls_crypto *crypto = &conn->tls->crypto;
-	struct tls_answer *answer = flight->answer;
-	uint8_t client[TLS_HASH_MAX], server[TLS_HASH_MAX], transcript[TLS_HASH_MAX];
-	uint8_t traffic[TLS_HASH_MAX], resumption[TLS_HASH_MAX];
+	const struct tls_answer *answer = flight->answer;
 	put_server_hello(flight);
+	tell(flight, flight->hello_hash);
 	if (answer->hello->session_id.bytes)
 		bytes_put(&flight->w, ccs, sizeof(ccs));
-	agree(flight, client, server);
-	uint8_t *record = flight->w.at;
+	flight->record = flight->w.at;
 	bytes_put(&flight->w, ccs, TLS_RECORD_HEAD); // written by seal
 	put_encrypted_extensions(flight);
-	if (!answer->is_resumed)
+	if (answer->signer)
 		put_certificate(flight);
+}
+
+// write_secret writes the rest, and installs the keys behind the flight.
+static void write_secret(struct tls_flight *flight, struct slice signature)
+{
+	struct tls_conn *conn = flight->conn;
+	struct tls_crypto *crypto = &conn->tls->crypto;
+	uint8_t client[TLS_HASH_MAX], server[TLS_HASH_MAX], transcript[TLS_HASH_MAX];
+	uint8_t traffic[TLS_HASH_MAX], resumption[TLS_HASH_MAX];
+	agree(flight, client, server);
+	if (flight->answer->signer)
+		put_certificate_verify(flight, signature);
 	uint8_t finished[4 + TLS_HASH_MAX];
 	uint8_t *message = flight->w.at;
 	tell(flight, transcript);
 	bytes_put(&flight->w, finished, write_finished(flight, server, transcript, finished));
 	hash(flight, message);
 	expect(flight, client, traffic, resumption);
-	seal(flight, &flight->write, record);
-	tls_key_install(crypto, &conn->read, answer->suite, client);
-	tls_key_install(crypto, &conn->write, answer->suite, traffic);
+	seal(flight, &flight->write, flight->record);
+	tls_key_install(crypto, &conn->read, flight->answer->suite, client);
+	tls_key_install(crypto, &conn->write, flight->answer->suite, traffic);
 	put_ticket(flight, resumption);
 	OPENSSL_cleanse(client, sizeof(client));
 	OPENSSL_cleanse(server, sizeof(server));
 	OPENSSL_cleanse(traffic, sizeof(traffic));
 	OPENSSL_cleanse(resumption, sizeof(resumption));
 	tls_key_wipe(crypto, &flight->write);
+}
+
+bool tls_flight_begin(struct tls_flight *flight, struct tls_conn *conn, struct tls_answer *answer)
+{
+	uint32_t most = OTHERS_MAX + (answer->signer ? answer->signer->bytes : 0) + TICKET_MAX;
+	*flight = (struct tls_flight){.conn = conn, .answer = answer};
+	flight->buf = buf_new(conn->tls->bufs, most);
+	if (!flight->buf)
+		return false;
+	flight->w = bytes_write_to(flight->buf->data, flight->buf->bytes);
+	tls_transcript_begin(answer->hash);
+	tls_transcript_add(answer->hash, answer->hello->message);
+	write_open(flight);
 	return flight->ok;
 }
 
-bool tls_flight_send(struct tls_conn *conn, struct tls_answer *answer)
+bool tls_flight_sign(struct tls_flight *flight, uint8_t signature[TLS_SIGNATURE_MAX],
+		     uint32_t *bytes)
 {
-	uint32_t most = OTHERS_MAX + (answer->cert ? answer->cert->signer.bytes : 0) + TICKET_MAX;
-	struct buf *buf = buf_new(conn->tls->bufs, most);
-	if (!buf) {
-		tls_conn_close(conn, COUNTER_tls_no_buffers);
-		return true;
-	}
-	struct flight flight = {.conn = conn,
-				.answer = answer,
-				.w = bytes_write_to(buf->data, buf->bytes),
-				.ok = true};
-	tls_transcript_begin(answer->hash);
-	tls_transcript_add(answer->hash, answer->hello->message);
-	if (write_all(&flight)) {
-		conn->events->send(conn->user, buf, 0, (uint32_t)flight.w.written);
+	const struct tls_answer *answer = flight->answer;
+	uint8_t transcript[TLS_HASH_MAX];
+	tell(flight, transcript);
+	*bytes = tls_signing_sign(&answer->signer->own, flight->conn->tls->crypto.hashes,
+				  answer->scheme, slice_of(transcript, answer->hash->bytes),
+				  signature);
+	return *bytes > 0;
+}
+
+bool tls_flight_send(struct tls_flight *flight, struct slice signature)
+{
+	struct tls_conn *conn = flight->conn;
+	struct buf *buf = flight->buf;
+	write_secret(flight, signature);
+	if (flight->ok) {
+		flight->buf = NULL;
+		conn->events->send(conn->user, buf, 0, (uint32_t)flight->w.written);
 		return true;
 	}
 	tls_key_wipe(&conn->tls->crypto, &conn->read);
 	tls_key_wipe(&conn->tls->crypto, &conn->write);
-	buf_unref(buf);
 	return false;
+}
+
+void tls_flight_drop(struct tls_flight *flight)
+{
+	if (flight->buf)
+		buf_unref(flight->buf);
+	flight->buf = NULL;
 }

@@ -3,7 +3,7 @@
 // secrets of its key schedule (tls_schedule.c) become keys of our record layer, then the SSL object
 // goes. Reading starts at sequence 0; writing at the number of records (tickets) already sent under
 // the new key.
-#include "tls_priv.h"
+#include "tls_job.h"
 
 #include "check.h"
 
@@ -88,6 +88,7 @@ void tls_handshake_end(struct tls_conn *conn)
 	if (!handshake)
 		return;
 	tls_handshake_wait(handshake, TLS_WAIT_NONE);
+	tls_job_leave(handshake);
 	list_remove(&handshake->start_link);
 	explicit_bzero(handshake, sizeof(*handshake));
 	pool_free(&tls->handshakes, handshake);

@@ -136,7 +136,7 @@ static void free_cert(struct tls *tls, struct tls_cert *cert)
 	list_remove(&cert->used_link);
 	if (tls->default_cert == cert)
 		tls->default_cert = NULL;
-	tls_signer_fini(&cert->signer);
+	tls_signer_unref(cert->signer);
 	SSL_CTX_free(cert->ctx);
 	pool_free(&tls->certs, cert);
 	count_certs(tls);
@@ -210,7 +210,8 @@ const char *tls_identity_apply_cert(struct tls *tls, const struct record *record
 		.id = row->id, .is_default = row->is_default != 0, .mark = tls->mark, .ctx = ctx};
 	list_init(&cert->used_link);
 	list_append(&tls->certs_by_use, &cert->used_link);
-	tls_signer_init(&cert->signer, tls->crypto.lib, tls->crypto.hashes, ctx);
+	cert->signer = tls_signer_new(tls->crypto.lib, tls->crypto.hashes, ctx,
+				      tls->callbacks.job != NULL);
 	if (cert->is_default)
 		tls->default_cert = cert;
 	if (!add_names(tls, cert)) {

@@ -55,7 +55,7 @@ enum tls_state {
 	TLS_STATE_CLOSED,    // waits for tls_free
 };
 
-enum tls_wait { TLS_WAIT_NONE, TLS_WAIT_BUDGET, TLS_WAIT_CERT };
+enum tls_wait { TLS_WAIT_NONE, TLS_WAIT_BUDGET, TLS_WAIT_CERT, TLS_WAIT_JOB };
 
 // The cipher suites of TLS 1.3 that we speak, by index into tls_suites.
 enum { TLS_SUITE_AES_128, TLS_SUITE_AES_256, TLS_SUITE_CHACHA20, TLS_SUITE_COUNT };
@@ -122,8 +122,8 @@ struct tls_cert { // a public certificate
 	uint32_t id;
 	bool is_default;
 	uint64_t mark;
-	SSL_CTX *ctx; // owned; handshakes that use it hold their own reference
-	struct tls_signer signer;
+	SSL_CTX *ctx;              // owned; handshakes that use it hold their own reference
+	struct tls_signer *signer; // NULL: its handshakes are OpenSSL's
 	struct tls_name *names;
 	struct list used_link; // tls.certs_by_use, least recently used first
 };
@@ -184,6 +184,9 @@ struct tls_handshake {
 	uint8_t secret[2][TLS_SECRET_MAX]; // client's, server's application traffic secret
 	uint32_t sent_record_count;        // under our application traffic key: tickets
 	unsigned peer_roles;
+	bool is_left;        // ours no more: OpenSSL refused what a job was for
+	struct tls_job *job; // the flight's, at a helper or back again; else NULL
+	uint32_t skip_bytes; // of the ClientHello, answered before it was kept
 	bool is_own; // ours: the flight is sent, the client's Finished is to come; then also:
 	bool is_resumed;
 	uint8_t alpn;                       // enum tls_alpn
@@ -226,6 +229,9 @@ struct tls {
 	struct counters *counters;
 	struct tls_crypto crypto;
 	struct tls_shares shares;
+	struct pool jobs;                   // out or back; none without helpers
+	uint32_t share_jobs;                // of them, those for shares
+	struct list jobs_out;               // of handshakes in time, oldest first
 	uint8_t hello_room[TLS_HELLO_ROOM]; // for a ClientHello in several records, during a call
 	BIO_METHOD *bio_method;
 	SSL_CTX *public_ctx; // without certificate; tickets

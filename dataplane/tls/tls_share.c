@@ -29,18 +29,31 @@ void tls_shares_fini(struct tls_shares *shares)
 	OPENSSL_cleanse(shares, sizeof(*shares));
 }
 
-static bool make_x25519(struct tls_shares *shares, struct tls_share *share)
+bool tls_shares_make(struct tls_shares *shares, struct tls_share *share)
 {
 	return RAND_priv_bytes_ex(shares->lib, share->private, sizeof(share->private), 0) == 1 &&
 	       tls_x25519_publish(&shares->x25519, share->private, share->open);
 }
 
+uint32_t tls_shares_wanted(const struct tls_shares *shares)
+{
+	return shares->is_wanted ? TLS_SHARE_AHEAD - shares->ahead_count : 0;
+}
+
+bool tls_shares_add(struct tls_shares *shares, const struct tls_share *share)
+{
+	if (shares->ahead_count == TLS_SHARE_AHEAD)
+		return false;
+	shares->ahead[shares->ahead_count++] = *share;
+	return true;
+}
+
 bool tls_shares_prepare(struct tls_shares *shares)
 {
-	if (!shares->is_wanted || shares->ahead_count == TLS_SHARE_AHEAD)
+	if (tls_shares_wanted(shares) == 0)
 		return false;
 	struct tls_share *share = &shares->ahead[shares->ahead_count];
-	if (make_x25519(shares, share)) {
+	if (tls_shares_make(shares, share)) {
 		shares->ahead_count++;
 		return true;
 	}
@@ -48,13 +61,12 @@ bool tls_shares_prepare(struct tls_shares *shares)
 	return false;
 }
 
-// take gives a share of X25519 away: one made ahead, else it is made now.
-static bool take(struct tls_shares *shares, struct tls_share *share, bool *was_ahead)
+bool tls_shares_take(struct tls_shares *shares, struct tls_share *share, bool *was_ahead)
 {
 	shares->is_wanted = true;
 	*was_ahead = shares->ahead_count > 0;
 	if (!*was_ahead)
-		return make_x25519(shares, share);
+		return tls_shares_make(shares, share);
 	struct tls_share *last = &shares->ahead[--shares->ahead_count];
 	*share = *last;
 	OPENSSL_cleanse(last, sizeof(*last));
@@ -64,7 +76,8 @@ static bool take(struct tls_shares *shares, struct tls_share *share, bool *was_a
 static bool agree_x25519(struct tls_shares *shares, struct slice peer, struct tls_agreed *agreed)
 {
 	struct tls_share share;
-	bool ok = peer.bytes == TLS_X25519_BYTES && take(shares, &share, &agreed->was_ahead) &&
+	bool ok = peer.bytes == TLS_X25519_BYTES &&
+		  tls_shares_take(shares, &share, &agreed->was_ahead) &&
 		  tls_x25519_agree(&shares->x25519, share.private, (const uint8_t *)peer.at,
 				   agreed->secret);
 	if (ok)

@@ -51,6 +51,19 @@ void tls_shares_fini(struct tls_shares *shares);
 // as many as may be, or OpenSSL refuses.
 bool tls_shares_prepare(struct tls_shares *shares);
 
+// tls_shares_wanted is how many shares may be made ahead, once a first was needed.
+uint32_t tls_shares_wanted(const struct tls_shares *shares);
+
+// tls_shares_make makes a share of X25519. False: OpenSSL refuses.
+bool tls_shares_make(struct tls_shares *shares, struct tls_share *share);
+
+// tls_shares_add puts a share that was made elsewhere to those ahead, copied. False: there are as
+// many as may be.
+bool tls_shares_add(struct tls_shares *shares, const struct tls_share *share);
+
+// tls_shares_take gives a share of X25519 away, made ahead or made now. False: OpenSSL refuses.
+bool tls_shares_take(struct tls_shares *shares, struct tls_share *share, bool *was_ahead);
+
 // tls_shares_agree takes a share of ours, made ahead or made now, and agrees with the peer's.
 // False: the peer's is no point of the group or of small order, or OpenSSL refuses.
 bool tls_shares_agree(struct tls_shares *shares, enum tls_group group, struct slice peer,

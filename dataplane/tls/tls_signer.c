@@ -88,45 +88,103 @@ static bool is_for(const EVP_PKEY *key, enum tls_scheme scheme)
 	return strcmp(group, schemes[scheme].group) == 0;
 }
 
-static bool prepare(struct tls_signer *signer, struct tls_hash *hashes, enum tls_scheme scheme)
+static bool prepare(struct tls_signing *signing, const struct tls_hash *hashes,
+		    enum tls_scheme scheme)
 {
 	if (scheme == TLS_SCHEME_ED25519)
-		return (signer->whole = EVP_MD_CTX_new());
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(signer->lib, signer->key, NULL);
-	signer->ctx[scheme] = ctx;
+		return (signing->whole = EVP_MD_CTX_new());
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(signing->lib, signing->key, NULL);
+	signing->ctx[scheme] = ctx;
 	if (!ctx || EVP_PKEY_sign_init(ctx) != 1)
 		return false;
-	if (!EVP_PKEY_is_a(signer->key, "RSA"))
+	if (!EVP_PKEY_is_a(signing->key, "RSA"))
 		return true;
 	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
 	       EVP_PKEY_CTX_set_signature_md(ctx, hashes[schemes[scheme].hash].md) == 1 &&
 	       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
 }
 
-void tls_signer_init(struct tls_signer *signer, OSSL_LIB_CTX *lib, struct tls_hash *hashes,
-		     SSL_CTX *ctx)
-{
-	*signer = (struct tls_signer){.lib = lib, .key = SSL_CTX_get0_privatekey(ctx)};
-	bool ok = signer->key && EVP_PKEY_up_ref(signer->key) && encode(signer, ctx);
-	uint32_t count = 0;
-	for (enum tls_scheme i = 0; ok && i < TLS_SCHEME_COUNT; i++)
-		if (is_for(signer->key, i)) {
-			ok = prepare(signer, hashes, i);
-			count++;
-		}
-	if (!ok || count == 0)
-		tls_signer_fini(signer);
-	ERR_clear_error();
-}
-
-void tls_signer_fini(struct tls_signer *signer)
+static void signing_fini(struct tls_signing *signing)
 {
 	for (enum tls_scheme i = 0; i < TLS_SCHEME_COUNT; i++)
-		EVP_PKEY_CTX_free(signer->ctx[i]);
-	EVP_MD_CTX_free(signer->whole);
-	EVP_PKEY_free(signer->key);
+		EVP_PKEY_CTX_free(signing->ctx[i]);
+	EVP_MD_CTX_free(signing->whole);
+	EVP_PKEY_free(signing->key);
+	*signing = (struct tls_signing){0};
+}
+
+// signing_init takes key over. False: it is none of ours.
+static bool signing_init(struct tls_signing *signing, OSSL_LIB_CTX *lib,
+			 const struct tls_hash *hashes, EVP_PKEY *key)
+{
+	*signing = (struct tls_signing){.lib = lib, .key = key};
+	bool ok = key != NULL;
+	uint32_t count = 0;
+	for (enum tls_scheme i = 0; ok && i < TLS_SCHEME_COUNT; i++)
+		if (is_for(key, i)) {
+			ok = prepare(signing, hashes, i);
+			count++;
+		}
+	if (ok && count > 0)
+		return true;
+	signing_fini(signing);
+	return false;
+}
+
+// write_der writes the key as helpers read it.
+static bool write_der(struct tls_signer *signer)
+{
+	int bytes = i2d_PrivateKey(signer->own.key, &signer->der);
+	signer->der_bytes = bytes > 0 ? (uint32_t)bytes : 0;
+	return bytes > 0;
+}
+
+struct tls_signer *tls_signer_new(OSSL_LIB_CTX *lib, struct tls_hash *hashes, SSL_CTX *ctx,
+				  bool is_lent)
+{
+	EVP_PKEY *key = SSL_CTX_get0_privatekey(ctx);
+	struct tls_signer *signer = calloc(1, sizeof(*signer));
+	if (!signer)
+		return NULL;
+	signer->ref_count = 1;
+	bool ok = key && EVP_PKEY_up_ref(key) && signing_init(&signer->own, lib, hashes, key) &&
+		  encode(signer, ctx) && (!is_lent || write_der(signer));
+	ERR_clear_error();
+	if (ok)
+		return signer;
+	tls_signer_unref(signer);
+	return NULL;
+}
+
+void tls_signer_ref(struct tls_signer *signer)
+{
+	if (signer)
+		signer->ref_count++;
+}
+
+void tls_signer_unref(struct tls_signer *signer)
+{
+	if (!signer || --signer->ref_count > 0)
+		return;
+	signing_fini(&signer->own);
+	for (uint32_t i = 0; i < TLS_OFFLOADS_MAX; i++)
+		signing_fini(&signer->copies[i]);
+	OPENSSL_clear_free(signer->der, signer->der_bytes);
 	free(signer->message);
-	*signer = (struct tls_signer){0};
+	free(signer);
+}
+
+struct tls_signing *tls_signer_copy(struct tls_signer *signer, uint32_t offload, OSSL_LIB_CTX *lib,
+				    struct tls_hash *hashes)
+{
+	struct tls_signing *copy = &signer->copies[offload];
+	const uint8_t *at = signer->der;
+	if (copy->key)
+		return copy;
+	EVP_PKEY *key = d2i_AutoPrivateKey_ex(NULL, &at, signer->der_bytes, lib, NULL);
+	bool ok = signing_init(copy, lib, hashes, key);
+	ERR_clear_error();
+	return ok ? copy : NULL;
 }
 
 enum tls_scheme tls_signer_choose(const struct tls_signer *signer, uint32_t offered)
@@ -134,7 +192,7 @@ enum tls_scheme tls_signer_choose(const struct tls_signer *signer, uint32_t offe
 	enum tls_scheme scheme = 0;
 	while (scheme < TLS_SCHEME_COUNT &&
 	       (!(offered & 1u << scheme) ||
-		!(signer->ctx[scheme] || (scheme == TLS_SCHEME_ED25519 && signer->whole))))
+		!(signer->own.ctx[scheme] || (scheme == TLS_SCHEME_ED25519 && signer->own.whole))))
 		scheme++;
 	return scheme;
 }
@@ -153,22 +211,23 @@ static struct slice write_content(struct slice transcript, uint8_t content[CONTE
 	return slice_of(content, PADDING_BYTES + w.written);
 }
 
-uint32_t tls_signer_sign(struct tls_signer *signer, struct tls_hash *hashes, enum tls_scheme scheme,
-			 struct slice transcript, uint8_t out[TLS_SIGNATURE_MAX])
+uint32_t tls_signing_sign(struct tls_signing *signing, const struct tls_hash *hashes,
+			  enum tls_scheme scheme, struct slice transcript,
+			  uint8_t out[TLS_SIGNATURE_MAX])
 {
 	uint8_t content[CONTENT_MAX], digest[TLS_HASH_MAX];
 	struct slice text = write_content(transcript, content);
 	size_t bytes = TLS_SIGNATURE_MAX;
 	if (scheme == TLS_SCHEME_ED25519) {
-		bool ok = EVP_DigestSignInit_ex(signer->whole, NULL, NULL, signer->lib, NULL,
-						signer->key, NULL) == 1 &&
-			  EVP_DigestSign(signer->whole, out, &bytes, (const uint8_t *)text.at,
+		bool ok = EVP_DigestSignInit_ex(signing->whole, NULL, NULL, signing->lib, NULL,
+						signing->key, NULL) == 1 &&
+			  EVP_DigestSign(signing->whole, out, &bytes, (const uint8_t *)text.at,
 					 text.bytes) == 1;
 		return ok ? (uint32_t)bytes : 0;
 	}
-	struct tls_hash *hash = &hashes[schemes[scheme].hash];
+	const struct tls_hash *hash = &hashes[schemes[scheme].hash];
 	tls_digest(hash, text, digest);
-	if (EVP_PKEY_sign(signer->ctx[scheme], out, &bytes, digest, hash->bytes) != 1)
+	if (EVP_PKEY_sign(signing->ctx[scheme], out, &bytes, digest, hash->bytes) != 1)
 		return 0;
 	return (uint32_t)bytes;
 }

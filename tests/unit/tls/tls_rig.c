@@ -103,27 +103,52 @@ bool rig_is_own(void)
 	return !getenv("RIG_LIBSSL");
 }
 
-void rig_init(struct rig *rig, struct tls_limits limits)
+static bool on_job(void *user, struct tls_job *job)
+{
+	struct rig *rig = user;
+	if (rig->job_count >= MIN(rig->job_room, ARRAY_LEN(rig->jobs)))
+		return false;
+	rig->jobs[rig->job_count++] = job;
+	return true;
+}
+
+static void init(struct rig *rig, struct tls_limits limits, bool has_jobs)
 {
 	*rig = (struct rig){0};
 	rig->memory = aligned_alloc(64, buf_pool_bytes(64, 64));
 	CHECK(rig->memory && buf_pool_init(&rig->bufs, rig->memory, 0, 64, 64) == 0);
-	struct tls_callbacks callbacks = {on_cert_wanted, rig, on_session};
-	limits.is_own_handshake = rig_is_own();
+	struct tls_callbacks callbacks = {on_cert_wanted, rig, on_session,
+					  has_jobs ? on_job : NULL};
+	limits.is_own_handshake = has_jobs || rig_is_own();
 	rig->tls = tls_new(&limits, &callbacks, &rig->bufs, &rig->counters);
 	CHECK(rig->tls);
 	tls_set_time(rig->tls, 1000000, RIG_WALL_S);
 }
 
+void rig_init(struct rig *rig, struct tls_limits limits)
+{
+	init(rig, limits, false);
+}
+
+static const struct tls_limits usual = {.conn_count = 16,
+					.handshakes_at_once = 8,
+					.handshake_timeout_ms = 10000,
+					.certificate_count = 16,
+					.cert_wait_count = 4,
+					.cert_wait_ms = 3000,
+					.is_tls12_allowed = true,
+					.job_count = 4,
+					.job_time_ms = 50};
+
 void rig_init_usual(struct rig *rig)
 {
-	rig_init(rig, (struct tls_limits){.conn_count = 16,
-					  .handshakes_at_once = 8,
-					  .handshake_timeout_ms = 10000,
-					  .certificate_count = 16,
-					  .cert_wait_count = 4,
-					  .cert_wait_ms = 3000,
-					  .is_tls12_allowed = true});
+	init(rig, usual, false);
+}
+
+void rig_init_jobs(struct rig *rig)
+{
+	init(rig, usual, true);
+	rig->job_room = ARRAY_LEN(rig->jobs);
 }
 
 void rig_fini(struct rig *rig)

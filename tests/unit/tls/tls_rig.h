@@ -35,6 +35,8 @@ struct rig { // a worker
 	char wanted[RECORD_HOST_BYTES]; // the last name asked of control
 	unsigned wanted_count;
 	bool cannot_ask;
+	struct tls_job *jobs[64];       // out, oldest first
+	unsigned job_count, job_room;   // no more than job_room are taken
 	struct ssl_session_st *session; // the last ticket of a client, owned
 	unsigned session_count;
 };
@@ -81,9 +83,11 @@ void rig_pair_free(struct rig_pair *pair);
 bool rig_is_own(void);
 
 // rig_init makes a worker within limits, rig_init_usual one within limits that no test meets by
-// accident; rig_fini ends it and asserts that no buffer leaks.
+// accident, rig_init_jobs such a one with helpers, whose jobs (rig->jobs) are the caller's to do;
+// rig_fini ends it and asserts that no buffer leaks.
 void rig_init(struct rig *rig, struct tls_limits limits);
 void rig_init_usual(struct rig *rig);
+void rig_init_jobs(struct rig *rig);
 void rig_fini(struct rig *rig);
 
 // rig_site is a usual worker with a.test's certificate, made by the first call and
