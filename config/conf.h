@@ -10,13 +10,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONF_NAME_BYTES    64u
-#define CONF_TEXT_BYTES    256u
-#define CONF_CORES_MAX     64u
-#define CONF_PREFIXES_MAX  8u
-#define CONF_ENDPOINTS_MAX 32u
-#define CONF_WEIGHT_MAX    100u
-#define CONF_FILE_BYTES    (1u << 20) // largest file
+#define CONF_NAME_BYTES          64u
+#define CONF_TEXT_BYTES          256u
+#define CONF_CORES_MAX           64u
+#define CONF_HANDSHAKE_CORES_MAX 16u
+#define CONF_PREFIXES_MAX        8u
+#define CONF_ENDPOINTS_MAX       32u
+#define CONF_WEIGHT_MAX          100u
+#define CONF_FILE_BYTES          (1u << 20) // largest file
 
 struct conf_cores {
 	uint16_t at[CONF_CORES_MAX];

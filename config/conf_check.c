@@ -82,6 +82,30 @@ static void check_counts(const struct conf *conf, const config_t *config,
 				(unsigned long long)(disk_min >> 20));
 }
 
+// check_handshake_cores: helpers beside workers, never on one's core.
+static void check_handshake_cores(const struct conf *conf, const config_t *config,
+				  struct conf_errors *errors)
+{
+	const char *path = "dataplane.handshake_cores";
+	const struct conf_cores *cores = &conf->dataplane.handshake_cores;
+	const struct conf_cores *workers = &conf->dataplane.cores;
+	unsigned line = line_at(config, path);
+	if (cores->count > CONF_HANDSHAKE_CORES_MAX)
+		conf_errors_add(errors, line, path, "names %u cores; name at most %u", cores->count,
+				CONF_HANDSHAKE_CORES_MAX);
+	if (cores->count > 0 && !conf->tls.is_own_handshake)
+		conf_errors_add(errors, line, path,
+				"libssl's handshakes stay in the worker; remove it, or "
+				"tls.own_handshake = false");
+	for (uint32_t i = 0; i < cores->count; i++)
+		for (uint32_t j = 0; j < workers->count; j++)
+			if (cores->at[i] == workers->at[j])
+				conf_errors_add(errors, line, path,
+						"core %u is a worker's (dataplane.cores); name one "
+						"that is free",
+						cores->at[i]);
+}
+
 // check_ports: names and addresses are unique.
 static void check_ports(const struct conf *conf, struct conf_errors *errors)
 {
@@ -269,6 +293,7 @@ void conf_check(const struct conf *conf, const config_t *config, struct conf_err
 			"is missing; write ( { name = ...; device = ...; addresses = [...]; } )");
 	check_powers(conf, config, errors);
 	check_counts(conf, config, errors);
+	check_handshake_cores(conf, config, errors);
 	check_ports(conf, errors);
 	check_routes(conf, errors);
 	check_listeners(conf, config, errors);

@@ -181,6 +181,10 @@ static bool parse_cores(const struct conf_key *key, const char *text, void *at, 
 	struct conf_cores cores = {0};
 	const char *rest = text;
 	bool is_good;
+	if (key->min == 0 && !*text) {
+		*(struct conf_cores *)at = cores;
+		return true;
+	}
 	do {
 		uint64_t first, last;
 		is_good = read_number(&rest, &first);

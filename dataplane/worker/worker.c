@@ -11,12 +11,12 @@
 
 #include <stdlib.h>
 
-#define PORTS_MAX      (sizeof(((struct conf *)0)->dataplane.ports) / sizeof(struct conf_port))
-#define ADDRESSES_MAX  (PORTS_MAX * CONF_PREFIXES_MAX)
-#define ROUTES_MAX     (sizeof(((struct conf *)0)->dataplane.routes) / sizeof(struct conf_ip_route))
-#define LISTENERS_MAX  (sizeof(((struct conf *)0)->listen) / sizeof(struct conf_listener))
-#define SLEEP_MAX_US   250000u // limits without a timer of their own are looked at this often
-#define SLEEP_CACHE_US 10000u  // the same, while something waits in the cache
+#define PORTS_MAX        (sizeof(((struct conf *)0)->dataplane.ports) / sizeof(struct conf_port))
+#define ADDRESSES_MAX    (PORTS_MAX * CONF_PREFIXES_MAX)
+#define ROUTES_MAX       (sizeof(((struct conf *)0)->dataplane.routes) / sizeof(struct conf_ip_route))
+#define LISTENERS_MAX    (sizeof(((struct conf *)0)->listen) / sizeof(struct conf_listener))
+#define SLEEP_MAX_US     250000u // limits without a timer of their own are looked at this often
+#define SLEEP_WAITING_US 10000u  // the same, while something waits in the cache or at a helper core
 
 size_t worker_buffer_bytes(const struct conf *conf)
 {
@@ -44,6 +44,12 @@ static bool send_to_disk(void *user, const struct cache_disk_job *job)
 {
 	struct worker *worker = user;
 	return worker_disk_send(worker->disk, worker->index, job);
+}
+
+static bool send_to_helper(void *user, struct tls_job *job)
+{
+	struct worker *worker = user;
+	return worker_offload_send(worker->offload, worker->index, job, &worker->counters);
 }
 
 static void give_answer(void *user, struct pool_id asker, const struct cache_answer *answer)
@@ -200,7 +206,9 @@ static const char *make_tables(struct worker *worker)
 {
 	struct tls_limits tls_limits = worker_limits_tls(worker->conf);
 	struct route_limits route_limits = worker_limits_route(worker->conf);
-	struct tls_callbacks callbacks = {.cert_wanted = ask_certificate, .user = worker};
+	struct tls_callbacks callbacks = {.cert_wanted = ask_certificate,
+					  .user = worker,
+					  .job = worker->offload ? send_to_helper : NULL};
 	worker->tls = tls_new(&tls_limits, &callbacks, &worker->bufs, &worker->counters);
 	if (!worker->tls)
 		return "OpenSSL refuses, or memory is short for TLS: lower http.connections";
@@ -282,6 +290,7 @@ const char *worker_init(struct worker *worker, const struct worker_params *param
 	worker->port_count = params->conf->dataplane.ports_count;
 	worker->handoff = params->handoff;
 	worker->disk = params->disk;
+	worker->offload = params->offload;
 	worker->access = params->access;
 	worker->rates = params->rates;
 	worker->clock_ns = params->clock_ns;
@@ -432,6 +441,19 @@ static uint32_t receive_from_disk(struct worker *worker)
 	return count;
 }
 
+// receive_jobs takes what helpers have done; returns how many jobs.
+static uint32_t receive_jobs(struct worker *worker)
+{
+	struct tls_job *job;
+	uint32_t count = 0;
+	while (worker->offload && count < WORKER_OFFLOAD_BUDGET &&
+	       (job = worker_offload_receive(worker->offload, worker->index))) {
+		tls_job_done(worker->tls, job);
+		count++;
+	}
+	return count;
+}
+
 static uint32_t fire_timers(struct worker *worker)
 {
 	uint32_t count = wheel_advance(&worker->wheel, worker->now_us, WORKER_TIMER_BUDGET);
@@ -469,6 +491,7 @@ bool worker_step(struct worker *worker, uint64_t now_us, uint64_t wall_s)
 	bool is_busy = packets > 0;
 	is_busy |= receive_messages(worker) > 0;
 	is_busy |= receive_from_disk(worker) > 0;
+	is_busy |= receive_jobs(worker) > 0;
 	is_busy |= worker_exception_in(worker) > 0;
 	worker_stages_end(stages, COUNTER_stages_handed);
 	is_busy |= channel_run(&worker->channel, now_us);
@@ -491,14 +514,16 @@ bool worker_step(struct worker *worker, uint64_t now_us, uint64_t wall_s)
 
 uint64_t worker_next_us(const struct worker *worker)
 {
-	bool is_waiting = worker->cache && cache_in_flight(worker->cache) > 0;
-	uint64_t latest = worker->now_us + (is_waiting ? SLEEP_CACHE_US : SLEEP_MAX_US);
+	bool is_waiting = (worker->cache && cache_in_flight(worker->cache) > 0) ||
+			  tls_jobs_count(worker->tls) > 0;
+	uint64_t latest = worker->now_us + (is_waiting ? SLEEP_WAITING_US : SLEEP_MAX_US);
 	return MIN(latest, wheel_next_us(&worker->wheel));
 }
 
 bool worker_has_input(const struct worker *worker)
 {
 	return channel_has_work(&worker->channel) ||
+	       (worker->offload && worker_offload_has_input(worker->offload, worker->index)) ||
 	       (worker->disk && worker_disk_has_input(worker->disk, worker->index)) ||
 	       (worker->handoff && handoff_has_input(worker->handoff, worker->index));
 }

@@ -25,6 +25,7 @@
 #include "worker_disk.h"
 #include "worker_drain.h"
 #include "worker_handoff.h"
+#include "worker_offload.h"
 #include "worker_stages.h"
 
 #define WORKER_READY_BUDGET     256u // connections of TCP's ready list, twice a loop
@@ -47,6 +48,7 @@ struct worker_params {
 	struct siphash_key cache_secret; // the same for all workers of a node
 	struct handoff *handoff;         // borrowed; NULL when count is 1
 	struct worker_disk *disk;        // borrowed; NULL: no second tier of the cache
+	struct worker_offload *offload;  // borrowed; NULL: no helper cores
 	struct ring_writer *access;      // borrowed; NULL: no access log
 	struct rate_table *rates;        // borrowed; one for all workers of a node
 	uint64_t now_us;
@@ -75,8 +77,9 @@ struct worker {
 	struct tls *tls;
 	struct route_table *routes;
 	struct proxy *proxy;
-	struct cache *cache;      // NULL: no cache
-	struct worker_disk *disk; // borrowed; NULL: no second tier
+	struct cache *cache;            // NULL: no cache
+	struct worker_disk *disk;       // borrowed; NULL: no second tier
+	struct worker_offload *offload; // borrowed; NULL: no helper cores
 	struct handoff *handoff;
 	struct channel channel;
 	struct ring_writer *access; // borrowed: entries of the access log, or NULL

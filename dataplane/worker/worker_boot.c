@@ -10,6 +10,7 @@
 #include "worker_capture.h"
 #include "worker_disk.h"
 #include "worker_eal.h"
+#include "worker_offload.h"
 #include "worker_telemetry.h"
 #include "worker_thread.h"
 #include "worker_touch.h"
@@ -60,6 +61,7 @@ struct node {
 	struct handoff *handoff;
 	struct access_log access_log;
 	struct worker_disk disk;
+	struct worker_offload *offload; // NULL: no helper cores
 	struct rate_table *rates;
 	struct worker_thread threads[WORKERS_MAX];
 	uint32_t thread_count; // prepared
@@ -266,6 +268,20 @@ static void close_disk(struct node *node)
 	worker_disk_close(&node->disk);
 }
 
+static bool make_offload(struct node *node)
+{
+	if (node->conf->dataplane.handshake_cores.count == 0)
+		return true;
+	node->offload = worker_offload_new(node->conf);
+	return node->offload || fail(node, "OpenSSL refuses, or memory is short for "
+					   "dataplane.handshake_cores: name fewer cores");
+}
+
+static void free_offload(struct node *node)
+{
+	worker_offload_free(node->offload);
+}
+
 static bool init_worker(struct node *node, uint32_t index)
 {
 	struct worker_params params = {
@@ -280,6 +296,7 @@ static bool init_worker(struct node *node, uint32_t index)
 		.cache_secret = node->cache_secret,
 		.handoff = node->handoff,
 		.disk = node->disk.log_count ? &node->disk : NULL,
+		.offload = node->offload,
 		.rates = node->rates,
 		.access = access_log_ring(&node->access_log, index),
 		.now_us = clock_us(CLOCK_MONOTONIC),
@@ -351,10 +368,15 @@ static bool start_threads(struct node *node)
 			return fail(node, "worker %u: %s", i, strerror(error));
 		node->thread_count++;
 		worker_disk_set_wake(&node->disk, i, node->threads[i].idle.wake_fd);
+		if (node->offload)
+			worker_offload_set_wake(node->offload, i, node->threads[i].idle.wake_fd);
 	}
 	int error = worker_disk_start(&node->disk);
 	if (error)
 		return fail(node, "thread of cache.disk_path: %s", strerror(error));
+	error = node->offload ? worker_offload_start(node->offload) : 0;
+	if (error)
+		return fail(node, "threads of dataplane.handshake_cores: %s", strerror(error));
 	// Worker i runs on EAL's lcore i + 1, which is pinned to its core.
 	for (uint32_t i = 0; i < node->worker_count; i++) {
 		if (rte_eal_remote_launch(worker_thread_run, &node->threads[i], i + 1) != 0)
@@ -380,6 +402,8 @@ static void stop_threads(struct node *node)
 	for (uint32_t i = 0; i < node->launched_count; i++)
 		rte_eal_wait_lcore(i + 1);
 	stop_disk(node);
+	if (node->offload)
+		worker_offload_stop(node->offload);
 	for (uint32_t i = 0; i < node->thread_count; i++)
 		worker_thread_fini(&node->threads[i]);
 }
@@ -452,6 +476,7 @@ static const struct {
 	{make_handoff, free_handoff},
 	{start_access_log, stop_access_log},
 	{open_disk, close_disk},
+	{make_offload, free_offload},
 	{start_workers, stop_workers},
 	{listen_for_control, stop_listening},
 	{start_threads, stop_threads},

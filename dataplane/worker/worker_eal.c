@@ -103,6 +103,19 @@ static void add_memory(struct arguments *arguments, const struct conf *conf)
 	}
 }
 
+// check_cores looks whether this process may use the cores that key names. Returns 0, or EINVAL
+// after a message.
+static int check_cores(const struct conf_cores *cores, const cpu_set_t *allowed, const char *key)
+{
+	for (uint32_t i = 0; i < cores->count; i++)
+		if (!CPU_ISSET(cores->at[i], allowed)) {
+			fprintf(stderr, "%s: core %u is not one this process may use\n", key,
+				cores->at[i]);
+			return EINVAL;
+		}
+	return 0;
+}
+
 // add_cores maps lcore 0 to all cores we may use and lcore i + 1 to worker i's. Returns 0, or
 // EINVAL after a message.
 static int add_cores(struct arguments *arguments, const struct conf *conf)
@@ -112,6 +125,13 @@ static int add_cores(struct arguments *arguments, const struct conf *conf)
 	cpu_set_t allowed;
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
 		return errno;
+	const struct conf_cores *cores = &conf->dataplane.cores;
+	int error = check_cores(cores, &allowed, "dataplane.cores");
+	if (!error)
+		error = check_cores(&conf->dataplane.handshake_cores, &allowed,
+				    "dataplane.handshake_cores");
+	if (error)
+		return error;
 	const char *comma = "";
 	for (size_t cpu = 0; cpu < CPU_SETSIZE && used < sizeof(text) / 2; cpu++) {
 		if (!CPU_ISSET(cpu, &allowed))
@@ -120,15 +140,9 @@ static int add_cores(struct arguments *arguments, const struct conf *conf)
 		comma = ",";
 	}
 	used += (size_t)snprintf(text + used, sizeof(text) - used, ")");
-	for (uint32_t i = 0; i < conf->dataplane.cores.count; i++) {
-		unsigned core = conf->dataplane.cores.at[i];
-		if (!CPU_ISSET(core, &allowed)) {
-			fprintf(stderr,
-				"dataplane.cores: core %u is not one this process may use\n", core);
-			return EINVAL;
-		}
-		used += (size_t)snprintf(text + used, sizeof(text) - used, ",%u@%u", i + 1, core);
-	}
+	for (uint32_t i = 0; i < cores->count; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, ",%u@%u", i + 1,
+					 cores->at[i]);
 	add(arguments, "--lcores=%s", text);
 	add(arguments, "--main-lcore=0");
 	return 0;

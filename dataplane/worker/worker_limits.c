@@ -83,6 +83,8 @@ struct tls_limits worker_limits_tls(const struct conf *conf)
 		.cert_wait_ms = (uint32_t)conf->tls.cert_wait_time_ms,
 		.is_tls12_allowed = conf->tls.is_tls12,
 		.is_own_handshake = conf->tls.is_own_handshake,
+		.job_count = conf->tls.handshake_jobs,
+		.job_time_ms = (uint32_t)conf->tls.handshake_job_time_ms,
 	};
 }
 

@@ -57,9 +57,11 @@ void worker_thread_fini(struct worker_thread *thread)
 	idle_fini(&thread->idle);
 }
 
-// set_asleep tells other workers that they must wake this one.
+// set_asleep tells other workers and helper cores that they must wake this one.
 static void set_asleep(struct worker *worker, bool is_asleep)
 {
+	if (worker->offload)
+		worker_offload_set_asleep(worker->offload, worker->index, is_asleep);
 	if (!worker->handoff)
 		return;
 	// seq_cst fence: see handoff_wake.

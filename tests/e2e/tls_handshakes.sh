@@ -35,8 +35,16 @@ try_rows() {
 }
 try_rows --set edge:tls.own_handshake=false
 is "with OpenSSL's handshake" "$(counter edge tls_handshakes_own)" 0
-kill "${BACKGROUND[0]}"
-wait "${BACKGROUND[0]}" 2>/dev/null
+stop_origin() {
+	kill "${BACKGROUND[-1]}"
+	wait "${BACKGROUND[-1]}" 2>/dev/null
+}
+stop_origin
+if [ "$(nproc)" -gt 1 ]; then
+	try_rows --set edge:dataplane.cores=0-0 --set edge:dataplane.handshake_cores=1-1
+	at_least "with a helper core's part" "$(counter edge tls_jobs_done)" 50
+	stop_origin
+fi
 try_rows
 at_least "with our own" "$(counter edge tls_handshakes_own)" 200
 

@@ -3,7 +3,7 @@
 // links, with control killed and started again. Every body is checked byte for byte; at the end
 // nothing may be left anywhere.
 //
-//   journey_sim --seeds A-B [--loss PERCENT] [--workers 1|2] [--verbose]
+//   journey_sim --seeds A-B [--loss PERCENT] [--workers 1|2] [--offload CORES] [--verbose]
 //
 // A failing seed replays with --seeds N-N. With two workers a node, odd seeds let only the first
 // receive, even ones whoever comes first.
@@ -24,6 +24,7 @@ struct options {
 	uint64_t first, last;
 	int loss_percent; // -1: drawn from the seed
 	uint32_t worker_count;
+	uint32_t core_count; // helper cores of the edge
 	bool is_verbose;
 };
 
@@ -34,8 +35,13 @@ struct journey {
 	uint32_t kill_count;
 	uint64_t handed_count;  // packets between workers, of all seeds
 	uint64_t message_count; // of their caches
+	uint64_t jobs[5];       // counters of helper cores' jobs, of all seeds
 	const char *failure;
 };
+
+static const enum counter job_counters[] = {COUNTER_tls_jobs_sent, COUNTER_tls_jobs_done,
+					    COUNTER_tls_jobs_full, COUNTER_tls_jobs_late,
+					    COUNTER_tls_jobs_stale};
 
 static struct sim_link_config draw_link(struct random_source *random, uint32_t loss,
 					enum sim_segment segment)
@@ -67,6 +73,11 @@ static void open_world(struct sim_world *world, const struct options *options, u
 				      .is_route_on_demand = seed % 2,
 				      .has_two_workers = options->worker_count == 2,
 				      .is_spread = options->worker_count == 2 && seed % 2 == 0};
+	if (options->core_count) {
+		plan.handshake_cores = options->core_count;
+		plan.handshake_jobs = 1 + random_below(&world->random, 4);
+		plan.handshake_job_time_ms = 1 + random_below(&world->random, 100);
+	}
 	uint32_t loss = options->loss_percent >= 0 ? (uint32_t)options->loss_percent * 100
 						   : losses[seed % 4];
 	for (unsigned s = 0; s < SIM_SEGMENT_COUNT; s++)
@@ -157,6 +168,8 @@ static void judge(struct journey *journey)
 		if (sim_world_counter(&journey->world, n, COUNTER_worker_handoff_full))
 			journey->failure = "a ring between workers was full";
 	}
+	for (size_t i = 0; i < ARRAY_LEN(job_counters); i++)
+		journey->jobs[i] += sim_world_counter(&journey->world, SIM_EDGE, job_counters[i]);
 }
 
 static void print_journey(struct journey *journey)
@@ -205,13 +218,15 @@ static struct options read_options(int count, char **arguments)
 			options.loss_percent = atoi(value);
 		else if (strcmp(arguments[i], "--workers") == 0 && ++i)
 			options.worker_count = (uint32_t)atoi(value);
+		else if (strcmp(arguments[i], "--offload") == 0 && ++i)
+			options.core_count = (uint32_t)atoi(value);
 		else if (strcmp(arguments[i], "--seeds") == 0 && ++i &&
 			 sscanf(value, "%" SCNu64 "-%" SCNu64, &options.first, &options.last) == 2)
 			continue;
 		else {
 			fprintf(stderr,
 				"use: journey_sim [--seeds A-B] [--loss PERCENT] [--workers 1|2] "
-				"[--verbose]\n");
+				"[--offload CORES] [--verbose]\n");
 			exit(2);
 		}
 	}
@@ -236,6 +251,10 @@ int main(int count, char **arguments)
 		printf("# %" PRIu64 " packets and %" PRIu64 " cache messages between workers\n",
 		       journey.handed_count, journey.message_count);
 		failed += journey.handed_count == 0 || journey.message_count == 0;
+	}
+	for (size_t i = 0; options.core_count && i < ARRAY_LEN(job_counters); i++) {
+		printf("# %s: %" PRIu64 "\n", counter_info[job_counters[i]].name, journey.jobs[i]);
+		failed += journey.jobs[i] == 0;
 	}
 	return failed ? 1 : 0;
 }

@@ -139,12 +139,30 @@ static void open_second(struct sim_world *world, enum sim_node_name n, struct wo
 	second->worker = open_worker(&params);
 }
 
+// open_offload gives the edge the helper cores of the plan.
+static void open_offload(struct sim_world *world, enum sim_node_name n)
+{
+	const struct sim_world_plan *plan = &world->plan;
+	struct sim_node *node = &world->nodes[n];
+	node->offload = NULL;
+	if (n != SIM_EDGE || plan->handshake_cores == 0)
+		return;
+	node->conf.dataplane.cores.count = plan->has_two_workers ? 2 : 1;
+	node->conf.dataplane.handshake_cores.count = plan->handshake_cores;
+	node->conf.tls.handshake_jobs = plan->handshake_jobs;
+	node->conf.tls.handshake_job_time_ms = plan->handshake_job_time_ms;
+	node->offload = worker_offload_new(&node->conf);
+	CHECK(node->offload);
+	memset(node->core_free_us, 0, sizeof(node->core_free_us));
+}
+
 static void open_node(struct sim_world *world, enum sim_node_name n)
 {
 	struct sim_node *node = &world->nodes[n];
 	load_conf(world, n);
 	CHECK(node->conf.dataplane.record_buffers == LARGE_BUFFERS &&
 	      node->conf.dataplane.small_buffers == SMALL_BUFFERS);
+	open_offload(world, n);
 	struct worker_params params = {
 		.conf = &node->conf,
 		.count = 1,
@@ -155,6 +173,7 @@ static void open_node(struct sim_world *world, enum sim_node_name n)
 		.cache_secret = random_key(&world->random),
 		.now_us = world->now_us,
 		.wall_s = SIM_WALL_S,
+		.offload = node->offload,
 	};
 	if (world->plan.has_two_workers) {
 		params.count = 2;
@@ -210,6 +229,21 @@ static uint64_t wall_s(const struct sim_world *world)
 	return SIM_WALL_S + (world->now_us - world->began_us) / 1000000;
 }
 
+// step_cores lets those helpers work whose time has come.
+static void step_cores(struct sim_world *world, struct sim_node *node)
+{
+	struct random_source *random = &world->random;
+	for (uint32_t i = 0; node->offload && i < node->offload->core_count; i++) {
+		if (node->core_free_us[i] > world->now_us ||
+		    worker_offload_turn(node->offload, i) == 0)
+			continue;
+		uint32_t most_us = random_below(random, 8) == 0   ? 300000
+				   : random_below(random, 4) == 0 ? 20000
+								  : 150;
+		node->core_free_us[i] = world->now_us + random_below(random, most_us);
+	}
+}
+
 // step_node runs a node's workers, in either order when both receive.
 static void step_node(struct sim_world *world, struct sim_node *node)
 {
@@ -218,6 +252,7 @@ static void step_node(struct sim_world *world, struct sim_node *node)
 	for (unsigned i = 0; i < 2; i++)
 		if (workers[i ^ is_second_first])
 			worker_step(workers[i ^ is_second_first], world->now_us, wall_s(world));
+	step_cores(world, node);
 	sim_control_step(&node->control);
 }
 
@@ -290,6 +325,8 @@ static const char *worker_leftovers(struct worker *worker, struct sim_memory *me
 		return "a TCP connection is left";
 	if (tls_conn_count(worker->tls))
 		return "a TLS connection is left";
+	if (tls_jobs_count(worker->tls))
+		return "a job of a helper core is left";
 	if (worker->cache && cache_in_flight(worker->cache))
 		return "the cache waits for somebody";
 	if (buf_pool_in_use(&worker->bufs))
@@ -364,6 +401,7 @@ void sim_world_close(struct sim_world *world)
 			node->second.worker = NULL;
 		}
 		worker_free(node->worker);
+		worker_offload_free(node->offload);
 		handoff_free(node->handoff);
 		node->handoff = NULL;
 	}

@@ -29,7 +29,9 @@ struct sim_node {
 	struct worker *worker;
 	struct port *ports[2];
 	struct sim_second second;
-	struct handoff *handoff; // between the two
+	struct handoff *handoff;                 // between the two
+	struct worker_offload *offload;          // the edge's helper cores, or NULL
+	uint64_t core_free_us[TLS_OFFLOADS_MAX]; // when each does its next job
 	struct sim_control control;
 };
 
@@ -43,7 +45,10 @@ struct sim_world_plan {
 	const char *listen[SIM_NODE_COUNT]; // protocol of the first listener, or NULL: the usual
 	bool is_v6;
 	uint32_t host_window_bytes; // of the client's and the workload's TCP; 0: sim_limits
-	bool has_two_workers;       // every node, on shared ports
+	// Helper cores of the edge, which are quick, slow or stall for a while; 0: none. Their jobs
+	// at once, and how long one may take.
+	uint32_t handshake_cores, handshake_jobs, handshake_job_time_ms;
+	bool has_two_workers;     // every node, on shared ports
 	bool is_spread;           // and both receive, whoever comes first; else only the first does
 	bool is_route_on_demand;  // the edge's route is sent only when it asks
 	bool has_no_route;        // nobody has a route

@@ -68,7 +68,8 @@ static void values_reach_their_members(void)
 			"identity = { ca = true; life = \"36h\"; };"
 			"tcp = { delayed_ack = \"25ms\"; };"
 			"certificates = ( { chain = \"/c\"; key = \"/k\"; default = true; } );",
-			"cores = \"0-2,5\"; idle = \"poll\"; mbufs = 1024;"
+			"cores = \"0-2,5\"; handshake_cores = \"6-7\"; idle = \"poll\"; mbufs = "
+			"1024;"
 			"routes = ( { to = \"::/0\"; via = \"2001:db8::fe\"; } );",
 			"mac = \"02:00:00:00:aB:01\"; vlan = 7;"),
 		&count);
@@ -83,6 +84,8 @@ static void values_reach_their_members(void)
 	CU_ASSERT(conf.certificates[0].is_default);
 	CU_ASSERT_EQUAL(conf.dataplane.cores.count, 4);
 	CU_ASSERT_EQUAL(conf.dataplane.cores.at[3], 5);
+	CU_ASSERT_EQUAL(conf.dataplane.handshake_cores.count, 2);
+	CU_ASSERT_EQUAL(conf.dataplane.handshake_cores.at[1], 7);
 	CU_ASSERT_EQUAL(conf.dataplane.idle, CONF_IDLE_POLL);
 	CU_ASSERT_EQUAL(conf.dataplane.mbufs, 1024);
 	CU_ASSERT_EQUAL(conf.dataplane.routes[0].to.bits, 0);
@@ -254,6 +257,14 @@ static void keys_that_contradict_each_other_are_told(void)
 		     ""),
 	     "f.conf:8: cache.disk_size: is less than 1MiB and 64MiB for each worker; choose at "
 	     "least 129MiB\n");
+	SAYS(FILE_OF("", "cores = \"0-1\"; handshake_cores = \"2,1\";", ""),
+	     "f.conf:4: dataplane.handshake_cores: core 1 is a worker's (dataplane.cores); name "
+	     "one that is free\n");
+	SAYS(FILE_OF("", "handshake_cores = \"1-17\";", ""),
+	     "f.conf:4: dataplane.handshake_cores: names 17 cores; name at most 16\n");
+	SAYS(FILE_OF("tls = { own_handshake = false; };", "handshake_cores = \"1\";", ""),
+	     "f.conf:4: dataplane.handshake_cores: libssl's handshakes stay in the worker; "
+	     "remove it, or tls.own_handshake = false\n");
 	SAYS(FILE_OF("certificates = ( { chain = \"a\"; key = \"b\"; default = true; },\n"
 		     "{ chain = \"c\"; key = \"d\"; default = true; } );",
 		     "", ""),
