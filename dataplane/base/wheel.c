@@ -2,7 +2,8 @@
 // Hierarchical timer wheel; see wheel.h. A timer lives on the lowest level that reaches its tick,
 // counted in that level's slots from now: so timers of one delay are spread over many slots,
 // however they lie to a level's turn. When a lower level has turned once, the next slot of the
-// level above is spread over it.
+// level above is spread over it. A timer that is put off stays where it is, and moves when its
+// slot's time comes: most are put off again before that.
 #include "wheel.h"
 
 #include "check.h"
@@ -48,11 +49,16 @@ void wheel_timer_init(struct wheel_timer *timer,
 void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t due_us)
 {
 	CHECK(timer->fire);
-	wheel_disarm(wheel, timer);
 	// Round up: never early. The current tick's slot is served by the next advance.
-	timer->due_tick =
+	uint64_t due_tick =
 		MIN((due_us + WHEEL_TICK_US - 1) / WHEEL_TICK_US, wheel->now_tick + UINT32_MAX / 2);
-	timer->due_tick = MAX(timer->due_tick, wheel->now_tick + 1);
+	due_tick = MAX(due_tick, wheel->now_tick + 1);
+	bool is_put_off = wheel_is_armed(timer) && due_tick >= timer->due_tick;
+	if (!is_put_off)
+		wheel_disarm(wheel, timer);
+	timer->due_tick = due_tick;
+	if (is_put_off)
+		return;
 	place(wheel, timer);
 	wheel->armed_count++;
 }
@@ -87,6 +93,10 @@ static uint32_t fire_slot(struct wheel *wheel, uint64_t now_us, uint32_t budget)
 		if (!node)
 			break;
 		struct wheel_timer *timer = container_of(node, struct wheel_timer, link);
+		if (timer->due_tick > wheel->now_tick) { // it was put off
+			place(wheel, timer);
+			continue;
+		}
 		wheel->armed_count--;
 		fired++;
 		timer->fire(timer, now_us);

@@ -131,6 +131,12 @@ static bool h1_has_said_all(const struct http_conn *conn)
 	       c->writing == H1_WRITE_DONE && h1_out_pending(&c->out) == 0;
 }
 
+static bool h1_is_reading(const struct http_conn *conn)
+{
+	const struct h1_conn *c = (const struct h1_conn *)conn;
+	return c->reading == H1_READ_HEAD ? c->has_head_begun : c->reading != H1_READ_DONE;
+}
+
 static uint32_t h1_stream_count(const struct http_conn *conn)
 {
 	return ((const struct h1_conn *)conn)->is_live;
@@ -158,6 +164,7 @@ static const struct http_conn_ops h1_ops = {
 	.shutdown = h1_shutdown,
 	.is_done = h1_is_done,
 	.has_said_all = h1_has_said_all,
+	.is_reading = h1_is_reading,
 	.stream_count = h1_stream_count,
 	.can_request = h1_can_request,
 };

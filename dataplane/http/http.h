@@ -243,6 +243,10 @@ bool http_is_done(const struct http_conn *conn);
 // direction of an HTTP/1.1 connection that became a tunnel has ended. The owner half-closes.
 bool http_has_said_all(const struct http_conn *conn);
 
+// http_is_reading is true while an HTTP/1.1 connection is in the middle of a message: behind its
+// first byte, before its end.
+bool http_is_reading(const struct http_conn *conn);
+
 // http_stream_count counts live streams; http_can_request tells whether http_request would take
 // one.
 uint32_t http_stream_count(const struct http_conn *conn);

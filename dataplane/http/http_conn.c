@@ -147,6 +147,11 @@ bool http_has_said_all(const struct http_conn *conn)
 	return conn->ops->has_said_all(conn);
 }
 
+bool http_is_reading(const struct http_conn *conn)
+{
+	return conn->ops->is_reading && conn->ops->is_reading(conn);
+}
+
 uint32_t http_stream_count(const struct http_conn *conn)
 {
 	return conn->ops->stream_count(conn);

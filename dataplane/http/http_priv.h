@@ -26,6 +26,7 @@ struct http_conn_ops {
 	void (*shutdown)(struct http_conn *conn);
 	bool (*is_done)(const struct http_conn *conn);
 	bool (*has_said_all)(const struct http_conn *conn);
+	bool (*is_reading)(const struct http_conn *conn); // NULL: never
 	uint32_t (*stream_count)(const struct http_conn *conn);
 	bool (*can_request)(const struct http_conn *conn);
 };

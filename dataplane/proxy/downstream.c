@@ -125,6 +125,9 @@ static void on_deadline(struct wheel_timer *timer, uint64_t)
 	struct downstream *down = container_of(timer, struct downstream, timer);
 	struct transport *transport = &down->transport;
 	struct proxy *proxy = transport->proxy;
+	// A timer of before this request, which has its own (on_head).
+	if (!transport->is_shut && down->exchange_count > 0)
+		return;
 	if (transport->is_shut && is_taking(down)) {
 		arm(down, proxy->limits.linger_ms);
 		return;
@@ -150,7 +153,7 @@ static void on_head(void *user, uint32_t stream, void *, const struct http_messa
 {
 	struct downstream *down = user;
 	struct exchange *exchange = exchange_new(down, stream, message, is_end);
-	wheel_disarm(down->transport.proxy->wheel, &down->timer);
+	// The timer runs on: to put it off at the end costs less than to set it anew.
 	down->is_reading_head = false;
 	transport_touch(&down->transport);
 	if (!exchange) { // refused: the connection is as idle as after an answer
@@ -302,12 +305,12 @@ static void on_received(struct transport *transport)
 {
 	struct downstream *down = of_transport(transport);
 	pace_go_on(down);
-	// Frames of HTTP/2 are not always a head; a connection without a request is idle.
-	if (down->exchange_count > 0 || down->is_reading_head ||
-	    http_version_of(transport->http) == HTTP_VERSION_2)
+	// Most heads have come as a whole. Frames of HTTP/2 are not always a head.
+	if (down->exchange_count > 0 || down->is_reading_head || !http_is_reading(transport->http))
 		return;
 	down->is_reading_head = true;
-	arm(down, transport->proxy->limits.head_timeout_ms);
+	if (!transport->is_discarding) // a fault: `closed` has set the timer
+		arm(down, transport->proxy->limits.head_timeout_ms);
 }
 
 static void on_shut(struct transport *transport)

@@ -40,8 +40,10 @@ static size_t deliver(struct transport *transport, struct slice bytes)
 	if (transport->is_doomed || transport->is_discarding)
 		return bytes.bytes;
 	CHECK(transport->http);
+	size_t taken = http_receive(transport->http, bytes);
+	transport->is_held = taken < bytes.bytes;
 	transport->events->received(transport);
-	return http_receive(transport->http, bytes);
+	return taken;
 }
 
 static void on_tls_send(void *user, struct buf *buf, uint32_t offset, uint32_t bytes)
@@ -323,14 +325,37 @@ static void destroy(struct transport *transport)
 	transport->events->gone(transport, (enum counter)transport->reason);
 }
 
+// has_more tells whether another service would find anything. Mostly it was touched for what this
+// one has done.
+static bool has_more(const struct transport *transport)
+{
+	struct tcp *tcp = transport->proxy->tcp;
+	if (list_is_empty(&transport->busy))
+		return false;
+	if (!transport->http || transport->is_shut || transport->is_held)
+		return true;
+	return http_wants_to_send(transport->http) || tcp_peek(tcp, transport->tcp).bytes > 0 ||
+	       tcp_at_end(tcp, transport->tcp);
+}
+
+// rest takes it off the busy list: until it is touched, or there is a buffer to send from.
+static void rest(struct transport *transport)
+{
+	list_remove(&transport->busy);
+	if (transport->is_starved)
+		list_append(&transport->proxy->starved, &transport->busy);
+}
+
 void transport_service(struct transport *transport)
 {
 	bool is_busy = false;
 	transport->is_starved = false;
 	if (!transport->is_doomed && !pool_id_is_null(transport->tcp)) {
+		bool was_ready = transport->is_ready;
 		is_busy = pump_in(transport);
 		if (!transport->is_doomed && !is_busy)
 			note_end(transport);
+		is_busy |= !was_ready && transport->is_ready; // TLS may hold what came with it
 		is_busy |= pump_out(transport);
 		if (transport->http && http_has_said_all(transport->http))
 			half_close(transport);
@@ -340,8 +365,8 @@ void transport_service(struct transport *transport)
 	transport->events->serviced(transport);
 	if (transport->is_doomed)
 		destroy(transport);
-	else if (is_busy || !list_is_empty(&transport->busy))
+	else if (is_busy || has_more(transport))
 		transport_touch(transport);
-	else if (transport->is_starved)
-		list_append(&transport->proxy->starved, &transport->busy);
+	else
+		rest(transport);
 }

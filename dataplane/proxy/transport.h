@@ -20,7 +20,7 @@ struct transport_events {
 	// ready: TCP and TLS are done; the owner makes transport->http now, or calls
 	// transport_doom. info is NULL on a plain transport.
 	void (*ready)(struct transport *transport, const struct tls_info *info);
-	// received: bytes arrived from the peer (for idle timers).
+	// received: bytes arrived from the peer, and HTTP has had them (for idle timers).
 	void (*received)(struct transport *transport);
 	// serviced: what could be moved both ways was moved.
 	void (*serviced)(struct transport *transport);
@@ -47,7 +47,8 @@ struct transport {
 	bool is_shut;        // our FIN is queued
 	bool is_half_closed; // so is it, but we read on
 	bool is_starved;     // on proxy->starved: waits for a buffer to send from
-	bool is_faulty;      // the peer broke HTTP's rules
+	bool is_faulty : 1;  // the peer broke HTTP's rules
+	bool is_held : 1;    // http did not take all that it was given
 	uint32_t discarded_bytes;
 };
 

@@ -49,6 +49,40 @@ static void every_timer_fires_once_and_never_early(void)
 	}
 }
 
+// Each timer is put off or brought forward a few times while time goes on.
+static void a_timer_armed_anew_fires_once_at_its_last_time(void)
+{
+	enum { COUNT = 500, TURNS = 4000 };
+	static struct wheel wheel;
+	static struct probe probes[COUNT];
+	struct random_source random;
+	uint64_t now = 123456789;
+	random_init(&random, (struct siphash_key){{7, 1}});
+	wheel_init(&wheel, now);
+	for (unsigned i = 0; i < COUNT; i++)
+		wheel_timer_init(&probes[i].timer, note);
+	for (unsigned turn = 0; turn < TURNS; turn++) {
+		struct probe *probe = &probes[random_below(&random, COUNT)];
+		unsigned bits = 8 + random_below(&random, 22);
+		if (wheel_is_armed(&probe->timer) || probe->fired_count == 0) {
+			probe->due_us = now + random_u64(&random) % (1ull << bits);
+			wheel_arm(&wheel, &probe->timer, probe->due_us);
+		}
+		now += random_below(&random, 5000);
+		wheel_advance(&wheel, now, UINT32_MAX);
+	}
+	while (wheel.armed_count > 0) {
+		uint64_t next = wheel_next_us(&wheel);
+		now = next > now ? next : now + 1000;
+		wheel_advance(&wheel, now, UINT32_MAX);
+	}
+	for (unsigned i = 0; i < COUNT; i++) {
+		CU_ASSERT_EQUAL(probes[i].fired_count, probes[i].due_us > 0);
+		CU_ASSERT(probes[i].fired_us >= probes[i].due_us);
+		CU_ASSERT(probes[i].fired_us <= probes[i].due_us + 2 * WHEEL_TICK_US + 5000);
+	}
+}
+
 static void a_disarmed_timer_does_not_fire(void)
 {
 	static struct wheel wheel;
@@ -105,6 +139,8 @@ static void timers_of_one_delay_are_not_moved_all_at_once(void)
 
 UNIT_MAIN("wheel",
 	  {"every timer fires once and never early", every_timer_fires_once_and_never_early},
+	  {"a timer armed anew fires once, at its last time",
+	   a_timer_armed_anew_fires_once_at_its_last_time},
 	  {"a disarmed timer does not fire", a_disarmed_timer_does_not_fire},
 	  {"a budget leaves the rest for the next advance",
 	   a_budget_leaves_the_rest_for_the_next_advance},
