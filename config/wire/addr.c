@@ -3,6 +3,7 @@
 #include "addr.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,14 +32,13 @@ bool addr_is_zero(const struct addr *a)
 
 bool prefix_contains(const struct prefix *prefix, const struct addr *a)
 {
-	unsigned whole = prefix->bits / 8;
-	unsigned rest = prefix->bits % 8;
-	if (memcmp(prefix->addr.bytes, a->bytes, whole) != 0)
-		return false;
-	if (rest == 0)
-		return true;
-	uint8_t mask = (uint8_t)(0xff << (8 - rest));
-	return ((prefix->addr.bytes[whole] ^ a->bytes[whole]) & mask) == 0;
+	uint64_t of_prefix[2], of_a[2];
+	memcpy(of_prefix, prefix->addr.bytes, sizeof(of_prefix));
+	memcpy(of_a, a->bytes, sizeof(of_a));
+	uint64_t high = be64toh(of_prefix[0] ^ of_a[0]), low = be64toh(of_prefix[1] ^ of_a[1]);
+	if (prefix->bits <= 64)
+		return prefix->bits == 0 || high >> (64 - prefix->bits) == 0;
+	return high == 0 && low >> (128 - prefix->bits) == 0;
 }
 
 int addr_parse(const char *text, struct addr *out)

@@ -241,11 +241,15 @@ static bool is_failing(const struct cache *cache, const struct cache_object *obj
 	return cache->now_us < object->failing_until_us && answer->survives_loss;
 }
 
-static void choose_part(const struct http_message *request, const struct cache_object *object,
+// choose_part sets which bytes are the answer: all, where there is neither condition nor range.
+static void choose_part(const struct cache_question *question, const struct cache_object *object,
 			struct cache_answer *answer)
 {
-	struct cache_part part = cache_part_of(request, &object->head, cache_object_bytes(object),
-					       object->freshness.received_s);
+	uint64_t bytes = cache_object_bytes(object);
+	struct cache_part part = {.verdict = CACHE_HIT, .bytes = bytes};
+	if (!question->policy.can_fill)
+		part = cache_part_of(question->request, &object->head, bytes,
+				     object->freshness.received_s);
 	answer->verdict = part.verdict;
 	answer->part_first = part.first;
 	answer->part_bytes = part.bytes;
@@ -315,7 +319,7 @@ static void use(struct cache *cache, const struct cache_question *question, stru
 	struct cache_object *object = stored->object;
 	answer->forward = question->is_collapsed ? CACHE_FORWARD_URI_MISS : CACHE_FORWARD_NONE;
 	answer->object = cache_ask_lend(cache, object);
-	choose_part(question->request, object, answer);
+	choose_part(question, object, answer);
 	bool is_fetching = stored->use == CACHE_USE_MEANWHILE &&
 			   (cache_fill_find(cache, &question->key, question->request) != NULL ||
 			    is_failing(cache, object, answer));
@@ -392,7 +396,7 @@ static bool join(struct cache *cache, struct cache_question *question, struct ca
 	if (cache_policy_use(&object->terms, &question->policy, answer.age_s, answer.ttl_s,
 			     &answer.forward) != CACHE_USE_AS_IS)
 		return false;
-	choose_part(question->request, object, &answer);
+	choose_part(question, object, &answer);
 	if (!is_there(fill, &answer))
 		return false;
 	answer.forward = forward;

@@ -168,6 +168,13 @@ static int read_start_line(struct h1_head *head, struct slice line)
 				: read_status_line(&head->message, line);
 }
 
+static int read_content(struct h1_head *head, struct slice line)
+{
+	if (head->state == H1_HEAD_START)
+		return read_start_line(head, line);
+	return line.bytes == 0 ? finish(head) : read_field(head, line);
+}
+
 // Looks at the line that text holds from line_start to its line feed.
 static int read_line(struct h1_head *head)
 {
@@ -176,12 +183,11 @@ static int read_line(struct h1_head *head)
 	if (line.bytes == 0 || line.at[line.bytes - 1] != '\r')
 		return COUNTER_http_bare_line_feed;
 	line.bytes--;
-	if (slice_find(line, '\r') != line.bytes)
-		return COUNTER_http_bare_carriage_return;
 	head->line_start = head->used_bytes;
-	if (head->state == H1_HEAD_START)
-		return read_start_line(head, line);
-	return line.bytes == 0 ? finish(head) : read_field(head, line);
+	int fault = read_content(head, line);
+	// A bare one is in nothing that is taken: it is looked for to say why.
+	return fault && slice_find(line, '\r') != line.bytes ? COUNTER_http_bare_carriage_return
+							     : fault;
 }
 
 // The bound that bytes more would break, or 0.

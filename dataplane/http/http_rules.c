@@ -68,14 +68,22 @@ static int note(struct findings *f, enum http_field_kind kind, struct slice valu
 	return 0;
 }
 
-static int collect(const struct http_message *m, struct findings *f)
+// collect notes what the fields say and keeps those that go on to the next hop: nothing of the
+// connection. HTTP/2 may say "te: trailers", which gRPC servers want to see.
+static int collect(struct http_message *m, struct findings *f)
 {
+	uint32_t kept = 0;
+	bool is_te_kept = m->version == 20;
 	for (uint32_t i = 0; i < m->field_count; i++) {
-		enum http_field_kind kind = http_field_kind_of(m->fields[i].name);
-		int fault = note(f, kind, m->fields[i].value);
+		const struct http_field field = m->fields[i];
+		enum http_field_kind kind = http_field_kind_of(field.name);
+		if (kind == HTTP_FIELD_PLAIN || (kind == HTTP_FIELD_TE && is_te_kept))
+			m->fields[kept++] = field;
+		int fault = kind == HTTP_FIELD_PLAIN ? 0 : note(f, kind, field.value);
 		if (fault)
 			return fault;
 	}
+	m->field_count = kept;
 	return m->version == 20 && f->has_hop ? COUNTER_http_h2_malformed : 0;
 }
 
@@ -145,22 +153,12 @@ static bool is_named(const struct findings *f, struct slice name)
 	return false;
 }
 
-// A field goes on to the next hop: nothing of the connection, nothing that it names. HTTP/2 may say
-// "te: trailers", which gRPC servers want to see.
-static bool is_passed_on(const struct http_message *m, const struct findings *f,
-			 const struct http_field *field)
-{
-	enum http_field_kind kind = http_field_kind_of(field->name);
-	if (kind == HTTP_FIELD_TE)
-		return m->version == 20;
-	return kind == HTTP_FIELD_PLAIN && !is_named(f, field->name);
-}
-
-static void remove_hop_fields(struct http_message *m, const struct findings *f)
+// remove_named takes out what Connection names.
+static void remove_named(struct http_message *m, const struct findings *f)
 {
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < m->field_count; i++)
-		if (is_passed_on(m, f, &m->fields[i]))
+		if (!is_named(f, m->fields[i].name))
 			m->fields[kept++] = m->fields[i];
 	m->field_count = kept;
 }
@@ -210,7 +208,8 @@ int http_rules_apply(struct http_message *m, struct http_hop *hop)
 	hop->is_close = is_named(&f, SLICE("close"));
 	hop->is_keep_alive = is_named(&f, SLICE("keep-alive"));
 	m->has_upgrade = f.has_upgrade;
-	remove_hop_fields(m, &f);
+	if (f.option_count)
+		remove_named(m, &f);
 	return 0;
 }
 

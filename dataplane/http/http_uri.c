@@ -48,20 +48,23 @@ static bool is_port(struct slice text)
 	return text.bytes <= 5 && http_number(text, &port) && port >= 1 && port <= 65535;
 }
 
+enum { NAME_BYTE = 1, NAME_DOT = 2 };
+
 static const uint8_t name_bytes[256] = {
-	['-'] = 1,         ['.'] = 1,         ['_'] = 1,         ['~'] = 1,
-	['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
+	['-'] = NAME_BYTE,         ['.'] = NAME_DOT,          ['_'] = NAME_BYTE,
+	['~'] = NAME_BYTE,         ['0' ... '9'] = NAME_BYTE, ['A' ... 'Z'] = NAME_BYTE,
+	['a' ... 'z'] = NAME_BYTE,
 };
 
 // A registered name or IPv4 address; one dot may end it.
 static bool is_name(struct slice text)
 {
-	char before = '.';
+	unsigned before = NAME_DOT;
 	for (size_t i = 0; i < text.bytes; i++) {
-		char c = text.at[i];
-		if (!name_bytes[(uint8_t)c] || (c == '.' && before == '.'))
+		unsigned kind = name_bytes[(uint8_t)text.at[i]];
+		if (kind == 0 || (kind & before & NAME_DOT))
 			return false;
-		before = c;
+		before = kind;
 	}
 	return text.bytes > 0;
 }

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REVIVE_US 5000000u // gateways that failed are asked for so often
+#define REVIVE_US  5000000u // gateways that failed are asked for so often
+#define LOCALS_FEW 8u       // of our addresses: looked at in turn
 
 static int compare_addrs(const void *a, const void *b)
 {
@@ -155,8 +156,13 @@ bool net_is_local(const struct net *net, const struct addr *addr)
 {
 	if (!(net->local_marks & mark(addr)))
 		return false;
-	return bsearch(addr, net->locals, net->address_count, sizeof(net->locals[0]),
-		       compare_addrs) != NULL;
+	if (net->address_count > LOCALS_FEW)
+		return bsearch(addr, net->locals, net->address_count, sizeof(net->locals[0]),
+			       compare_addrs) != NULL;
+	for (uint32_t i = 0; i < net->address_count; i++)
+		if (addr_equal(&net->locals[i], addr))
+			return true;
+	return false;
 }
 
 bool net_is_broadcast(const struct net *net, const struct addr *addr)
