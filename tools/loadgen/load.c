@@ -41,8 +41,8 @@ static void keep_ticket(void *user, struct ssl_session_st *ticket)
 static void make_tls(struct load *load)
 {
 	static const struct tls_callbacks callbacks = {.session = keep_ticket};
-	struct tls_limits limits = worker_limits_tls(load->stack.conf);
-	load->tls = tls_new(&limits, &callbacks, &load->stack.bufs, &load->stack.counters);
+	struct tls_limits limits = worker_limits_tls(load->stack->conf);
+	load->tls = tls_new(&limits, &callbacks, &load->stack->bufs, &load->stack->counters);
 	if (!load->tls)
 		fail("memory is short for TLS");
 	if (load->options->ca && !tls_client_trust(load->tls, load->options->ca))
@@ -65,11 +65,12 @@ static void make_tables(struct load *load)
 		list_append(&load->idle, &load->exchanges[i].link);
 }
 
-struct load *load_new(struct load_options *options)
+struct load *load_new(struct load_options *options, struct host_stack *stack)
 {
 	struct load *load = calloc(1, sizeof(*load));
 	CHECK(load);
 	load->options = options;
+	load->stack = stack;
 	load->http_limits = (struct http_limits){
 		.head_bytes = HTTP_HEAD_BYTES,
 		.field_count = HTTP_FIELDS_MAX,
@@ -78,7 +79,7 @@ struct load *load_new(struct load_options *options)
 		.stream_window_bytes = 1 << 20,
 		.conn_window_bytes = 16 << 20,
 		.reset_budget = 1000,
-		.counters = &load->stack.counters,
+		.counters = &load->stack->counters,
 	};
 	list_init(&load->free);
 	list_init(&load->willing);
@@ -90,7 +91,6 @@ struct load *load_new(struct load_options *options)
 	load->schedule.random = &load->random;
 	load->schedule.is_poisson = options->is_poisson;
 	load->fresh = load->schedule;
-	host_stack_open(&load->stack, load_options_conf(options));
 	make_tls(load);
 	make_tables(load);
 	return load;
@@ -271,10 +271,10 @@ static void step(struct load *load)
 	if (load->phase == LOAD_DRAINING)
 		ask_sample(load);
 	begin_requests(load);
-	tls_set_time(load->tls, load->stack.now_us, (uint64_t)time(NULL));
+	tls_set_time(load->tls, load->stack->now_us, (uint64_t)time(NULL));
 	tls_run(load->tls, HANDSHAKE_BUDGET);
 	feed_starved(load);
-	load->is_busy |= host_stack_turn(&load->stack, TICK_US);
+	load->is_busy |= host_stack_turn(load->stack, TICK_US);
 }
 
 void load_run(struct load *load, volatile const bool *is_stopped)
@@ -293,7 +293,6 @@ void load_free(struct load *load)
 	while (load->ticket_count > 0)
 		tls_session_free(load->tickets[--load->ticket_count]);
 	tls_free_all(load->tls);
-	host_stack_close(&load->stack);
 	free(load->sessions);
 	free(load->exchanges);
 	free(load);

@@ -21,7 +21,7 @@ enum load_phase { LOAD_OPENING, LOAD_WARMING, LOAD_MEASURING, LOAD_DRAINING, LOA
 
 struct load {
 	struct load_options *options;
-	struct host_stack stack;
+	struct host_stack *stack; // borrowed
 	struct tls *tls;
 	struct http_limits http_limits;
 	struct load_schedule schedule; // of requests, or of connections (per_connection)
@@ -80,14 +80,15 @@ struct load_exchange {
 // load_clock_ns is the time that latencies are measured by.
 uint64_t load_clock_ns(void);
 
-// load_new makes a run that has done nothing; options are borrowed. Ends the program with a message
+// load_new makes a run that has done nothing; both are borrowed. Ends the program with a message
 // when it cannot.
-struct load *load_new(struct load_options *options);
+struct load *load_new(struct load_options *options, struct host_stack *stack);
 
 // load_run does all of it, until it is over or *is_stopped.
 void load_run(struct load *load, volatile const bool *is_stopped);
 
-// load_free ends every connection without a word and gives all back.
+// load_free ends every connection and gives all back. What peers are told of it waits for the
+// stack's next turn.
 void load_free(struct load *load);
 
 // load_session_open begins a connection that was due at due_ns on a free session; is_fresh: for one

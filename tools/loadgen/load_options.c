@@ -48,6 +48,9 @@ static const char help[] =
 	"  --sample N            after --hold ask so many of them, at random, once more\n"
 	"  --seed N              of whatever is drawn (1)\n"
 	"  --poll                never sleep\n"
+	"  --serve               runs one after another on one port: each line of standard input "
+	"is\n"
+	"                        one's further words, tabs between; no more connections than here\n"
 	"  --run-dir DIR         where DPDK puts its sockets\n"
 	"\n"
 	"Prints one JSON object. On standard error: `measuring` and `measured`, when it is.\n";
@@ -133,6 +136,7 @@ enum word {
 	SAMPLE,
 	SEED,
 	POLL,
+	SERVE,
 	RUN_DIR,
 	HELP,
 };
@@ -164,6 +168,7 @@ static const struct option table[] = {
 	{"sample", required_argument, NULL, SAMPLE},
 	{"seed", required_argument, NULL, SEED},
 	{"poll", no_argument, NULL, POLL},
+	{"serve", no_argument, NULL, SERVE},
 	{"run-dir", required_argument, NULL, RUN_DIR},
 	{"help", no_argument, NULL, HELP},
 	{0},
@@ -209,6 +214,7 @@ static void read_other(struct load_options *options, int option)
 	case RESUME_ONE: options->is_resuming_one = true; break;
 	case POISSON: options->is_poisson = true; break;
 	case POLL: options->is_polling = true; break;
+	case SERVE: options->is_serving = true; break;
 	case RUN_DIR: options->run_dir = optarg; break;
 	case HELP: fputs(help, stdout); exit(0);
 	default: fail("the command line is wrong");
@@ -217,11 +223,13 @@ static void read_other(struct load_options *options, int option)
 
 static void check(struct load_options *options)
 {
-	if (!options->device || !options->address_count || !options->target_count || !options->host)
-		fail("--port, --address, --to and --host are wanted");
+	if (!options->device || !options->address_count)
+		fail("--port and --address are wanted");
+	if (!options->is_serving && (!options->target_count || !options->host))
+		fail("--to and --host are wanted");
 	if (options->hold_s > 0)
 		options->per_connection = options->mix.count > 0;
-	if (options->per_connection > 0 && options->mix.count == 0)
+	if (options->per_connection > 0 && options->mix.count == 0 && !options->is_serving)
 		fail("a REQUEST or --mix is wanted");
 	if (options->http < 1 || options->http > 2)
 		fail("--http is 1 or 2");
@@ -256,6 +264,7 @@ void load_options_read(int argc, char **argv, struct load_options *options)
 					 .count = LOAD_FOR_EVER,
 					 .seed = 1};
 	int at = 0;
+	optind = 0; // there may have been another command line
 	for (int option; (option = getopt_long(argc, argv, "", table, &at)) != -1;)
 		if (!read_number(options, option, table[at].name))
 			read_other(options, option);

@@ -30,6 +30,7 @@ struct load_options {
 	bool is_resuming;
 	bool is_resuming_one; // all but the first, by one ticket
 	bool is_polling;
+	bool is_serving; // several runs, told on standard input
 	uint32_t mtu;
 	uint32_t connections;
 	uint32_t streams;        // requests at once on a connection

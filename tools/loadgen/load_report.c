@@ -88,6 +88,6 @@ void load_report_print(const struct load *load, FILE *out)
 	print_histogram("connecting_us", &load->tally.connecting, out);
 	print_turns(&load->tally.turns, out);
 	fputs(", \"counters\": {", out);
-	host_stack_print(&load->stack, out);
+	host_stack_print(load->stack, out);
 	fputs("}}\n", out);
 }

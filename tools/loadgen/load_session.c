@@ -65,14 +65,14 @@ void load_session_fill(struct load_session *session)
 static void send(void *user, struct buf *buf, uint32_t offset, uint32_t bytes)
 {
 	struct load_session *session = user;
-	tcp_send(session->load->stack.tcp, session->tcp, buf, offset, bytes);
+	tcp_send(session->load->stack->tcp, session->tcp, buf, offset, bytes);
 }
 
 // send_record seals bytes of plaintext in buf, a short one in a small buffer, and sends them.
 static void send_record(struct load_session *session, struct buf *buf, uint32_t offset,
 			uint32_t bytes)
 {
-	struct host_stack *stack = &session->load->stack;
+	struct host_stack *stack = session->load->stack;
 	uint32_t wire_offset = offset, wire_bytes = bytes;
 	if (offset + bytes + TLS_RECORD_TAIL <= BUF_SMALL_BYTES) {
 		struct buf *small = buf_new(&stack->bufs, BUF_SMALL_BYTES);
@@ -92,7 +92,7 @@ static void send_record(struct load_session *session, struct buf *buf, uint32_t 
 
 static void pump_out(struct load_session *session)
 {
-	struct host_stack *stack = &session->load->stack;
+	struct host_stack *stack = session->load->stack;
 	uint32_t offset = session->tls ? TLS_RECORD_HEAD + TLS_NONCE_ROOM : 0;
 	while (session->http && !session->is_over && !session->is_shut &&
 	       http_wants_to_send(session->http)) {
@@ -142,7 +142,7 @@ void load_session_shut(struct load_session *session)
 	session->is_shut = true;
 	if (session->tls && session->is_ready)
 		tls_close_notify(session->tls);
-	tcp_shutdown(session->load->stack.tcp, session->tcp);
+	tcp_shutdown(session->load->stack->tcp, session->tcp);
 }
 
 static size_t deliver(struct load_session *session, struct slice bytes)
@@ -245,7 +245,7 @@ static void on_opened(void *user, struct pool_id)
 // take moves what arrived up.
 static void take(struct load_session *session)
 {
-	struct tcp *tcp = session->load->stack.tcp;
+	struct tcp *tcp = session->load->stack->tcp;
 	while (!session->is_over) {
 		struct slice run = tcp_peek(tcp, session->tcp);
 		if (run.bytes == 0)
@@ -265,7 +265,7 @@ static void on_readable(void *user, struct pool_id)
 	take(session);
 	if (session->is_over)
 		return;
-	if (tcp_at_end(session->load->stack.tcp, session->tcp)) {
+	if (tcp_at_end(session->load->stack->tcp, session->tcp)) {
 		session->is_ending = true;
 		if (session->http && !session->is_shut)
 			http_receive_end(session->http);
@@ -311,7 +311,7 @@ void load_session_open(struct load *load, uint64_t due_ns, bool is_fresh)
 	load->session_count++;
 	load->fresh_count += is_fresh;
 	load->opening_count++;
-	if (tcp_connect_to(load->stack.tcp, &connect, &session->tcp) != 0)
+	if (tcp_connect_to(load->stack->tcp, &connect, &session->tcp) != 0)
 		doom(session);
 }
 
@@ -325,7 +325,7 @@ void load_session_end(struct load_session *session)
 	if (session->http && session->under_way > 0)
 		http_receive_end(session->http);
 	if (!pool_id_is_null(session->tcp))
-		tcp_abort(load->stack.tcp, session->tcp);
+		tcp_abort(load->stack->tcp, session->tcp);
 	if (session->http)
 		http_conn_free(session->http);
 	if (session->tls)
