@@ -97,9 +97,15 @@ def hosts_of(plan, role):
     return [h for h in lab_net.HOSTS[plan['topology']] if role_of(h) == role]
 
 
-def is_memif(plan, host, interface):
-    """True for the edge's outer port when `up --memif` was asked: no kernel is before it."""
-    return bool(plan['memif']) and host == 'edge' and interface == 'wan0'
+def is_bare(plan, host, interface):
+    """True for the edge's outer port when `up --memif` or `--card` was asked: no kernel is before it."""
+    return bool(plan['memif'] or plan['card']) and host == 'edge' and interface == 'wan0'
+
+
+def _bare_device(plan, number):
+    if plan['card']:
+        return f'net_virtio_user{number},path={plan["card"]},queue_size=1024'
+    return f'net_memif{number},role=server,id=0,socket-abstract=no,socket={plan["memif"]}'
 
 
 def _ports(plan, host):
@@ -107,9 +113,8 @@ def _ports(plan, host):
     for number, (interface, ip4, ip6) in enumerate(lab_net.ends_of(plan['topology'], host)):
         device = lab_net.device_of(plan['topology'], host, interface, number, plan['port'],
                                    plan['workers'])
-        if is_memif(plan, host, interface):
-            device = (f'net_memif{number},role=server,id=0,socket-abstract=no,'
-                      f'socket={plan["memif"]}')
+        if is_bare(plan, host, interface):
+            device = _bare_device(plan, number)
         rows.append({'name': interface, 'device': device, 'addresses': [f'{ip4}/24', f'{ip6}/64']})
         if plan['port'] == 'af_xdp_generic' and device.startswith('net_af_xdp'):
             rows[-1]['generic_xdp'] = True
@@ -217,7 +222,7 @@ def supervise_plan(plan, directory, host):
     if plan['port'] == 'tap':
         # The kernel's side of the tap must not have the port's address; the veth has the first.
         for interface, *_ in lab_net.ends_of(plan['topology'], host):
-            if is_memif(plan, host, interface):
+            if is_bare(plan, host, interface):
                 continue
             mac = lab_net.mac_of(plan['topology'], host, interface, is_kernel_side=True)
             taps[interface] = mac.replace('02:6d:ff', '02:6d:fe')

@@ -22,6 +22,15 @@ static uint64_t bytes_of(struct rte_mbuf *const *mbufs, uint16_t count)
 	return bytes;
 }
 
+// offer gives the device a burst. Returns how many it took.
+static uint16_t offer(const struct port_queue *queue, struct rte_mbuf **mbufs, uint16_t count)
+{
+	// Some drivers want other sums in what they are to sum and cut than net wrote (virtio).
+	if (queue->port.can_checksum_l4_tx)
+		count = rte_eth_tx_prepare(queue->device->id, queue->port.queue, mbufs, count);
+	return rte_eth_tx_burst(queue->device->id, queue->port.queue, mbufs, count);
+}
+
 // transmit sends on the device's queue. Returns how many of mbufs are no more the caller's: a head
 // that the device refuses again and again (net_tap: larger than its MTU) is dropped.
 static uint16_t transmit(struct port_queue *queue, struct rte_mbuf **mbufs, uint16_t count)
@@ -31,7 +40,7 @@ static uint16_t transmit(struct port_queue *queue, struct rte_mbuf **mbufs, uint
 		count = PORT_BURST;
 	for (uint16_t i = 0; i < count; i++)
 		bytes[i + 1] = bytes[i] + rte_pktmbuf_pkt_len(mbufs[i]);
-	uint16_t sent = rte_eth_tx_burst(queue->device->id, queue->port.queue, mbufs, count);
+	uint16_t sent = offer(queue, mbufs, count);
 	counter_add(queue->counters, COUNTER_port_tx_packets, sent);
 	counter_add(queue->counters, COUNTER_port_tx_bytes, bytes[sent]);
 	if (sent > 0 || count == 0) {
