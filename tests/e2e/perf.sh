@@ -21,5 +21,10 @@ for row in h1 h2 handshake resumed large miss miss_mtls; do
 	matches "the table has $row" "$(grep "^| $row |" "$TMP/out")" "nginx [0-9.]+ \|"
 done
 matches "packets are forwarded by our L4" "$(grep "^| millrace | A: " "$TMP/out")" "\| [1-9][0-9]* \| [0-9.]+ \["
+"$ROOT/tests/perf/run" --build "$MILLRACE_BUILD" --quick --card -s memif -w h1,large -o "$TMP/results.json" \
+	>"$TMP/out" 2>"$TMP/err"
+status=$?
+is "rows over a port that sums and cuts, too" "$status $(rows memif)" "0 2"
+[ "$status" = 0 ] || sed 's/^/# /' "$TMP/out" "$TMP/err"
 is "nothing is left" "$(ip netns list | grep -c '^mrperf-')" 0
 finish

@@ -6,10 +6,14 @@ client, and towards its upstreams, which are ours (perf_upstream).
   loadgen 198.18.2.2 ══════ memif ══════ own0 198.18.2.1   millrace-dataplane
   origin  198.18.4.2 ══════ memif ══════ mem1
   gateway 198.18.5.2 ══════ memif ══════ mem2
+
+With --card own0 is a virtio-user device and loadgen its net_vhost, which stays for all runs: what the edge
+hands over is taken from where it lies, summed and cut elsewhere, as by a card.
 """
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -42,6 +46,7 @@ LOADS = {
 }
 FRESH_SHARE = {'half': 0, 'mixed': 0.1}
 OPEN = ('latency', *FRESH_SHARE)
+CARD = ['--serve', '--connections', '1024']  # the most of all runs
 JITTER_S = 1.5  # control takes note of who is away for 2 s
 MISSES = ('miss', 'miss_mtls')
 HOLD_S = 24  # idle connections are held so long when all are there
@@ -65,6 +70,7 @@ class Memif(Millrace):
         super().__init__(net, directory, options)
         self.upstreams = perf_upstream.Upstreams(self, f'{net.CLIENT_ORIGIN}:{ORIGIN_PORT}')
         self.rates = {}  # work -> what was done a second, the last time
+        self.card = None  # loadgen, while it is one
 
     def missing(self):
         if not self.program('loadgen'):
@@ -75,7 +81,7 @@ class Memif(Millrace):
         conf = super().conf()
         conf['node']['id'] = 'edge-2'
         conf['dataplane']['ports'] = [
-            perf_upstream.port('own0', 0, ADDRESS, perf_upstream.memif('server', self.path('memif'))),
+            self.port(),
             *self.upstreams.ports()]
         # All clients are one prefix, which is none of the peers' business either.
         conf['tcp'] = {'syn_rate_per_prefix': 0}
@@ -88,7 +94,24 @@ class Memif(Millrace):
             conf['dataplane']['ports'][0]['addresses'] += [f'{ADDRESS[:-1]}{n}/24' for n in (100, 101)]
         return conf
 
+    def port(self):
+        if self.options.card:
+            return {'name': 'own0', 'addresses': [f'{ADDRESS}/24'],
+                    'device': f'net_virtio_user0,path={self.path("memif")},queue_size=1024'}
+        return perf_upstream.port('own0', 0, ADDRESS, perf_upstream.memif('server', self.path('memif')))
+
+    def start_card(self):
+        """Its side of the socket must be there before the edge opens its port, and as long."""
+        with open(self.path('card.log'), 'wb') as log:
+            self.card = subprocess.Popen([*self.command(), *CARD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         stderr=log, start_new_session=True)
+        self.card.stop_signal = signal.SIGTERM
+        self.net.processes.append(self.card)
+        perf_net.wait_for('card', lambda: os.path.exists(self.path('memif')))
+
     def start(self):
+        if self.options.card:
+            self.start_card()
         self.start_processes()
         self.set_service('origin', '--to', f'{perf_upstream.ORIGIN}:{perf_upstream.HTTP_PORT}', '--location', 'par')
         # Its instance is the gateway's business.
@@ -99,6 +122,8 @@ class Memif(Millrace):
             self.go_realtime(self.pids()[-1])
 
     def device(self):
+        if self.options.card:
+            return f'net_vhost0,iface={self.path("memif")},tso=1'
         return 'net_memif0,' + perf_upstream.memif('client', self.path('memif'))
 
     def command(self):
@@ -108,11 +133,20 @@ class Memif(Millrace):
 
     def loadgen(self, words, seconds):
         """One run of loadgen on the client core: its JSON."""
+        if self.card:
+            return self.loadgen_of_card(words, seconds)
         result = subprocess.run(self.command() + words, capture_output=True, text=True, check=False, timeout=seconds)
         try:
             return json.loads(result.stdout)
         except ValueError as error:
             raise RuntimeError('loadgen: ' + result.stderr.strip()[-300:]) from error
+
+    def loadgen_of_card(self, words, seconds):
+        self.card.stdin.write('\t'.join(words).encode() + b'\n')
+        self.card.stdin.flush()
+        if not select.select([self.card.stdout], [], [], seconds)[0] or not (line := self.card.stdout.readline()):
+            raise RuntimeError('loadgen: ' + perf_net.read(self.path('card.log')).strip()[-300:])
+        return json.loads(line)
 
     def answers(self):
         asked = [SMALL] + [LOADS[work][-1] for work in MISSES if work in self.options.works]
@@ -267,13 +301,13 @@ def compare(table, tsc_khz):
                     hardware_ratio=peer_us / shrinks / card_us)
 
 
-def print_table(table):
+def print_table(table, card=False):
     """Path B, after compare."""
     rows = [w for w in LOADS if 'memif' in table.get(w, {})]
     told = [w for w in rows if STUDY[w][0]]
     if not rows:
         return
-    print('\npath B: loadgen over memif, us of our worker per unit; peers as in this run, else (s) in the study\n')
+    print(f'\npath B: loadgen over {"virtio-user, as over a card" if card else "memif"}, us of our worker per unit; peers as in this run, else (s) in the study\n')
     print('| work | per second | us [range] | packets | units a busy turn | with a card | best peer | ratio | on hardware |')
     print('|---|---|---|---|---|---|---|---|---|')
     for work in told:
