@@ -278,6 +278,7 @@ class Millrace(System):
             'node': {'id': 'edge-1', 'role': 'edge', 'location': 'par', 'mesh': 'mesh.example'},
             'run_dir': self.path('run'),
             'dataplane': {'cores': str(self.net.server_core), 'idle': self.options.idle,
+                          'handshake_cores': self.options.handshake_cores,
                           'hugepages': 'never', 'memory': '512MiB', 'mbufs': 16384,
                           'ports': [{'name': 'own0', 'device': 'net_af_xdp0,iface=own0',
                                      'generic_xdp': self.options.generic_xdp,
@@ -303,7 +304,9 @@ class Millrace(System):
     def start_processes(self):
         for name in ('run', 'state'):
             os.makedirs(self.path(name), mode=0o700)
-        self.run(lab_conf.text_of(self.conf()), self.program('millrace-dataplane'),
+        cores = self.options.handshake_cores
+        beside = ['taskset', '-c', f'{self.net.server_core},{cores}'] if cores else []
+        self.run(lab_conf.text_of(self.conf()), *beside, self.program('millrace-dataplane'),
                  '--conf', self.path('conf'))
         self.control = self.net.start([self.program('millrace-control'), '--conf',
                                        self.path('conf')], True, self.path('control.log'))
