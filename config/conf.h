@@ -14,6 +14,7 @@
 #define CONF_TEXT_BYTES          256u
 #define CONF_CORES_MAX           64u
 #define CONF_HANDSHAKE_CORES_MAX 16u
+#define CONF_IFACE_BYTES         16u // IFNAMSIZ
 #define CONF_PREFIXES_MAX        8u
 #define CONF_ENDPOINTS_MAX       32u
 #define CONF_WEIGHT_MAX          100u
@@ -112,6 +113,11 @@ void conf_print_defaults(FILE *out);
 // conf_print_reference writes what every key is: type, range, default, what a change needs,
 // meaning.
 void conf_print_reference(FILE *out);
+
+// conf_port_iface writes the name of the kernel's interface that port's device names by iface=
+// (empty when there is none). False when there is none, or it is no name that an interface can
+// have.
+bool conf_port_iface(const struct conf_port *port, char iface[CONF_IFACE_BYTES]);
 
 // conf_role_name returns "edge", "gateway" or "sidecar".
 const char *conf_role_name(enum conf_role role);

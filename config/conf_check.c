@@ -118,6 +118,42 @@ static void check_ports(const struct conf *conf, struct conf_errors *errors)
 						ports[i].name);
 }
 
+bool conf_port_iface(const struct conf_port *port, char iface[CONF_IFACE_BYTES])
+{
+	const char *at = strstr(port->device, ",iface=");
+	iface[0] = 0;
+	if (!at)
+		return false;
+	at += strlen(",iface=");
+	size_t bytes = strcspn(at, ",");
+	if (bytes == 0 || bytes >= CONF_IFACE_BYTES || memchr(at, '/', bytes) || *at == '.')
+		return false;
+	memcpy(iface, at, bytes);
+	iface[bytes] = 0;
+	return true;
+}
+
+// check_adaptive: what adapts is the NAPI of an interface of the kernel's, beneath its driver's
+// XDP.
+static void check_adaptive(const struct conf *conf, struct conf_errors *errors)
+{
+	for (uint32_t i = 0; i < conf->dataplane.ports_count; i++) {
+		const struct conf_port *port = &conf->dataplane.ports[i];
+		char key[48], iface[CONF_IFACE_BYTES];
+		snprintf(key, sizeof(key), "dataplane.ports[%u].adaptive_rx", i);
+		if (!port->is_adaptive_rx)
+			continue;
+		if (strncmp(port->device, "net_af_xdp", strlen("net_af_xdp")) != 0 ||
+		    !conf_port_iface(port, iface))
+			conf_errors_add(errors, port->line, key,
+					"is for net_af_xdp with iface=; write device = "
+					"\"net_af_xdp0,iface=NAME\", or leave it out");
+		else if (port->is_generic_xdp)
+			conf_errors_add(errors, port->line, key,
+					"does nothing under generic_xdp; leave one of them out");
+	}
+}
+
 static bool is_connected(const struct conf *conf, const struct addr *addr)
 {
 	for (uint32_t i = 0; i < conf->dataplane.ports_count; i++) {
@@ -295,6 +331,7 @@ void conf_check(const struct conf *conf, const config_t *config, struct conf_err
 	check_counts(conf, config, errors);
 	check_handshake_cores(conf, config, errors);
 	check_ports(conf, errors);
+	check_adaptive(conf, errors);
 	check_routes(conf, errors);
 	check_listeners(conf, config, errors);
 	check_certificates(conf, errors);

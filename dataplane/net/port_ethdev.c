@@ -114,6 +114,12 @@ uint16_t port_ethdev_number(const struct port_ethdev *device)
 	return device->id;
 }
 
+uint64_t port_ethdev_received(const struct port_ethdev *device)
+{
+	struct rte_eth_stats stats;
+	return rte_eth_stats_get(device->id, &stats) == 0 ? stats.ipackets : 0;
+}
+
 bool port_ethdev_is_shared(const struct port_ethdev *device)
 {
 	return device->ring != NULL;

@@ -53,6 +53,10 @@ struct port *port_ethdev_port(struct port_ethdev *device, uint32_t worker);
 // port_ethdev_number is DPDK's number of the device.
 uint16_t port_ethdev_number(const struct port_ethdev *device);
 
+// port_ethdev_received is how many frames the device has received on all its queues, by its
+// driver's count; 0 where it has none. For any thread.
+uint64_t port_ethdev_received(const struct port_ethdev *device);
+
 // port_ethdev_is_shared is true when worker 0 owns the device's only queue.
 bool port_ethdev_is_shared(const struct port_ethdev *device);
 

@@ -10,6 +10,7 @@
 #include "worker_capture.h"
 #include "worker_disk.h"
 #include "worker_eal.h"
+#include "worker_moderation.h"
 #include "worker_offload.h"
 #include "worker_telemetry.h"
 #include "worker_thread.h"
@@ -66,6 +67,7 @@ struct node {
 	struct worker_thread threads[WORKERS_MAX];
 	uint32_t thread_count; // prepared
 	struct worker_touch touch;
+	struct moderation moderation;
 	struct attach attach;
 	struct telemetry telemetry;
 	struct capture capture;
@@ -383,6 +385,7 @@ static bool start_threads(struct node *node)
 			return fail(node, "worker %u does not start", i);
 		node->launched_count++;
 	}
+	moderation_start(&node->moderation, node->conf, node->devices);
 	return true;
 }
 
@@ -397,6 +400,7 @@ static void stop_disk(struct node *node)
 
 static void stop_threads(struct node *node)
 {
+	moderation_stop(&node->moderation);
 	for (uint32_t i = 0; i < node->launched_count; i++)
 		worker_thread_stop(&node->threads[i]);
 	for (uint32_t i = 0; i < node->launched_count; i++)
@@ -426,6 +430,7 @@ static bool start_telemetry(struct node *node)
 		.threads = node->threads,
 		.worker_count = node->worker_count,
 		.attach = &node->attach,
+		.moderation = &node->moderation,
 		.started_wall_s = (uint64_t)time(NULL),
 	};
 	int error = telemetry_start(&node->telemetry);
@@ -495,6 +500,7 @@ static bool serve_a_tick(struct node *node, int tick_ms)
 	attach_polls(&node->attach, polls + 1);
 	if (poll(polls, ARRAY_LEN(polls), tick_ms) < 0)
 		return errno != EINTR;
+	moderation_run(&node->moderation, clock_us(CLOCK_MONOTONIC));
 	if (polls[0].revents)
 		return read(node->signal_fd, &signal, sizeof(signal)) == sizeof(signal);
 	attach_run(&node->attach, polls + 1, clock_us(CLOCK_MONOTONIC));
@@ -561,7 +567,7 @@ static void drain(struct node *node)
 // serve goes on until a signal ends it.
 static void serve(struct node *node)
 {
-	while (!serve_a_tick(node, TICK_MS)) {
+	while (!serve_a_tick(node, moderation_tick_ms(&node->moderation, TICK_MS))) {
 	}
 	if (node->conf->dataplane.drain_time_ms > 0)
 		drain(node);

@@ -7,7 +7,7 @@
 //   /millrace/counters[,N]      every counter that is not 0, by module
 //   /millrace/reasons           every reason that is not 0, with its text
 //   /millrace/workers           by worker: loops, cycles, sleeps
-//   /millrace/ports             by port: device, MAC, what it can do
+//   /millrace/ports             by port: device, MAC, what it can do, whether packets wait
 //   /millrace/tcp/events[,N]    TCP's counters of what happened: recovery, opening, closing ...
 //   /millrace/tcp/reasons[,N]   TCP's counters of what was refused, dropped, ended, and why
 //   /millrace/tcp/summary[,N]   flows by state, bytes they hold, slabs, budgets
@@ -18,6 +18,7 @@
 #pragma once
 
 #include "worker_attach.h"
+#include "worker_moderation.h"
 #include "worker_thread.h"
 
 struct telemetry {
@@ -25,6 +26,7 @@ struct telemetry {
 	struct worker_thread *threads; // worker_count of them
 	uint32_t worker_count;
 	const struct attach *attach;
+	const struct moderation *moderation;
 	uint64_t started_wall_s;
 };
 

@@ -79,7 +79,8 @@ class Ours(Kernel, Millrace):
     def conf(self):
         conf = Millrace.conf(self)
         conf['dataplane'].update(ports=[
-            {'name': name, 'device': f'net_af_xdp{number},iface={name}', 'addresses': [f'{address}/24']}
+            {'name': name, 'device': f'net_af_xdp{number},iface={name}', 'addresses': [f'{address}/24'],
+             'adaptive_rx': True}
             for number, (name, address) in enumerate((('own0', IN[0]), ('own1', OUT[0])))],
             routes=[{'to': CLIENTS, 'via': IN[1]}], mbufs=32768)
         conf['l4'] = {'services': [{'address': IN[0], 'port': 53, 'protocol': 'udp', 'source': OUT[0],

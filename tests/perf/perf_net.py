@@ -53,10 +53,6 @@ def threads_named(prefix):
             and read(f'/proc/{pid}/comm').startswith(prefix) and not read(f'/proc/{pid}/cmdline')}
 
 
-# A link's thread looks again so long after it found a packet.
-DEFER_NS = 200000
-
-
 def _links(net):
     """Name, the server's address (None: its end is a port of ours, with no kernel), the client's."""
     return (('ker0', net.PEER, net.CLIENT_PEER), ('own0', None, net.CLIENT_OWN), ('org0', None, net.CLIENT_ORIGIN))
@@ -107,18 +103,18 @@ class Net:
     def offload(self, space, name, what, how):
         run('ip', 'netns', 'exec', space, 'ethtool', '-K', name, what, how)
 
-    def pin_napi(self, space, name, core, defer_ns=DEFER_NS):
+    def pin_napi(self, space, name, core):
         """Gives a link's NAPI a thread on a core; with GRO a veth has one before a socket comes.
 
-        The thread looks again defer_ns after it found a packet, and once more, before a packet wakes it at
-        once: fewer of its runs, but packets wait. 0 is for whoever measures latency.
+        Each packet wakes it. A data plane of ours that should have fewer of its runs asks for that itself, by
+        `adaptive_rx`.
         """
         self.offload(space, name, 'gro', 'on')
         before = threads_named(f'napi/{name}')
         device = f'/sys/class/net/{name}'
         self._set(space, f'{device}/threaded', '1')
-        for item, value in (('napi_defer_hard_irqs', 2 if defer_ns else 0), ('gro_flush_timeout', defer_ns)):
-            self._set(space, f'{device}/{item}', value)
+        for item in ('napi_defer_hard_irqs', 'gro_flush_timeout'):
+            self._set(space, f'{device}/{item}', '0')
         threads = threads_named(f'napi/{name}') - before
         for pid in threads:
             os.sched_setaffinity(pid, {core})

@@ -45,7 +45,7 @@ def taken(net, link):
     """The client's end of a link, ready for an AF_XDP socket; the kernel's again afterwards."""
     if link == 'ker0':
         net.offload(net.server, link, 'tx', 'off')
-    net.pin_napi(net.client, link, net.client_core, defer_ns=0)
+    net.pin_napi(net.client, link, net.client_core)
     try:
         yield
     finally:

@@ -282,6 +282,7 @@ class Millrace(System):
                           'hugepages': 'never', 'memory': '512MiB', 'mbufs': 16384,
                           'ports': [{'name': 'own0', 'device': 'net_af_xdp0,iface=own0',
                                      'generic_xdp': self.options.generic_xdp,
+                                     'adaptive_rx': not self.options.generic_xdp,
                                      'addresses': [f'{self.address}/24']}]},
             'listen': [{'address': '*', 'port': 443, 'protocol': 'https'}],
             'registry': {'kind': 'sqlite', 'path': self.path('registry.db')},

@@ -467,6 +467,39 @@ static void l4_services_are_read_and_their_mistakes_told(void)
 	     "f.conf:8: l4.port_first: is above l4.port_last; choose a lower one\n");
 }
 
+#define ADAPTS(device, more)                                                                       \
+	"version = 1; run_dir = \"/r\"; node = { id = \"e\"; role = \"edge\"; location = \"l\";\n" \
+	"mesh = \"m\"; }; listen = ( { port = 443; protocol = \"https\"; } );\n"                   \
+	"dataplane = { ports = ( { name = \"p\"; addresses = [\"192.0.2.1/24\"];\n"                \
+	"device = \"" device "\"; adaptive_rx = true; " more " } ); };"
+#define ADAPTS_NOT                                                                                 \
+	"f.conf:3: dataplane.ports[0].adaptive_rx: is for net_af_xdp with iface=; write device = " \
+	"\"net_af_xdp0,iface=NAME\", or leave it out\n"
+
+static void adaptive_rx_is_for_the_drivers_xdp_of_an_interface(void)
+{
+	char iface[CONF_IFACE_BYTES];
+	SAYS(ADAPTS("net_af_xdp0,start_queue=0,iface=eth0,queue_count=1", ""), "");
+	CU_ASSERT_TRUE(conf.dataplane.ports[0].is_adaptive_rx);
+	CU_ASSERT_EQUAL(conf.dataplane.ports[0].adaptive_rx_rate, 20000);
+	CU_ASSERT_TRUE(conf_port_iface(&conf.dataplane.ports[0], iface));
+	CU_ASSERT_STRING_EQUAL(iface, "eth0");
+	SAYS(ADAPTS("net_af_xdp0,iface=fifteen-letters", "adaptive_rx_rate = 2;"), "");
+	SAYS(ADAPTS("net_tap0,iface=mr0", ""), ADAPTS_NOT);
+	SAYS(ADAPTS("0000:01:00.0", ""), ADAPTS_NOT);
+	SAYS(ADAPTS("net_af_xdp0", ""), ADAPTS_NOT);
+	SAYS(ADAPTS("net_af_xdp0,iface=", ""), ADAPTS_NOT);
+	SAYS(ADAPTS("net_af_xdp0,iface=../mem", ""), ADAPTS_NOT);
+	SAYS(ADAPTS("net_af_xdp0,iface=..", ""), ADAPTS_NOT);
+	SAYS(ADAPTS("net_af_xdp0,iface=sixteen-letters-", ""), ADAPTS_NOT);
+	SAYS(ADAPTS("net_af_xdp0,iface=eth0", "generic_xdp = true;"),
+	     "f.conf:3: dataplane.ports[0].adaptive_rx: does nothing under generic_xdp; leave one "
+	     "of them out\n");
+	SAYS(ADAPTS("net_af_xdp0,iface=eth0", "adaptive_rx_rate = 1;"),
+	     "f.conf:4: dataplane.ports[0].adaptive_rx_rate: 1 is too small; choose 2 to "
+	     "1000000000\n");
+}
+
 UNIT_MAIN("conf", {"the shipped examples load", the_shipped_examples_load},
 	  {"values reach their members", values_reach_their_members},
 	  {"a value of the wrong type is told", a_value_of_the_wrong_type_is_told},
@@ -486,4 +519,6 @@ UNIT_MAIN("conf", {"the shipped examples load", the_shipped_examples_load},
 	   the_defaults_are_a_file_that_misses_only_what_must_be_given},
 	  {"the reference names every key", the_reference_names_every_key},
 	  {"L4 services are read, and their mistakes told",
-	   l4_services_are_read_and_their_mistakes_told})
+	   l4_services_are_read_and_their_mistakes_told},
+	  {"adaptive_rx is for the driver's XDP of an interface",
+	   adaptive_rx_is_for_the_drivers_xdp_of_an_interface})
