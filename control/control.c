@@ -120,6 +120,19 @@ void control_catch_up(struct control *control)
 	control->registry_changed |= changed;
 }
 
+// identity_kinds is what this node's identities, or those that it signs, hang on: instances give
+// names where they run, routes give hosts to an edge. Another change is no reason to look at
+// certificates, which takes half a millisecond that the next command would wait.
+static uint32_t identity_kinds(const struct control *control)
+{
+	uint32_t kinds = BIT(svid) | BIT(trust);
+	if (control->self.role == CONF_ROLE_SIDECAR)
+		kinds |= BIT(instance);
+	if (control->self.role == CONF_ROLE_EDGE)
+		kinds |= BIT(route);
+	return control->authority ? kinds | BIT(csr) : kinds;
+}
+
 void control_follow(struct control *control)
 {
 	uint32_t local_changed = 0;
@@ -137,8 +150,7 @@ void control_follow(struct control *control)
 		control_purge(control, false);
 	control_tell_purged(control);
 	control_tell_names(control);
-	if ((changed & (BIT(svid) | BIT(instance) | BIT(trust))) ||
-	    (control->authority && (changed & BIT(csr)))) {
+	if (changed & identity_kinds(control)) {
 		control->is_identity_due = true;
 		start_due(control);
 	}
