@@ -4,8 +4,7 @@
 
 #include "check.h"
 #include "handover.h"
-
-#include <rte_ring.h>
+#include "worker_ring.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -40,22 +39,12 @@ static void read_boot(char boot[40], uint64_t fresh)
 		close(fd);
 }
 
-static struct rte_ring *make_ring(size_t element_bytes, uint32_t count)
-{
-	ssize_t bytes = rte_ring_get_memsize_elem((unsigned)element_bytes, count);
-	struct rte_ring *ring = aligned_alloc(128, ((size_t)bytes + 127) & ~(size_t)127);
-	if (ring && rte_ring_init(ring, "disk", count, RING_F_SP_ENQ | RING_F_SC_DEQ) != 0) {
-		free(ring);
-		return NULL;
-	}
-	return ring;
-}
-
 static int open_log(struct worker_disk *disk, uint32_t index)
 {
 	struct worker_disk_log *log = &disk->logs[index];
-	log->jobs = make_ring(sizeof(struct cache_disk_job), WORKER_DISK_JOBS);
-	log->results = make_ring(sizeof(struct cache_disk_result), WORKER_DISK_RESULTS);
+	log->jobs = worker_ring_new("disk", sizeof(struct cache_disk_job), WORKER_DISK_JOBS);
+	log->results =
+		worker_ring_new("disk", sizeof(struct cache_disk_result), WORKER_DISK_RESULTS);
 	log->is_walking = true;
 	atomic_init(&log->wake_fd, -1);
 	int error = disk_log_open(&log->log, &disk->file, index);

@@ -4,26 +4,11 @@
 
 #include "check.h"
 #include "handover.h"
-
-#include <rte_ring_elem.h>
+#include "worker_ring.h"
 
 #include <stdlib.h>
 
 static_assert(sizeof(struct cache_message) % 4 == 0, "what rte_ring demands of its elements");
-
-// make_ring makes one ring of count elements in memory of its own.
-static struct rte_ring *make_ring(unsigned element_bytes, uint32_t count)
-{
-	ssize_t bytes = rte_ring_get_memsize_elem(element_bytes, count);
-	if (bytes < 0)
-		return NULL;
-	struct rte_ring *ring = aligned_alloc(128, ((size_t)bytes + 127) & ~(size_t)127);
-	if (ring && rte_ring_init(ring, "handoff", count, RING_F_SP_ENQ | RING_F_SC_DEQ) != 0) {
-		free(ring);
-		return NULL;
-	}
-	return ring;
-}
 
 static bool make_rings(struct handoff *handoff, uint32_t packet_count)
 {
@@ -31,8 +16,10 @@ static bool make_rings(struct handoff *handoff, uint32_t packet_count)
 	for (uint32_t i = 0; i < pairs; i++) {
 		if (i % (handoff->worker_count + 1) == 0)
 			continue; // a worker with itself
-		handoff->packets[i] = make_ring(sizeof(struct rte_mbuf *), packet_count);
-		handoff->messages[i] = make_ring(sizeof(struct cache_message), HANDOFF_MESSAGES);
+		handoff->packets[i] =
+			worker_ring_new("handoff", sizeof(struct rte_mbuf *), packet_count);
+		handoff->messages[i] =
+			worker_ring_new("handoff", sizeof(struct cache_message), HANDOFF_MESSAGES);
 		if (!handoff->packets[i] || !handoff->messages[i])
 			return false;
 	}

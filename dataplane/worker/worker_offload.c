@@ -4,9 +4,9 @@
 
 #include "check.h"
 #include "handover.h"
+#include "worker_ring.h"
 
 #include <rte_pause.h>
-#include <rte_ring.h>
 
 #include <assert.h>
 #include <errno.h>
@@ -19,19 +19,6 @@ static_assert(TLS_OFFLOADS_MAX == CONF_HANDSHAKE_CORES_MAX);
 
 #define SPINS 200u // looks at empty rings before a helper sleeps: some 10 us
 
-static struct rte_ring *make_ring(uint32_t count)
-{
-	uint32_t room = rte_align32pow2(count + 1);
-	ssize_t bytes = rte_ring_get_memsize(room);
-	struct rte_ring *ring =
-		bytes > 0 ? aligned_alloc(128, ((size_t)bytes + 127) & ~(size_t)127) : NULL;
-	if (ring && rte_ring_init(ring, "offload", room, RING_F_SP_ENQ | RING_F_SC_DEQ) != 0) {
-		free(ring);
-		return NULL;
-	}
-	return ring;
-}
-
 static bool make_core(struct worker_offload *offload, uint32_t index)
 {
 	struct worker_offload_core *core = &offload->cores[index];
@@ -39,11 +26,12 @@ static bool make_core(struct worker_offload *offload, uint32_t index)
 	core->all = offload;
 	core->offload = tls_offload_new(index);
 	core->wake_fd = eventfd(0, EFD_CLOEXEC);
+	uint32_t room = rte_align32pow2(offload->lane_max + 1);
 	bool ok = core->offload && core->wake_fd >= 0;
 	for (uint32_t i = 0; i < offload->worker_count; i++) {
 		struct worker_offload_lane *lane = &offload->lanes[i][index];
-		lane->jobs = make_ring(offload->lane_max);
-		lane->done = make_ring(offload->lane_max);
+		lane->jobs = worker_ring_new("offload", sizeof(void *), room);
+		lane->done = worker_ring_new("offload", sizeof(void *), room);
 		ok &= lane->jobs && lane->done;
 	}
 	return ok;

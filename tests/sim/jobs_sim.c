@@ -60,15 +60,7 @@ static void begin(struct world *world, struct client *client)
 	client->is_alive = true;
 	client->is_resuming = world->session && below(world, 3) == 0;
 	rig_peer_init(peer, false, TLS1_3_VERSION);
-	peer->ssl = SSL_new(peer->ctx);
-	peer->in = BIO_new(BIO_s_mem());
-	peer->out = BIO_new(BIO_s_mem());
-	SSL_set_bio(peer->ssl, peer->in, peer->out);
-	SSL_set_connect_state(peer->ssl);
-	SSL_set_tlsext_host_name(peer->ssl, "a.test");
-	if (client->is_resuming)
-		SSL_set_session(peer->ssl, world->session);
-	SSL_do_handshake(peer->ssl);
+	rig_peer_resume(peer, "a.test", client->is_resuming ? world->session : NULL);
 }
 
 static void end(struct client *client)

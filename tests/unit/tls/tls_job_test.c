@@ -44,21 +44,7 @@ static size_t knock(struct scene *scene, struct rig_end *end, struct rig_peer *p
 		    SSL_SESSION *session)
 {
 	rig_peer_init(peer, false, TLS1_3_VERSION);
-	if (session) {
-		rig_peer_start(peer, "a.test");
-		SSL_free(peer->ssl);
-		peer->ssl = SSL_new(peer->ctx);
-		peer->in = BIO_new(BIO_s_mem());
-		peer->out = BIO_new(BIO_s_mem());
-		SSL_set_bio(peer->ssl, peer->in, peer->out);
-		SSL_set_app_data(peer->ssl, peer);
-		SSL_set_connect_state(peer->ssl);
-		SSL_set_tlsext_host_name(peer->ssl, "a.test");
-		SSL_set_session(peer->ssl, session);
-		SSL_do_handshake(peer->ssl);
-	} else {
-		rig_peer_start(peer, "a.test");
-	}
+	rig_peer_resume(peer, "a.test", session);
 	rig_accept(end, &scene->rig, web);
 	char *wire = NULL;
 	size_t bytes = (size_t)BIO_get_mem_data(peer->out, &wire);

@@ -39,16 +39,7 @@ static void site_fini(struct site *site)
 static void peer_start(struct rig_peer *peer, const char *name, SSL_SESSION *session)
 {
 	rig_peer_init(peer, false, TLS1_3_VERSION);
-	peer->ssl = SSL_new(peer->ctx);
-	peer->in = BIO_new(BIO_s_mem());
-	peer->out = BIO_new(BIO_s_mem());
-	SSL_set_bio(peer->ssl, peer->in, peer->out);
-	SSL_set_connect_state(peer->ssl);
-	if (name)
-		SSL_set_tlsext_host_name(peer->ssl, name);
-	if (session)
-		SSL_set_session(peer->ssl, session);
-	peer->last = SSL_do_handshake(peer->ssl);
+	rig_peer_resume(peer, name, session);
 }
 
 // visit connects as a client of name that offers session (NULL: none) and tells whether it was

@@ -393,6 +393,11 @@ static void on_peer_keylog(const SSL *ssl, const char *line)
 
 void rig_peer_start(struct rig_peer *peer, const char *server_name)
 {
+	rig_peer_resume(peer, server_name, NULL);
+}
+
+void rig_peer_resume(struct rig_peer *peer, const char *server_name, SSL_SESSION *session)
+{
 	SSL_CTX_set_keylog_callback(peer->ctx, on_peer_keylog);
 	peer->ssl = SSL_new(peer->ctx);
 	SSL_set_app_data(peer->ssl, peer);
@@ -405,6 +410,8 @@ void rig_peer_start(struct rig_peer *peer, const char *server_name)
 		SSL_set_connect_state(peer->ssl);
 	if (server_name)
 		SSL_set_tlsext_host_name(peer->ssl, server_name);
+	if (session)
+		SSL_set_session(peer->ssl, session);
 	peer->last = SSL_do_handshake(peer->ssl);
 }
 

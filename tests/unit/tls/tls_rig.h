@@ -119,10 +119,12 @@ size_t rig_receive(struct rig_end *end, const void *bytes, size_t count, size_t 
 int rig_write(struct rig_end *end, const void *bytes, uint32_t count);
 
 // rig_peer_init makes an OpenSSL peer of one version, rig_peer_certify gives it a certificate,
-// rig_peer_start begins its handshake (server_name NULL: no SNI), rig_peer_free ends it.
+// rig_peer_start begins its handshake (server_name NULL: no SNI), rig_peer_resume as a client that
+// offers session (borrowed; NULL: none), rig_peer_free ends it.
 void rig_peer_init(struct rig_peer *peer, bool is_server, int version);
 void rig_peer_certify(struct rig_peer *peer, const struct rig_pair *pair);
 void rig_peer_start(struct rig_peer *peer, const char *server_name);
+void rig_peer_resume(struct rig_peer *peer, const char *server_name, SSL_SESSION *session);
 void rig_peer_free(struct rig_peer *peer);
 
 // rig_forger_init takes over what peer sends from now on; it must have sent nothing since the
