@@ -140,7 +140,7 @@ static void put_certificate_verify(struct tls_flight *flight, struct slice signa
 }
 
 // write_finished writes the Finished of who has base as traffic secret.
-static uint32_t write_finished(const struct tls_flight *flight, const uint8_t *base,
+static uint32_t write_finished(const struct tls_flight *flight, const struct tls_secret *base,
 			       const uint8_t *transcript, uint8_t *out)
 {
 	const struct tls_hash *hash = flight->answer->hash;
@@ -157,7 +157,18 @@ static void derive(const struct tls_flight *flight, struct slice label, const ui
 	tls_secret_expand(hash, &flight->answer->stage, wanted, out, hash->bytes);
 }
 
-// next goes on to the schedule's next stage.
+// derive_secret is derive of a secret of which several things are made.
+static void derive_secret(const struct tls_flight *flight, struct slice label,
+			  const uint8_t *transcript, struct tls_secret *out)
+{
+	const struct tls_hash *hash = flight->answer->hash;
+	uint8_t secret[TLS_HASH_MAX];
+	derive(flight, label, transcript, secret);
+	tls_secret_set(hash, out, slice_of(secret, hash->bytes));
+	OPENSSL_cleanse(secret, sizeof(secret));
+}
+
+// next goes on from the salt of the schedule's next stage to its secret.
 static void next(const struct tls_flight *flight, struct slice input)
 {
 	tls_secret_next(flight->answer->hash, &flight->answer->stage, input);
@@ -165,25 +176,26 @@ static void next(const struct tls_flight *flight, struct slice input)
 
 // agree makes the handshake secrets (RFC 8446 7.1) of both shares and the transcript until
 // ServerHello.
-static void agree(struct tls_flight *flight, uint8_t *client, uint8_t *server)
+static void agree(struct tls_flight *flight, struct tls_secret *client, struct tls_secret *server)
 {
 	struct tls_answer *answer = flight->answer;
 	struct tls_crypto *crypto = &flight->conn->tls->crypto;
 	next(flight, slice_of(answer->agreed.secret, sizeof(answer->agreed.secret)));
-	derive(flight, SLICE("c hs traffic"), flight->hello_hash, client);
-	derive(flight, SLICE("s hs traffic"), flight->hello_hash, server);
-	tls_key_install(crypto, &flight->write, answer->suite, server);
+	derive_secret(flight, SLICE("c hs traffic"), flight->hello_hash, client);
+	derive_secret(flight, SLICE("s hs traffic"), flight->hello_hash, server);
+	tls_key_set(crypto, &flight->write, answer->suite, server);
 }
 
 // expect writes the client's Finished, as it must be, and makes the application secret of the whole
 // flight and the resumption secret of what answers it.
-static void expect(struct tls_flight *flight, const uint8_t *client, uint8_t *server_traffic,
-		   uint8_t *resumption)
+static void expect(struct tls_flight *flight, const struct tls_secret *client,
+		   uint8_t *server_traffic, uint8_t *resumption)
 {
 	struct tls_handshake *handshake = flight->conn->handshake;
 	struct tls_hash *hash = flight->answer->hash;
 	uint8_t transcript[TLS_HASH_MAX];
 	tell(flight, transcript);
+	tls_secret_salt(hash, &flight->answer->stage);
 	next(flight, SLICE(""));
 	derive(flight, SLICE("c ap traffic"), transcript, handshake->secret[0]);
 	derive(flight, SLICE("s ap traffic"), transcript, server_traffic);
@@ -255,23 +267,23 @@ static void write_secret(struct tls_flight *flight, struct slice signature)
 {
 	struct tls_conn *conn = flight->conn;
 	struct tls_crypto *crypto = &conn->tls->crypto;
-	uint8_t client[TLS_HASH_MAX], server[TLS_HASH_MAX], transcript[TLS_HASH_MAX];
-	uint8_t traffic[TLS_HASH_MAX], resumption[TLS_HASH_MAX];
-	agree(flight, client, server);
+	struct tls_secret client, server;
+	uint8_t transcript[TLS_HASH_MAX], traffic[TLS_HASH_MAX], resumption[TLS_HASH_MAX];
+	agree(flight, &client, &server);
 	if (flight->answer->signer)
 		put_certificate_verify(flight, signature);
 	uint8_t finished[4 + TLS_HASH_MAX];
 	uint8_t *message = flight->w.at;
 	tell(flight, transcript);
-	bytes_put(&flight->w, finished, write_finished(flight, server, transcript, finished));
+	bytes_put(&flight->w, finished, write_finished(flight, &server, transcript, finished));
 	hash(flight, message);
-	expect(flight, client, traffic, resumption);
+	expect(flight, &client, traffic, resumption);
 	seal(flight, &flight->write, flight->record);
-	tls_key_install(crypto, &conn->read, flight->answer->suite, client);
+	tls_key_set(crypto, &conn->read, flight->answer->suite, &client);
 	tls_key_install(crypto, &conn->write, flight->answer->suite, traffic);
 	put_ticket(flight, resumption);
-	OPENSSL_cleanse(client, sizeof(client));
-	OPENSSL_cleanse(server, sizeof(server));
+	OPENSSL_cleanse(&client, sizeof(client));
+	OPENSSL_cleanse(&server, sizeof(server));
 	OPENSSL_cleanse(traffic, sizeof(traffic));
 	OPENSSL_cleanse(resumption, sizeof(resumption));
 	tls_key_wipe(crypto, &flight->write);
@@ -280,13 +292,16 @@ static void write_secret(struct tls_flight *flight, struct slice signature)
 bool tls_flight_begin(struct tls_flight *flight, struct tls_conn *conn, struct tls_answer *answer)
 {
 	uint32_t most = OTHERS_MAX + (answer->signer ? answer->signer->bytes : 0) + TICKET_MAX;
+	// a resumed one's transcript was begun for the binder
+	size_t heard = answer->is_resumed ? answer->hello->truncated_bytes : 0;
 	*flight = (struct tls_flight){.conn = conn, .answer = answer};
 	flight->buf = buf_new(conn->tls->bufs, most);
 	if (!flight->buf)
 		return false;
 	flight->w = bytes_write_to(flight->buf->data, flight->buf->bytes);
-	tls_transcript_begin(answer->hash);
-	tls_transcript_add(answer->hash, answer->hello->message);
+	if (heard == 0)
+		tls_transcript_begin(answer->hash);
+	tls_transcript_add(answer->hash, slice_skip(answer->hello->message, heard));
 	write_open(flight);
 	return flight->ok;
 }

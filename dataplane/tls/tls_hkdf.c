@@ -7,9 +7,9 @@
 #include "bytes.h"
 #include "check.h"
 
-#define BLOCK_MAX  128u // of SHA-384
-#define INNER_PAD  0x36u
-#define OUTER_PAD  0x5cu
+#define BLOCK_MAX  128u                  // of SHA-384
+#define INNER_PAD  0x3636363636363636ull // of eight bytes
+#define OUTER_PAD  0x5c5c5c5c5c5c5c5cull
 #define INFO_BYTES (2u + 1u + 6u + TLS_LABEL_MAX + 1u + TLS_HASH_MAX + 1u)
 
 static void begin(const struct tls_hash *hash, union tls_sha *sha)
@@ -48,6 +48,7 @@ bool tls_hash_init(struct tls_hash *hash, OSSL_LIB_CTX *lib, unsigned kind)
 	tls_secret_set(hash, &hash->zero, SLICE(""));
 	tls_next_secret(hash, NULL, SLICE(""), early);
 	tls_secret_set(hash, &hash->no_psk, slice_of(early, hash->bytes));
+	tls_secret_salt(hash, &hash->no_psk);
 	return hash->md != NULL;
 }
 
@@ -67,14 +68,15 @@ void tls_digest(const struct tls_hash *hash, struct slice text, uint8_t *out)
 
 void tls_secret_set(const struct tls_hash *hash, struct tls_secret *secret, struct slice key)
 {
-	uint8_t block[BLOCK_MAX];
+	uint64_t block[BLOCK_MAX / 8] = {0};
+	uint32_t words = hash->block_bytes / 8;
 	CHECK(key.bytes <= hash->block_bytes);
-	memset(block, INNER_PAD, hash->block_bytes);
-	for (size_t i = 0; i < key.bytes; i++)
-		block[i] ^= (uint8_t)key.at[i];
+	memcpy(block, key.at, key.bytes);
+	for (uint32_t i = 0; i < words; i++)
+		block[i] ^= INNER_PAD;
 	begin(hash, &secret->inner);
 	add(hash, &secret->inner, block, hash->block_bytes);
-	for (uint32_t i = 0; i < hash->block_bytes; i++)
+	for (uint32_t i = 0; i < words; i++)
 		block[i] ^= INNER_PAD ^ OUTER_PAD;
 	begin(hash, &secret->outer);
 	add(hash, &secret->outer, block, hash->block_bytes);
@@ -120,24 +122,19 @@ static void extract(const struct tls_hash *hash, const struct tls_secret *salt, 
 	tls_secret_mac(hash, salt, input.bytes ? input : slice_of(zeros, hash->bytes), out);
 }
 
-// extract_next extracts a stage's secret from the one before and input.
-static void extract_next(const struct tls_hash *hash, const struct tls_secret *before,
-			 struct slice input, uint8_t *out)
+void tls_secret_salt(const struct tls_hash *hash, struct tls_secret *secret)
 {
 	const struct tls_label label = {SLICE("derived"), slice_of(hash->empty, hash->bytes)};
-	uint8_t derived[TLS_HASH_MAX];
-	struct tls_secret salt;
-	tls_secret_expand(hash, before, label, derived, hash->bytes);
-	tls_secret_set(hash, &salt, slice_of(derived, hash->bytes));
-	extract(hash, &salt, input, out);
-	explicit_bzero(derived, sizeof(derived));
-	explicit_bzero(&salt, sizeof(salt));
+	uint8_t salt[TLS_HASH_MAX];
+	tls_secret_expand(hash, secret, label, salt, hash->bytes);
+	tls_secret_set(hash, secret, slice_of(salt, hash->bytes));
+	explicit_bzero(salt, sizeof(salt));
 }
 
 void tls_secret_next(const struct tls_hash *hash, struct tls_secret *secret, struct slice input)
 {
 	uint8_t next[TLS_HASH_MAX];
-	extract_next(hash, secret, input, next);
+	extract(hash, secret, input, next);
 	tls_secret_set(hash, secret, slice_of(next, hash->bytes));
 	explicit_bzero(next, sizeof(next));
 }
@@ -168,16 +165,17 @@ void tls_next_secret(const struct tls_hash *hash, const uint8_t *before, struct 
 		return;
 	}
 	tls_secret_set(hash, &secret, slice_of(before, hash->bytes));
-	extract_next(hash, &secret, input, out);
+	tls_secret_salt(hash, &secret);
+	extract(hash, &secret, input, out);
 	explicit_bzero(&secret, sizeof(secret));
 }
 
-void tls_finished_mac(const struct tls_hash *hash, const uint8_t *base, const uint8_t *transcript,
-		      uint8_t *out)
+void tls_finished_mac(const struct tls_hash *hash, const struct tls_secret *base,
+		      const uint8_t *transcript, uint8_t *out)
 {
 	uint8_t key[TLS_HASH_MAX];
 	const struct tls_label label = {.text = SLICE("finished")};
-	tls_expand_label(hash, base, label, key, hash->bytes);
+	tls_secret_expand(hash, base, label, key, hash->bytes);
 	tls_hmac(hash, slice_of(key, hash->bytes), slice_of(transcript, hash->bytes), out);
 	explicit_bzero(key, sizeof(key));
 }

@@ -35,7 +35,7 @@ struct tls_hash {
 	union tls_sha transcript;    // of the one handshake that is being done
 	uint8_t empty[TLS_HASH_MAX]; // the hash of nothing
 	struct tls_secret zero;      // HKDF-Extract's salt where there is none
-	struct tls_secret no_psk;    // the early secret without a PSK
+	struct tls_secret no_psk;    // the salt behind the early secret without a PSK
 };
 
 // What a secret is expanded for: label without "tls13 ", context mostly a transcript's hash.
@@ -67,8 +67,10 @@ void tls_secret_mac(const struct tls_hash *hash, const struct tls_secret *secret
 void tls_secret_expand(const struct tls_hash *hash, const struct tls_secret *secret,
 		       struct tls_label label, uint8_t *out, size_t bytes);
 
-// tls_secret_next makes of the secret of a stage (RFC 8446 7.1: early, handshake, master) that of
-// the next one; input is what it adds (empty: zeros).
+// tls_secret_salt makes of the secret of a stage (RFC 8446 7.1: early, handshake, master) the salt
+// of the next one, and tls_secret_next of that salt the next stage's secret; input is what it adds
+// (empty: zeros).
+void tls_secret_salt(const struct tls_hash *hash, struct tls_secret *secret);
 void tls_secret_next(const struct tls_hash *hash, struct tls_secret *secret, struct slice input);
 
 // tls_hmac and tls_expand_label do it at once with a secret for one use; for tls_expand_label it is
@@ -83,9 +85,9 @@ void tls_next_secret(const struct tls_hash *hash, const uint8_t *before, struct 
 		     uint8_t *out);
 
 // tls_finished_mac writes the hash->bytes of a Finished or a PSK's binder (RFC 8446 4.4.4) of a
-// transcript's hash under base, a secret.
-void tls_finished_mac(const struct tls_hash *hash, const uint8_t *base, const uint8_t *transcript,
-		      uint8_t *out);
+// transcript's hash under base.
+void tls_finished_mac(const struct tls_hash *hash, const struct tls_secret *base,
+		      const uint8_t *transcript, uint8_t *out);
 
 // tls_transcript_begin starts hash->transcript anew; tls_transcript_add goes on with text;
 // tls_transcript_tell writes the hash so far to out, and more may be added.

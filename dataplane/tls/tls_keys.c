@@ -65,17 +65,27 @@ static const struct tls_hash *hash_of(const struct tls_crypto *crypto, const str
 	return &crypto->hashes[tls_suites[key->suite].hash];
 }
 
-static void derive(struct tls_crypto *crypto, struct tls_key *key)
+void tls_key_set(struct tls_crypto *crypto, struct tls_key *key, unsigned suite,
+		 const struct tls_secret *secret)
 {
-	const struct tls_hash *hash = hash_of(crypto, key);
 	const struct tls_label of_key = {.text = SLICE("key")}, of_iv = {.text = SLICE("iv")};
-	struct tls_secret secret;
+	CHECK(suite < TLS_SUITE_COUNT);
 	tls_gcm_forget(crypto->gcm, key->serial);
+	key->suite = (uint8_t)suite;
 	key->sequence = 0;
 	key->serial = ++crypto->last_serial;
+	const struct tls_hash *hash = hash_of(crypto, key);
+	tls_secret_expand(hash, secret, of_key, key->key, tls_suites[suite].key_bytes);
+	tls_secret_expand(hash, secret, of_iv, key->iv, TLS_IV_BYTES);
+}
+
+// derive makes key and iv of key->secret.
+static void derive(struct tls_crypto *crypto, struct tls_key *key, unsigned suite)
+{
+	const struct tls_hash *hash = &crypto->hashes[tls_suites[suite].hash];
+	struct tls_secret secret;
 	tls_secret_set(hash, &secret, slice_of(key->secret, hash->bytes));
-	tls_secret_expand(hash, &secret, of_key, key->key, tls_suites[key->suite].key_bytes);
-	tls_secret_expand(hash, &secret, of_iv, key->iv, TLS_IV_BYTES);
+	tls_key_set(crypto, key, suite, &secret);
 	explicit_bzero(&secret, sizeof(secret));
 }
 
@@ -83,9 +93,8 @@ void tls_key_install(struct tls_crypto *crypto, struct tls_key *key, unsigned su
 		     const uint8_t *secret)
 {
 	CHECK(suite < TLS_SUITE_COUNT);
-	key->suite = (uint8_t)suite;
 	memcpy(key->secret, secret, tls_suites[suite].secret_bytes);
-	derive(crypto, key);
+	derive(crypto, key, suite);
 }
 
 void tls_key_update(struct tls_crypto *crypto, struct tls_key *key)
@@ -93,7 +102,7 @@ void tls_key_update(struct tls_crypto *crypto, struct tls_key *key)
 	const struct tls_hash *hash = hash_of(crypto, key);
 	const struct tls_label label = {.text = SLICE("traffic upd")};
 	tls_expand_label(hash, key->secret, label, key->secret, hash->bytes);
-	derive(crypto, key);
+	derive(crypto, key, key->suite);
 }
 
 // nonce_of is the iv with the sequence number laid over its end (RFC 8446 5.3).

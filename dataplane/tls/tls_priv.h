@@ -275,6 +275,10 @@ void tls_crypto_fini(struct tls_crypto *crypto);
 void tls_key_install(struct tls_crypto *crypto, struct tls_key *key, unsigned suite,
 		     const uint8_t *secret);
 
+// tls_key_set does so with a secret as HMAC's key, for a key that has no successor: a handshake's.
+void tls_key_set(struct tls_crypto *crypto, struct tls_key *key, unsigned suite,
+		 const struct tls_secret *secret);
+
 // tls_key_update replaces a key by its successor (RFC 8446 7.2).
 void tls_key_update(struct tls_crypto *crypto, struct tls_key *key);
 

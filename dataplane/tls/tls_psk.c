@@ -101,19 +101,24 @@ bool tls_psk_open(struct tls *tls, struct slice ticket, const char *server_name,
 	return ok;
 }
 
-bool tls_psk_verify(const struct tls_hash *hash, const struct tls_psk *psk,
-		    const struct tls_hello *hello, struct tls_secret *early)
+bool tls_psk_verify(struct tls_hash *hash, const struct tls_psk *psk, const struct tls_hello *hello,
+		    struct tls_secret *salt)
 {
 	uint8_t key[TLS_HASH_MAX], transcript[TLS_HASH_MAX], binder[TLS_HASH_MAX];
 	const struct tls_label label = {SLICE("res binder"), slice_of(hash->empty, hash->bytes)};
-	struct slice truncated = slice_head(hello->message, hello->truncated_bytes);
+	struct tls_secret base;
 	tls_next_secret(hash, NULL, slice_of(psk->secret, hash->bytes), key);
-	tls_secret_set(hash, early, slice_of(key, hash->bytes));
-	tls_secret_expand(hash, early, label, key, hash->bytes);
-	tls_digest(hash, truncated, transcript);
-	tls_finished_mac(hash, key, transcript, binder);
+	tls_secret_set(hash, salt, slice_of(key, hash->bytes));
+	tls_secret_expand(hash, salt, label, key, hash->bytes);
+	tls_secret_set(hash, &base, slice_of(key, hash->bytes));
+	tls_transcript_begin(hash);
+	tls_transcript_add(hash, slice_head(hello->message, hello->truncated_bytes));
+	tls_transcript_tell(hash, transcript);
+	tls_finished_mac(hash, &base, transcript, binder);
 	bool ok = hello->binder.bytes == hash->bytes &&
 		  CRYPTO_memcmp(binder, hello->binder.at, hash->bytes) == 0;
+	tls_secret_salt(hash, salt);
+	OPENSSL_cleanse(&base, sizeof(base));
 	OPENSSL_cleanse(key, sizeof(key));
 	OPENSSL_cleanse(binder, sizeof(binder));
 	return ok;

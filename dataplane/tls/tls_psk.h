@@ -27,10 +27,11 @@ void tls_psk_derive(const struct tls_crypto *crypto, struct tls_ticket_key *key)
 bool tls_psk_open(struct tls *tls, struct slice ticket, const char *server_name,
 		  struct tls_psk *psk);
 
-// tls_psk_verify checks hello's binder (RFC 8446 4.2.11.2) and makes the early secret. False: it
-// does not fit, which must end the handshake.
-bool tls_psk_verify(const struct tls_hash *hash, const struct tls_psk *psk,
-		    const struct tls_hello *hello, struct tls_secret *early);
+// tls_psk_verify checks hello's binder (RFC 8446 4.2.11.2), begins hash's transcript with the
+// hello->truncated_bytes that it is of, and makes the salt behind the early secret. False: it does
+// not fit, which must end the handshake.
+bool tls_psk_verify(struct tls_hash *hash, const struct tls_psk *psk, const struct tls_hello *hello,
+		    struct tls_secret *salt);
 
 // tls_psk_write writes a NewSessionTicket for psk, whose secret is the resumption master secret
 // here, with our newest key. Returns its bytes, 0 when OpenSSL refuses.

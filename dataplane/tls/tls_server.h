@@ -20,7 +20,7 @@ struct tls_answer {
 	struct slice protocol; // ALPN; "": the client asked for none
 	struct tls_psk psk;    // is_resumed; else only when it began
 	struct tls_agreed agreed;
-	struct tls_secret stage; // of the schedule: the early secret, then the next
+	struct tls_secret stage; // of the schedule: the handshake secret's salt, then the secrets
 };
 
 // A flight while it is written.

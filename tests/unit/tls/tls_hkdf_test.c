@@ -71,6 +71,7 @@ static void the_schedule_gives_what_rfc_8448_says(void)
 	struct tls_secret stage = hash->no_psk; // and with a secret that is kept
 	uint8_t mac[TLS_HASH_MAX];
 	tls_secret_next(hash, &stage, slice_of(shared, 32));
+	tls_secret_salt(hash, &stage);
 	tls_secret_next(hash, &stage, SLICE(""));
 	tls_secret_mac(hash, &stage, SLICE("text"), mac);
 	tls_hmac(hash, slice_of(out, hash->bytes), SLICE("text"), out);
