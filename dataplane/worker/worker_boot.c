@@ -385,7 +385,7 @@ static bool start_threads(struct node *node)
 			return fail(node, "worker %u does not start", i);
 		node->launched_count++;
 	}
-	moderation_start(&node->moderation, node->conf, node->devices);
+	moderation_start(&node->moderation, node->conf, node->devices, node->threads);
 	return true;
 }
 

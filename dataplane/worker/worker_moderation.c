@@ -64,20 +64,39 @@ void moderation_port_stop(struct moderation_port *port)
 }
 
 void moderation_start(struct moderation *moderation, const struct conf *conf,
-		      struct port_ethdev *const *devices)
+		      struct port_ethdev *const *devices, struct worker_thread *threads)
 {
 	moderation->devices = devices;
+	moderation->threads = threads;
+	moderation->thread_count = conf->dataplane.cores.count;
 	moderation->port_count = conf->dataplane.ports_count;
-	for (uint32_t i = 0; i < moderation->port_count; i++)
+	for (uint32_t i = 0; i < moderation->port_count; i++) {
 		moderation_port_start(&moderation->ports[i], &conf->dataplane.ports[i]);
+		napi_port_start(&moderation->napis[i], &conf->dataplane.ports[i],
+				&conf->dataplane.cores);
+	}
+}
+
+// tell_threads: where NAPI threads do not interrupt workers, these give way.
+static void tell_threads(struct moderation *moderation)
+{
+	uint32_t batched = 0;
+	for (uint32_t i = 0; i < moderation->port_count; i++)
+		batched += atomic_load(&moderation->napis[i].batched);
+	for (uint32_t i = 0; i < moderation->thread_count; i++)
+		atomic_store_explicit(&moderation->threads[i].gives_way, batched > 0,
+				      memory_order_relaxed);
 }
 
 void moderation_run(struct moderation *moderation, uint64_t now_us)
 {
-	for (uint32_t i = 0; i < moderation->port_count; i++)
+	for (uint32_t i = 0; i < moderation->port_count; i++) {
+		napi_port_look(&moderation->napis[i], now_us);
 		if (atomic_load(&moderation->ports[i].is_on))
 			moderation_port_look(&moderation->ports[i],
 					     port_ethdev_received(moderation->devices[i]), now_us);
+	}
+	tell_threads(moderation);
 }
 
 int moderation_tick_ms(const struct moderation *moderation, int tick_ms)
@@ -90,6 +109,8 @@ int moderation_tick_ms(const struct moderation *moderation, int tick_ms)
 
 void moderation_stop(struct moderation *moderation)
 {
-	for (uint32_t i = 0; i < moderation->port_count; i++)
+	for (uint32_t i = 0; i < moderation->port_count; i++) {
 		moderation_port_stop(&moderation->ports[i]);
+		napi_port_stop(&moderation->napis[i]);
+	}
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Adaptive moderation of ports with adaptive_rx: the main thread looks how many packets came, and
-// tells the kernel whether they are to wait for each other. A worker has no part in it.
+// tells the kernel whether they are to wait for each other; with it, how the threads of their NAPIs
+// are scheduled (worker_napi.h). A worker has no part in it.
 #pragma once
 
 #include "conf.h"
 #include "port_ethdev.h"
 #include "port_moderation.h"
 #include "port_napi.h"
+#include "worker_napi.h"
+#include "worker_thread.h"
 
 #include <stdatomic.h>
 
@@ -27,8 +30,11 @@ struct moderation_port {
 
 struct moderation {
 	struct port_ethdev *const *devices; // borrowed
+	struct worker_thread *threads;      // borrowed
+	uint32_t thread_count;
 	uint32_t port_count;
 	struct moderation_port ports[MODERATION_PORTS_MAX];
+	struct napi_port napis[MODERATION_PORTS_MAX];
 };
 
 // moderation_port_start notes how the interface of conf stands, and lets nothing wait. Where the
@@ -42,10 +48,10 @@ void moderation_port_look(struct moderation_port *port, uint64_t packets, uint64
 // moderation_port_stop puts back what was found.
 void moderation_port_stop(struct moderation_port *port);
 
-// moderation_start begins with all ports of conf that ask for it; conf and devices, one a port, are
-// borrowed.
+// moderation_start begins with all ports of conf that ask for either; conf, devices (one a port)
+// and threads (one a worker) are borrowed.
 void moderation_start(struct moderation *moderation, const struct conf *conf,
-		      struct port_ethdev *const *devices);
+		      struct port_ethdev *const *devices, struct worker_thread *threads);
 
 // moderation_run looks at all of them; call it every moderation_tick_ms.
 void moderation_run(struct moderation *moderation, uint64_t now_us);

@@ -172,12 +172,16 @@ static int answer_workers(const struct telemetry *telemetry, const char *, const
 	return 0;
 }
 
-static void add_moderation(struct rte_tel_data *row, const struct moderation_port *port)
+static void add_moderation(struct rte_tel_data *row, const struct moderation *moderation,
+			   uint32_t index)
 {
+	const struct moderation_port *port = &moderation->ports[index];
 	rte_tel_data_add_dict_u64(row, "adaptive_rx", atomic_load(&port->is_on));
 	rte_tel_data_add_dict_u64(row, "rx_waits", atomic_load(&port->is_waiting));
 	rte_tel_data_add_dict_u64(row, "rx_waits_begun", atomic_load(&port->begun_count));
 	rte_tel_data_add_dict_u64(row, "rx_waits_ended", atomic_load(&port->ended_count));
+	rte_tel_data_add_dict_u64(row, "napi_batched",
+				  atomic_load(&moderation->napis[index].batched));
 }
 
 static int answer_ports(const struct telemetry *telemetry, const char *, const char *,
@@ -203,7 +207,7 @@ static int answer_ports(const struct telemetry *telemetry, const char *, const c
 		rte_tel_data_add_dict_u64(row, "can_segment", port->can_segment);
 		rte_tel_data_add_dict_u64(row, "can_scatter_tx", port->can_scatter_tx);
 		rte_tel_data_add_dict_u64(row, "is_flow_steered", port->is_flow_steered);
-		add_moderation(row, &telemetry->moderation->ports[i]);
+		add_moderation(row, telemetry->moderation, i);
 	}
 	return 0;
 }

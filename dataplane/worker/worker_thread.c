@@ -7,6 +7,7 @@
 
 #include <rte_cycles.h>
 
+#include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,8 +41,10 @@ int worker_thread_init(struct worker_thread *thread, struct worker *worker,
 	thread->worker = worker;
 	thread->devices = devices;
 	atomic_init(&thread->is_stopping, false);
+	atomic_init(&thread->gives_way, false);
 	atomic_init(&thread->query, NULL);
 	thread->running = NULL;
+	thread->rested_us = 0;
 	uint32_t count = watch_ports(thread, fds);
 	int error = idle_init(&thread->idle, fds, count,
 			      worker->conf->dataplane.idle == CONF_IDLE_POLL, &worker->counters);
@@ -135,6 +138,18 @@ static bool answer(struct worker_thread *thread)
 	return false;
 }
 
+// give_way lets threads run that wait for this core and do not interrupt us: those of its ports'
+// NAPIs, which have packets that we would like to see.
+static void give_way(struct worker_thread *thread, uint64_t now_us)
+{
+	if (!atomic_load_explicit(&thread->gives_way, memory_order_relaxed) ||
+	    now_us - thread->rested_us < WORKER_GIVES_WAY_US)
+		return;
+	thread->rested_us = now_us;
+	counter_inc(&thread->worker->counters, COUNTER_worker_yields);
+	sched_yield();
+}
+
 static void turn(struct worker_thread *thread, uint64_t *cycles)
 {
 	struct worker *worker = thread->worker;
@@ -146,8 +161,10 @@ static void turn(struct worker_thread *thread, uint64_t *cycles)
 	is_busy |= answer(thread);
 	if (is_busy) {
 		idle_reset(&thread->idle);
+		give_way(thread, now_us);
 	} else if (idle_should_sleep(&thread->idle, now_us)) {
 		sleep_on(thread);
+		thread->rested_us = now_us;
 		*cycles = rte_rdtsc();
 	}
 }

@@ -6,6 +6,8 @@
 #include "worker.h"
 #include "worker_idle.h"
 
+#define WORKER_GIVES_WAY_US 200u // of work without a sleep, then NAPI threads come to the core
+
 // A question. The worker calls run between two turns, again and again until it returns true: each
 // call is a bounded piece, so that no question stalls packets.
 struct worker_query {
@@ -20,8 +22,10 @@ struct worker_thread {
 	struct port_ethdev *const *devices; // borrowed: the devices of the worker's ports, in order
 	struct idle idle;
 	_Atomic bool is_stopping;             // W: main thread
+	_Atomic bool gives_way;               // W: main thread; see worker_napi.h
 	_Atomic(struct worker_query *) query; // W: asker sets, worker clears
 	struct worker_query *running;         // the worker's: taken, not yet answered
+	uint64_t rested_us;                   // when it slept or gave way last
 };
 
 // worker_thread_init prepares the thread of a worker whose ports are queues of devices (borrowed).

@@ -481,6 +481,7 @@ static void adaptive_rx_is_for_the_drivers_xdp_of_an_interface(void)
 	char iface[CONF_IFACE_BYTES];
 	SAYS(ADAPTS("net_af_xdp0,start_queue=0,iface=eth0,queue_count=1", ""), "");
 	CU_ASSERT_TRUE(conf.dataplane.ports[0].is_adaptive_rx);
+	CU_ASSERT_TRUE(conf.dataplane.ports[0].is_napi_batch);
 	CU_ASSERT_EQUAL(conf.dataplane.ports[0].adaptive_rx_rate, 20000);
 	CU_ASSERT_TRUE(conf_port_iface(&conf.dataplane.ports[0], iface));
 	CU_ASSERT_STRING_EQUAL(iface, "eth0");

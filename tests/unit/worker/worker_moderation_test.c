@@ -3,10 +3,10 @@
 // files say while many packets come and while few do, what is put back, and what is not to be had.
 #include "worker_moderation.h"
 
+#include "own_net.h"
 #include "unit.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -18,14 +18,6 @@ static const struct conf_port conf = {.name = "wan0",
 				      .device = "net_af_xdp0,iface=mra,start_queue=0",
 				      .is_adaptive_rx = true,
 				      .adaptive_rx_rate = RATE};
-
-// enter takes the process to a network of its own, with a /sys that shows it.
-static bool enter(void)
-{
-	return unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 &&
-	       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-	       mount("none", "/sys", "sysfs", 0, NULL) == 0;
-}
 
 static void make_link(void)
 {
@@ -197,7 +189,7 @@ int main(void)
 		{"another namespace's interface of the same name is not touched",
 		 another_namespaces_interface_of_the_same_name_is_not_touched},
 	};
-	if (!enter()) {
+	if (!own_net_enter()) {
 		printf("TAP version 13\n1..0 # SKIP needs root and network namespaces\n");
 		return 0;
 	}
