@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Header blocks that a server receives. nghttp2 sees their frames, and does with streams and with
+// Header blocks that are received. nghttp2 sees their frames, and does with streams and with
 // frames out of place what it does, but not what is in them: its reader, byte for byte a machine of
 // states and a piece of memory a string, took three times as long as ours. What was in a frame is
 // left out of it; fields go where nghttp2 would have told of them (h2_header).
@@ -86,7 +86,7 @@ static bool read_block(struct h2_conn *c, struct slice text)
 	while (result == HPACK_FIELD) {
 		result = hpack_read(&c->reader, &text, scratch, &field);
 		if (result == HPACK_FIELD)
-			h2_header(c, is_trailer, field.name, field.value);
+			h2_header(c, is_trailer, &field);
 	}
 	if (result == HPACK_BAD)
 		h2_end(c, COUNTER_http_h2_protocol, NGHTTP2_COMPRESSION_ERROR);
@@ -156,8 +156,11 @@ static void begin_block(struct h2_conn *c)
 		return;
 	block->is_open = true;
 	block->stream = stream_of(block->head);
-	block->is_trailer = block->stream <= c->past.last;
+	const struct h2_stream *stream = c->base.is_server ? NULL : h2_stream_get(c, block->stream);
+	block->is_trailer = c->base.is_server ? block->stream <= c->past.last
+					      : stream && stream->is_head_received;
 	h2_head_begin(c, (int32_t)block->stream);
+	c->head.seen.is_tunnel = stream && stream->is_tunnel;
 }
 
 // add_fragment puts a frame's fragment behind those before it; what was gathered of the frame is
@@ -245,6 +248,8 @@ size_t h2_block_receive(struct h2_conn *c, struct slice bytes)
 	if (head_before + head_bytes < sizeof(block->head))
 		return taken; // the rest of it comes later
 	struct slice payload = slice_skip(slice_head(bytes, taken), head_bytes);
+	if (!is_ours(c, head) && head_before == 0)
+		return feed(c, bytes.at, taken) ? taken : 0;
 	if (!is_ours(c, head))
 		return feed(c, head, sizeof(block->head)) && feed(c, payload.at, payload.bytes)
 			       ? taken

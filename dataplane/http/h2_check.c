@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fields of requests by RFC 9113 8.2 and 8.3; see h2_check.h.
+// Fields by RFC 9113 8.2 and 8.3; see h2_check.h.
 #include "h2_check.h"
 
 #include "check.h"
 #include "counters.h"
 #include "http_field.h"
 
-enum pseudo { METHOD, SCHEME, AUTHORITY, PATH, PROTOCOL, PSEUDO_COUNT };
+enum pseudo { METHOD, SCHEME, AUTHORITY, PATH, PROTOCOL, STATUS, PSEUDO_COUNT };
 
 static bool has(const struct h2_seen *seen, enum pseudo pseudo)
 {
@@ -95,9 +95,10 @@ static int check_length(struct h2_seen *seen, struct slice value)
 }
 
 // check_kind refuses fields of HTTP/1.1's connections (8.2.2); http2-settings gets an answer.
-static int check_kind(struct h2_seen *seen, struct slice name, struct slice value)
+static int check_kind(struct h2_seen *seen, enum http_field_kind kind, struct slice name,
+		      struct slice value)
 {
-	switch (http_field_kind_of(name)) {
+	switch (kind) {
 	case HTTP_FIELD_HOST: return check_host(seen, value);
 	case HTTP_FIELD_LENGTH: return check_length(seen, value);
 	case HTTP_FIELD_CONNECTION:
@@ -111,16 +112,89 @@ static int check_kind(struct h2_seen *seen, struct slice name, struct slice valu
 	}
 }
 
-int h2_check_field(struct h2_seen *seen, bool is_trailer, struct slice name, struct slice value)
+// check_bytes is what both kinds of message ask of the bytes of a field that is no pseudo field;
+// its kind is noted behind one that is right.
+static int check_bytes(const struct hpack_field *field, enum http_field_kind *kind)
 {
-	if (name.bytes && name.at[0] == ':')
-		return check_pseudo(seen, is_trailer, name, value);
-	seen->has_plain = true;
-	if (has_capital(name))
+	if (field->note && *field->note) {
+		*kind = *field->note - 1u;
+		return 0;
+	}
+	bool is_known = field->is_name_static;
+	if (!is_known && has_capital(field->name))
 		return COUNTER_http_h2_malformed;
-	if (!http_is_token(name) || !is_trimmed(value) || !http_is_value(value))
+	bool is_right = (is_known || http_is_token(field->name)) && is_trimmed(field->value) &&
+			http_is_value(field->value);
+	if (!is_right)
 		return COUNTER_http_h2_field_bad;
-	return check_kind(seen, name, value);
+	*kind = http_field_kind_of(field->name);
+	if (field->note)
+		*field->note = (uint8_t)(*kind + 1u);
+	return 0;
+}
+
+static bool is_pseudo(const struct hpack_field *field)
+{
+	return field->name.bytes && field->name.at[0] == ':';
+}
+
+int h2_check_field(struct h2_seen *seen, bool is_trailer, const struct hpack_field *field)
+{
+	enum http_field_kind kind;
+	if (is_pseudo(field))
+		return check_pseudo(seen, is_trailer, field->name, field->value);
+	seen->has_plain = true;
+	int broken = check_bytes(field, &kind);
+	return broken ? broken : check_kind(seen, kind, field->name, field->value);
+}
+
+// RFC 9113 8.3.2, 8.6: :status alone, once, before all others; there is no 101.
+static int check_status(struct h2_seen *seen, bool is_trailer, struct slice name,
+			struct slice value)
+{
+	uint64_t status;
+	bool is_right = slice_equal(name, SLICE(":status")) && !has(seen, STATUS) &&
+			!seen->has_plain && !is_trailer && value.bytes == 3 &&
+			http_number(value, &status) && status != 101;
+	seen->pseudo |= 1u << STATUS;
+	if (!is_right)
+		return COUNTER_http_h2_malformed;
+	seen->status = (uint16_t)status;
+	return 0;
+}
+
+// RFC 9110 8.6: 1xx and 204 have none, which a 204 may say; that of a tunnel is passed over
+// (9.3.6).
+static int check_answer_length(struct h2_seen *seen, struct slice value)
+{
+	bool is_none = seen->status / 100 == 1;
+	bool is_zero = seen->status == 204;
+	if (is_none || (is_zero && !slice_equal(value, SLICE("0"))))
+		return COUNTER_http_h2_malformed;
+	if (seen->is_tunnel && seen->status / 100 == 2 && !is_zero)
+		return 0;
+	return check_length(seen, value);
+}
+
+int h2_check_answer_field(struct h2_seen *seen, bool is_trailer, const struct hpack_field *field)
+{
+	enum http_field_kind kind;
+	if (is_pseudo(field))
+		return check_status(seen, is_trailer, field->name, field->value);
+	seen->has_plain = true;
+	int broken = check_bytes(field, &kind);
+	if (broken)
+		return broken;
+	switch (kind) {
+	case HTTP_FIELD_HOST: return 0;
+	case HTTP_FIELD_LENGTH: return check_answer_length(seen, field->value);
+	default: return check_kind(seen, kind, field->name, field->value);
+	}
+}
+
+bool h2_check_has_status(const struct h2_seen *seen)
+{
+	return has(seen, STATUS);
 }
 
 // RFC 9113 8.3.1: a path is absolute, or OPTIONS' asterisk. Other schemes may have others.

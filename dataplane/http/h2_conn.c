@@ -117,17 +117,6 @@ void h2_give_up(struct h2_conn *c, ssize_t error)
 	h2_end_streams(c, http_fault_of(fault_of_error(error), false));
 }
 
-// receive_as_client gives all of what it scanned to nghttp2; 0: the connection is over.
-static size_t receive_as_client(struct h2_conn *c, struct slice bytes)
-{
-	size_t step = h2_scan(c, bytes);
-	ssize_t given = nghttp2_session_mem_recv(c->session, (const uint8_t *)bytes.at, step);
-	if (given == (ssize_t)step)
-		return step;
-	h2_give_up(c, given);
-	return 0;
-}
-
 static size_t h2_receive(struct http_conn *conn, struct slice bytes)
 {
 	struct h2_conn *c = h2_of(conn);
@@ -137,8 +126,7 @@ static size_t h2_receive(struct http_conn *conn, struct slice bytes)
 	refill(c);
 	size_t taken = 0, step = 1;
 	while (taken < bytes.bytes && !c->is_dead && step > 0) {
-		struct slice rest = slice_skip(bytes, taken);
-		step = conn->is_server ? h2_block_receive(c, rest) : receive_as_client(c, rest);
+		step = h2_block_receive(c, slice_skip(bytes, taken));
 		taken += step;
 	}
 	c->is_inside = false;
@@ -321,14 +309,14 @@ static const struct http_conn_ops h2_ops = {
 	.can_request = h2_can_request,
 };
 
-static nghttp2_option *new_options(bool is_server)
+static nghttp2_option *new_options(void)
 {
 	nghttp2_option *options;
 	if (nghttp2_option_new(&options))
 		return NULL;
 	nghttp2_option_set_no_auto_window_update(options, 1);
 	nghttp2_option_set_no_closed_streams(options, 1);
-	nghttp2_option_set_no_http_messaging(options, is_server); // h2_check.c instead
+	nghttp2_option_set_no_http_messaging(options, 1); // h2_check.c instead
 	nghttp2_option_set_max_outbound_ack(options, OUTBOUND_ACKS_MAX);
 	nghttp2_option_set_user_recv_extension_type(options, H2_PRIORITY_UPDATE);
 	nghttp2_option_set_max_settings(options, SETTINGS_MAX);
@@ -340,7 +328,7 @@ static nghttp2_option *new_options(bool is_server)
 static int new_session(struct h2_conn *c, bool is_server)
 {
 	nghttp2_session_callbacks *callbacks = NULL;
-	nghttp2_option *options = new_options(is_server);
+	nghttp2_option *options = new_options();
 	nghttp2_mem memory = h2_memory_of(c);
 	nghttp2_session *session = NULL;
 	int error = NGHTTP2_ERR_NOMEM;

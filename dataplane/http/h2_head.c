@@ -55,7 +55,7 @@ static void add_pseudo(struct http_message *m, struct slice name, struct slice v
 		} else if (name.at[2] == 'c') {
 			m->scheme = value;
 		} else if (http_number(value, &status)) {
-			m->status = (uint16_t)status; // nghttp2 let three digits through
+			m->status = (uint16_t)status; // h2_check.c let three digits through
 		}
 	}
 }
@@ -125,9 +125,7 @@ static void add_field(struct h2_conn *c, struct slice name, struct slice value)
 	struct slice kept = slice_of(at + name.bytes, value.bytes);
 	if (slice_equal(name, SLICE("host")))
 		http_lower(at + name.bytes, value.bytes);
-	if (!c->base.is_server && !http_is_value(kept)) // a server's h2_check_field has looked
-		head->fault = COUNTER_http_field_value_bad;
-	else if (head->message.field_count == c->base.limits->field_count)
+	if (head->message.field_count == c->base.limits->field_count)
 		head->fault = COUNTER_http_fields_too_many;
 	else
 		head->fields[head->message.field_count++] =
@@ -144,15 +142,15 @@ static void refuse_bomb(struct h2_conn *c)
 	c->head.stream = 0;
 	h2_count_unheard(c, COUNTER_http_head_too_large);
 	h2_note_reset(c);
-	if (c->base.is_server && nghttp2_session_find_stream(c->session, id))
+	if (nghttp2_session_find_stream(c->session, id))
 		nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id,
 					  NGHTTP2_INTERNAL_ERROR);
 }
 
-void h2_header(struct h2_conn *c, bool is_trailer, struct slice name, struct slice value)
+void h2_header(struct h2_conn *c, bool is_trailer, const struct hpack_field *field)
 {
 	struct h2_head *head = &c->head;
-	size_t bytes = head->list_bytes + name.bytes + value.bytes + 32;
+	size_t bytes = head->list_bytes + field->name.bytes + field->value.bytes + 32;
 	if (!head->stream)
 		return;
 	if (bytes > (size_t)c->base.limits->head_bytes * BOMB_HEADS) {
@@ -160,10 +158,11 @@ void h2_header(struct h2_conn *c, bool is_trailer, struct slice name, struct sli
 		return;
 	}
 	head->list_bytes = (uint32_t)bytes;
-	if (c->base.is_server && !head->broken)
-		head->broken = h2_check_field(&head->seen, is_trailer, name, value);
+	if (!head->broken)
+		head->broken = (c->base.is_server ? h2_check_field : h2_check_answer_field)(
+			&head->seen, is_trailer, field);
 	if (!head->fault && bytes > c->base.limits->head_bytes)
 		head->fault = COUNTER_http_head_too_large;
 	if (!head->fault && !head->broken)
-		add_field(c, name, value);
+		add_field(c, field->name, field->value);
 }

@@ -59,6 +59,7 @@ struct h2_stream {
 	struct h2_priority wanted;   // by the client
 	struct h2_priority answered; // by the response: it has the last word
 	bool is_head_request;
+	bool is_head_received; // the request's, or the final response's: what follows is no head
 	bool is_tunnel;
 	bool is_recv_ended;
 	bool is_answered; // server: the final response was submitted
@@ -79,7 +80,7 @@ struct h2_head {
 	uint32_t list_bytes;       // RFC 9113 6.5.2: names + values + 32 each
 	struct http_message message;
 	int fault;  // first rule broken, 0: none
-	int broken; // server: that of RFC 9113 8 for which the stream is reset, 0: none
+	int broken; // that of RFC 9113 8 for which the stream is reset, 0: none
 };
 
 // What is remembered of streams that are no more (server), and of the windows before a SETTINGS.
@@ -135,7 +136,7 @@ struct h2_scan {
 	uint32_t continuation_count; // since the last HEADERS
 };
 
-// A server's header block that arrives, see h2_block.c.
+// A header block that arrives, see h2_block.c.
 struct h2_block {
 	uint8_t next[9]; // head of the frame that begins, as far as it is here
 	uint8_t head[9]; // of the frame that arrives
@@ -157,7 +158,7 @@ struct h2_conn {
 	struct h2_head head;
 	void *head_memory; // owned, while a head arrives or streams live
 	struct h2_block block;
-	struct hpack_reader reader; // of a server
+	struct hpack_reader reader;
 	// produce
 	struct h2_text text;
 	const uint8_t *rest; // of a frame that did not fit, nghttp2's until the next mem_send
@@ -280,14 +281,14 @@ void h2_crumb_turned(struct h2_conn *c);
 // use, and returns how many bytes to give to nghttp2 before it is asked again.
 size_t h2_scan(struct h2_conn *c, struct slice bytes);
 
-// h2_block_receive (h2_block.c) takes bytes of a server's peer, as far as the end of a frame, and
+// h2_block_receive (h2_block.c) takes bytes of the peer, as far as the end of a frame, and
 // returns how many: 0 when the connection is over. h2_block_fini forgets a block that arrives.
 size_t h2_block_receive(struct h2_conn *c, struct slice bytes);
 void h2_block_fini(struct h2_conn *c);
 
 // h2_head_begin (h2_head.c) begins the head of a stream, h2_header takes its next field.
 void h2_head_begin(struct h2_conn *c, int32_t stream);
-void h2_header(struct h2_conn *c, bool is_trailer, struct slice name, struct slice value);
+void h2_header(struct h2_conn *c, bool is_trailer, const struct hpack_field *field);
 
 // h2_count_unheard counts a refusal that no event tells.
 void h2_count_unheard(struct h2_conn *c, int counter);

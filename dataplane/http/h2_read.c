@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // nghttp2's reading callbacks: frames to heads, bodies, ends and resets. What RFC 9113 section 8
-// asks (names, pseudo fields, lengths) nghttp2 checks of responses before we see a field, and
-// h2_check.c of requests; on top of it come the rules that both versions share (http_rules.h),
-// targets, and our bounds.
+// asks (names, pseudo fields, lengths) is checked by h2_check.c; on top of it come the rules that
+// both versions share (http_rules.h), targets, and our bounds.
 #include "h2_priv.h"
 
 #include "http_field.h"
@@ -16,37 +15,16 @@ void h2_count_unheard(struct h2_conn *c, int counter)
 		counter_inc(c->base.limits->counters, (enum counter)counter);
 }
 
-// A server's head has begun, and may be whole, when nghttp2 tells of it (h2_block.c).
+// A head has begun, and may be whole, when nghttp2 tells of it (h2_block.c).
 static int on_begin_headers(nghttp2_session *, const nghttp2_frame *frame, void *user)
 {
 	struct h2_conn *c = user;
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 		h2_past_opened(c, (uint32_t)frame->hd.stream_id);
-	if (!c->base.is_server)
-		h2_head_begin(c, frame->hd.stream_id);
 	if (c->head_memory && c->head.stream == frame->hd.stream_id)
 		return 0;
 	if (!c->head_memory)
 		h2_count_unheard(c, COUNTER_http_memory_short);
-	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
-static int on_header(nghttp2_session *, const nghttp2_frame *frame, const uint8_t *name,
-		     size_t name_bytes, const uint8_t *value, size_t value_bytes, uint8_t,
-		     void *user)
-{
-	struct h2_conn *c = user;
-	if (c->head.stream != frame->hd.stream_id)
-		return 0;
-	h2_header(c, false, slice_of(name, name_bytes), slice_of(value, value_bytes));
-	return c->head.stream ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
-// A name or value that nghttp2 would only skip: we refuse the message.
-static int on_invalid_header(nghttp2_session *, const nghttp2_frame *, const uint8_t *, size_t,
-			     const uint8_t *, size_t, uint8_t, void *user)
-{
-	((struct h2_conn *)user)->head.fault = COUNTER_http_h2_field_bad;
 	return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
@@ -98,6 +76,7 @@ static void on_request(struct h2_conn *c, int32_t id, bool is_end)
 	}
 	nghttp2_session_set_stream_user_data(c->session, id, stream);
 	stream->is_head_request = m->method == HTTP_HEAD;
+	stream->is_head_received = true;
 	stream->content_length = m->content_length;
 	stream->is_recv_ended = is_end;
 	stream->head_bytes = c->scan.frame_bytes;
@@ -105,7 +84,17 @@ static void on_request(struct h2_conn *c, int32_t id, bool is_end)
 	c->base.events->head(c->base.user, stream->id, stream->user, m, is_end);
 }
 
-static int check_response(struct h2_conn *c)
+// RFC 9110 9.3.6: a tunnel has no length, whatever is said of one.
+static void drop_lengths(struct http_message *m)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < m->field_count; i++)
+		if (http_field_kind_of(m->fields[i].name) != HTTP_FIELD_LENGTH)
+			m->fields[kept++] = m->fields[i];
+	m->field_count = kept;
+}
+
+static int check_response(struct h2_conn *c, const struct h2_stream *stream)
 {
 	struct http_message *m = &c->head.message;
 	struct http_hop hop;
@@ -113,21 +102,34 @@ static int check_response(struct h2_conn *c)
 		return c->head.fault;
 	if (m->status < 100 || m->status > 599)
 		return COUNTER_http_status_bad;
-	return http_rules_apply(m, &hop);
+	if (stream->is_tunnel && m->status / 100 == 2)
+		drop_lengths(m);
+	int fault = http_rules_apply(m, &hop);
+	if (m->status == 204)
+		m->content_length = HTTP_LENGTH_NONE; // it was 0, or h2_check.c refused it
+	return fault;
+}
+
+// body_length is how long a response's body has to be, HTTP_LENGTH_NONE: it tells by its end.
+static uint64_t body_length(const struct h2_stream *stream, const struct http_message *m)
+{
+	if (stream->is_head_request || m->status == 204 || m->status == 304)
+		return 0;
+	return stream->is_tunnel ? HTTP_LENGTH_NONE : m->content_length;
 }
 
 static void on_response(struct h2_conn *c, struct h2_stream *stream, bool is_end)
 {
 	const struct http_message *m = &c->head.message;
-	int fault = check_response(c);
+	int fault = check_response(c, stream);
 	if (fault) {
 		nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, (int32_t)stream->id,
 					  NGHTTP2_PROTOCOL_ERROR);
 		h2_stream_fail(c, stream, http_fault_of(fault, true));
 		return;
 	}
-	bool is_bodyless = stream->is_head_request || stream->is_tunnel;
-	stream->content_length = is_bodyless ? HTTP_LENGTH_NONE : m->content_length;
+	stream->is_head_received = m->status >= 200;
+	stream->content_length = body_length(stream, m);
 	stream->is_recv_ended = is_end;
 	c->base.events->head(c->base.user, stream->id, stream->user, m, is_end);
 }
@@ -167,7 +169,7 @@ static void on_headers(struct h2_conn *c, const nghttp2_frame *frame)
 	struct h2_stream *stream = h2_stream_get(c, (uint32_t)frame->hd.stream_id);
 	if (c->base.is_server && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
 		on_request(c, frame->hd.stream_id, is_end);
-	else if (stream && c->head.message.status)
+	else if (stream && !stream->is_head_received)
 		on_response(c, stream, is_end);
 	else if (stream)
 		on_trailers(c, stream);
@@ -241,23 +243,42 @@ static void forget_message(struct h2_conn *c, int32_t id, int counter)
 	h2_note_reset(c);
 }
 
+// Also one that ends before the final response began (RFC 9113 8.1).
 static bool is_ended_short(const struct h2_stream *stream)
 {
-	return stream && stream->content_length != HTTP_LENGTH_NONE &&
-	       stream->received_bytes != stream->content_length;
+	if (!stream)
+		return false;
+	return !stream->is_head_received || (stream->content_length != HTTP_LENGTH_NONE &&
+					     stream->received_bytes != stream->content_length);
 }
 
-// check_head is what RFC 9113 8 says of a whole head, or trailers, of a request; 0: nothing.
+// check_answer is check_head of a response.
+static int check_answer(const struct h2_head *head, const struct h2_stream *stream, bool is_end)
+{
+	uint64_t length = head->seen.content_length;
+	bool is_final = head->message.status >= 200;
+	bool is_bodyless = stream->is_head_request || stream->is_tunnel ||
+			   head->message.status == 304 || length == HTTP_LENGTH_NONE;
+	bool is_short = is_end && (!is_final || (!is_bodyless && length > 0));
+	return h2_check_has_status(&head->seen) && !is_short ? 0 : COUNTER_http_h2_malformed;
+}
+
+// check_head is what RFC 9113 8 says of a whole head, or trailers; 0: nothing.
 static int check_head(struct h2_conn *c, const nghttp2_frame *frame)
 {
 	struct h2_head *head = &c->head;
 	bool is_end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+	struct h2_stream *stream = h2_stream_get(c, (uint32_t)frame->hd.stream_id);
+	if (!c->base.is_server && !stream) // we have reset it
+		return 0;
 	if (head->broken)
 		return head->broken;
-	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
-		bool is_short = is_ended_short(h2_stream_get(c, (uint32_t)frame->hd.stream_id));
-		return is_end && !is_short ? 0 : COUNTER_http_h2_malformed;
+	if (stream && !stream->is_head_received) {
+		bool is_cut = head->fault == COUNTER_http_head_too_large;
+		return is_cut ? 0 : check_answer(head, stream, is_end);
 	}
+	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+		return is_end && !is_ended_short(stream) ? 0 : COUNTER_http_h2_malformed;
 	if (head->fault == COUNTER_http_head_too_large) // not all of it is here
 		return 0;
 	int broken = h2_check_request(&head->seen, &head->message, is_end);
@@ -268,7 +289,7 @@ static int check_head(struct h2_conn *c, const nghttp2_frame *frame)
 	return broken;
 }
 
-// is_broken resets the stream of a request that is none (RFC 9113 8.1.1).
+// is_broken resets the stream of a message that is none (RFC 9113 8.1.1).
 static bool is_broken(struct h2_conn *c, const nghttp2_frame *frame)
 {
 	int32_t id = frame->hd.stream_id;
@@ -291,7 +312,7 @@ static bool is_broken(struct h2_conn *c, const nghttp2_frame *frame)
 static int on_frame_recv(nghttp2_session *, const nghttp2_frame *frame, void *user)
 {
 	struct h2_conn *c = user;
-	if (c->is_dead || (c->base.is_server && is_broken(c, frame)))
+	if (c->is_dead || is_broken(c, frame))
 		return 0;
 	note_end(c, frame);
 	struct h2_stream *stream;
@@ -337,7 +358,8 @@ static int on_data(nghttp2_session *session, uint8_t, int32_t id, const uint8_t 
 		nghttp2_session_consume(session, id, count);
 		return 0;
 	}
-	if (c->base.is_server && count > stream->content_length - stream->received_bytes) {
+	bool is_long = count > stream->content_length - stream->received_bytes;
+	if (!stream->is_head_received || is_long) {
 		nghttp2_session_consume_connection(session, count);
 		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_PROTOCOL_ERROR);
 		return 0;
@@ -361,22 +383,12 @@ static int on_update(nghttp2_session *, void **, const nghttp2_frame_hd *, void 
 	return 0; // on_frame_recv follows
 }
 
-// nghttp2 refuses one message (its stream is reset), or the connection (GOAWAY follows).
+// nghttp2 refuses one stream (it is reset), or the connection (GOAWAY follows).
 static int on_invalid_frame(nghttp2_session *, const nghttp2_frame *frame, int error, void *user)
 {
 	struct h2_conn *c = user;
-	bool is_stream_error = error == NGHTTP2_ERR_HTTP_HEADER ||
-			       error == NGHTTP2_ERR_HTTP_MESSAGING ||
-			       error == NGHTTP2_ERR_REFUSED_STREAM;
-	if (c->is_dead || !is_stream_error)
-		return 0;
-	int counter = COUNTER_http_h2_malformed;
-	if (error == NGHTTP2_ERR_REFUSED_STREAM)
-		counter = COUNTER_http_h2_streams_full;
-	else if (c->head.stream == frame->hd.stream_id &&
-		 c->head.fault == COUNTER_http_h2_field_bad)
-		counter = COUNTER_http_h2_field_bad;
-	forget_message(c, frame->hd.stream_id, counter);
+	if (!c->is_dead && error == NGHTTP2_ERR_REFUSED_STREAM)
+		forget_message(c, frame->hd.stream_id, COUNTER_http_h2_streams_full);
 	return 0;
 }
 
@@ -426,8 +438,6 @@ static int on_stream_close(nghttp2_session *, int32_t id, uint32_t error, void *
 void h2_set_read_callbacks(nghttp2_session_callbacks *callbacks)
 {
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-	nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
 	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);

@@ -69,6 +69,10 @@ static void on_frame_head(struct h2_conn *c, const nghttp2_frame_hd *hd)
 		h2_past_settings_begin(c);
 	if (hd->type == NGHTTP2_PRIORITY)
 		note_priority(c, hd);
+	// RFC 9113 8.4: our first SETTINGS forbid pushes, and come before any request. nghttp2
+	// waits for their acknowledgement, and would read the block by its own tables.
+	if (hd->type == NGHTTP2_PUSH_PROMISE)
+		h2_end(c, COUNTER_http_h2_protocol, NGHTTP2_PROTOCOL_ERROR);
 	h2_past_check(c, hd);
 }
 

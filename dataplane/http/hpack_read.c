@@ -7,73 +7,73 @@
 
 #define STATIC_COUNT     61u
 #define TEXTS_BYTES_MIN  512u
-#define ENTRY_HEAD_BYTES 4u    // in texts: lengths of name and value
+#define ENTRY_HEAD_BYTES 5u    // in texts: lengths of name and value, note
 #define TEXTS_BYTES_MAX  8192u // the entries, and one more before the old ones go
 #define NUMBER_MAX       (1u << 21)
 
 // RFC 7541 appendix A
 static const struct hpack_field statics[STATIC_COUNT] = {
-	{SLICE(":authority"), SLICE("")},
-	{SLICE(":method"), SLICE("GET")},
-	{SLICE(":method"), SLICE("POST")},
-	{SLICE(":path"), SLICE("/")},
-	{SLICE(":path"), SLICE("/index.html")},
-	{SLICE(":scheme"), SLICE("http")},
-	{SLICE(":scheme"), SLICE("https")},
-	{SLICE(":status"), SLICE("200")},
-	{SLICE(":status"), SLICE("204")},
-	{SLICE(":status"), SLICE("206")},
-	{SLICE(":status"), SLICE("304")},
-	{SLICE(":status"), SLICE("400")},
-	{SLICE(":status"), SLICE("404")},
-	{SLICE(":status"), SLICE("500")},
-	{SLICE("accept-charset"), SLICE("")},
-	{SLICE("accept-encoding"), SLICE("gzip, deflate")},
-	{SLICE("accept-language"), SLICE("")},
-	{SLICE("accept-ranges"), SLICE("")},
-	{SLICE("accept"), SLICE("")},
-	{SLICE("access-control-allow-origin"), SLICE("")},
-	{SLICE("age"), SLICE("")},
-	{SLICE("allow"), SLICE("")},
-	{SLICE("authorization"), SLICE("")},
-	{SLICE("cache-control"), SLICE("")},
-	{SLICE("content-disposition"), SLICE("")},
-	{SLICE("content-encoding"), SLICE("")},
-	{SLICE("content-language"), SLICE("")},
-	{SLICE("content-length"), SLICE("")},
-	{SLICE("content-location"), SLICE("")},
-	{SLICE("content-range"), SLICE("")},
-	{SLICE("content-type"), SLICE("")},
-	{SLICE("cookie"), SLICE("")},
-	{SLICE("date"), SLICE("")},
-	{SLICE("etag"), SLICE("")},
-	{SLICE("expect"), SLICE("")},
-	{SLICE("expires"), SLICE("")},
-	{SLICE("from"), SLICE("")},
-	{SLICE("host"), SLICE("")},
-	{SLICE("if-match"), SLICE("")},
-	{SLICE("if-modified-since"), SLICE("")},
-	{SLICE("if-none-match"), SLICE("")},
-	{SLICE("if-range"), SLICE("")},
-	{SLICE("if-unmodified-since"), SLICE("")},
-	{SLICE("last-modified"), SLICE("")},
-	{SLICE("link"), SLICE("")},
-	{SLICE("location"), SLICE("")},
-	{SLICE("max-forwards"), SLICE("")},
-	{SLICE("proxy-authenticate"), SLICE("")},
-	{SLICE("proxy-authorization"), SLICE("")},
-	{SLICE("range"), SLICE("")},
-	{SLICE("referer"), SLICE("")},
-	{SLICE("refresh"), SLICE("")},
-	{SLICE("retry-after"), SLICE("")},
-	{SLICE("server"), SLICE("")},
-	{SLICE("set-cookie"), SLICE("")},
-	{SLICE("strict-transport-security"), SLICE("")},
-	{SLICE("transfer-encoding"), SLICE("")},
-	{SLICE("user-agent"), SLICE("")},
-	{SLICE("vary"), SLICE("")},
-	{SLICE("via"), SLICE("")},
-	{SLICE("www-authenticate"), SLICE("")},
+	{SLICE(":authority"), SLICE(""), NULL, true},
+	{SLICE(":method"), SLICE("GET"), NULL, true},
+	{SLICE(":method"), SLICE("POST"), NULL, true},
+	{SLICE(":path"), SLICE("/"), NULL, true},
+	{SLICE(":path"), SLICE("/index.html"), NULL, true},
+	{SLICE(":scheme"), SLICE("http"), NULL, true},
+	{SLICE(":scheme"), SLICE("https"), NULL, true},
+	{SLICE(":status"), SLICE("200"), NULL, true},
+	{SLICE(":status"), SLICE("204"), NULL, true},
+	{SLICE(":status"), SLICE("206"), NULL, true},
+	{SLICE(":status"), SLICE("304"), NULL, true},
+	{SLICE(":status"), SLICE("400"), NULL, true},
+	{SLICE(":status"), SLICE("404"), NULL, true},
+	{SLICE(":status"), SLICE("500"), NULL, true},
+	{SLICE("accept-charset"), SLICE(""), NULL, true},
+	{SLICE("accept-encoding"), SLICE("gzip, deflate"), NULL, true},
+	{SLICE("accept-language"), SLICE(""), NULL, true},
+	{SLICE("accept-ranges"), SLICE(""), NULL, true},
+	{SLICE("accept"), SLICE(""), NULL, true},
+	{SLICE("access-control-allow-origin"), SLICE(""), NULL, true},
+	{SLICE("age"), SLICE(""), NULL, true},
+	{SLICE("allow"), SLICE(""), NULL, true},
+	{SLICE("authorization"), SLICE(""), NULL, true},
+	{SLICE("cache-control"), SLICE(""), NULL, true},
+	{SLICE("content-disposition"), SLICE(""), NULL, true},
+	{SLICE("content-encoding"), SLICE(""), NULL, true},
+	{SLICE("content-language"), SLICE(""), NULL, true},
+	{SLICE("content-length"), SLICE(""), NULL, true},
+	{SLICE("content-location"), SLICE(""), NULL, true},
+	{SLICE("content-range"), SLICE(""), NULL, true},
+	{SLICE("content-type"), SLICE(""), NULL, true},
+	{SLICE("cookie"), SLICE(""), NULL, true},
+	{SLICE("date"), SLICE(""), NULL, true},
+	{SLICE("etag"), SLICE(""), NULL, true},
+	{SLICE("expect"), SLICE(""), NULL, true},
+	{SLICE("expires"), SLICE(""), NULL, true},
+	{SLICE("from"), SLICE(""), NULL, true},
+	{SLICE("host"), SLICE(""), NULL, true},
+	{SLICE("if-match"), SLICE(""), NULL, true},
+	{SLICE("if-modified-since"), SLICE(""), NULL, true},
+	{SLICE("if-none-match"), SLICE(""), NULL, true},
+	{SLICE("if-range"), SLICE(""), NULL, true},
+	{SLICE("if-unmodified-since"), SLICE(""), NULL, true},
+	{SLICE("last-modified"), SLICE(""), NULL, true},
+	{SLICE("link"), SLICE(""), NULL, true},
+	{SLICE("location"), SLICE(""), NULL, true},
+	{SLICE("max-forwards"), SLICE(""), NULL, true},
+	{SLICE("proxy-authenticate"), SLICE(""), NULL, true},
+	{SLICE("proxy-authorization"), SLICE(""), NULL, true},
+	{SLICE("range"), SLICE(""), NULL, true},
+	{SLICE("referer"), SLICE(""), NULL, true},
+	{SLICE("refresh"), SLICE(""), NULL, true},
+	{SLICE("retry-after"), SLICE(""), NULL, true},
+	{SLICE("server"), SLICE(""), NULL, true},
+	{SLICE("set-cookie"), SLICE(""), NULL, true},
+	{SLICE("strict-transport-security"), SLICE(""), NULL, true},
+	{SLICE("transfer-encoding"), SLICE(""), NULL, true},
+	{SLICE("user-agent"), SLICE(""), NULL, true},
+	{SLICE("vary"), SLICE(""), NULL, true},
+	{SLICE("via"), SLICE(""), NULL, true},
+	{SLICE("www-authenticate"), SLICE(""), NULL, true},
 };
 
 void hpack_reader_init(struct hpack_reader *reader, struct hpack_memory memory)
@@ -137,14 +137,13 @@ static uint8_t *entry_at(const struct hpack_reader *reader, uint32_t number)
 	return reader->texts + reader->at[number % HPACK_ENTRIES_MAX];
 }
 
-static struct slice name_of(const uint8_t *entry)
+static struct hpack_field field_of(uint8_t *entry)
 {
-	return slice_of(entry + ENTRY_HEAD_BYTES, get16(entry));
-}
-
-static struct slice value_of(const uint8_t *entry)
-{
-	return slice_of(entry + ENTRY_HEAD_BYTES + get16(entry), get16(entry + 2));
+	const uint8_t *text = entry + ENTRY_HEAD_BYTES;
+	size_t name_bytes = get16(entry);
+	return (struct hpack_field){slice_of(text, name_bytes),
+				    slice_of(text + name_bytes, get16(entry + 2)), entry + 4,
+				    false};
 }
 
 // evict drops the oldest entries until there are at most so many bytes (RFC 7541 4.3, 4.4).
@@ -224,6 +223,7 @@ static enum hpack_result enter(struct hpack_reader *reader, struct hpack_field *
 	uint8_t *entry = reader->texts + reader->end;
 	const uint16_t head[2] = {(uint16_t)name->bytes, (uint16_t)value->bytes};
 	memcpy(entry, head, sizeof(head));
+	entry[sizeof(head)] = 0;
 	if (name->bytes)
 		memcpy(entry + ENTRY_HEAD_BYTES, name->at, name->bytes);
 	if (value->bytes)
@@ -232,8 +232,7 @@ static enum hpack_result enter(struct hpack_reader *reader, struct hpack_field *
 	reader->at[(reader->first + reader->count++) % HPACK_ENTRIES_MAX] = (uint16_t)reader->end;
 	reader->end += (uint32_t)text_bytes + ENTRY_HEAD_BYTES;
 	reader->bytes += (uint32_t)text_bytes + HPACK_ENTRY_BYTES;
-	*name = name_of(entry);
-	*value = value_of(entry);
+	*field = field_of(entry);
 	return HPACK_FIELD;
 }
 
@@ -246,9 +245,7 @@ static bool look(const struct hpack_reader *reader, uint32_t index, struct hpack
 		*field = statics[index - 1];
 		return true;
 	}
-	const uint8_t *entry =
-		entry_at(reader, reader->first + reader->count - (index - STATIC_COUNT));
-	*field = (struct hpack_field){name_of(entry), value_of(entry)};
+	*field = field_of(entry_at(reader, reader->first + reader->count - (index - STATIC_COUNT)));
 	return true;
 }
 
@@ -307,10 +304,12 @@ static enum hpack_result read_literal(struct hpack_reader *reader, struct slice 
 				      struct hpack_field *field)
 {
 	enum hpack_result result = HPACK_FIELD;
+	field->is_name_static = false;
 	if (index == 0)
 		result = read_string(reader, block, &scratch, &field->name);
 	else if (!look(reader, index, field))
 		return HPACK_BAD;
+	field->note = NULL; // of the entry that lends its name
 	return result == HPACK_FIELD ? read_string(reader, block, &scratch, &field->value) : result;
 }
 

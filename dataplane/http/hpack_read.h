@@ -32,9 +32,12 @@ struct hpack_reader {
 	void *large[2];                 // of the field read last
 };
 
-// A field that was read, borrowed until the next call.
+// A field that was read, borrowed until the next call. One of the dynamic table has a note, 0 at
+// first, in which the caller keeps what it has found out of it: it need not look again.
 struct hpack_field {
 	struct slice name, value;
+	uint8_t *note;       // NULL: it is in no table that we keep
+	bool is_name_static; // RFC 7541's own: lower case, a token but for its colon
 };
 
 enum hpack_result {
