@@ -180,6 +180,10 @@ void cache_survive(struct cache *cache, const struct http_message *request,
 const struct http_message *cache_object_head(const struct cache_object *object);
 uint64_t cache_object_received_s(const struct cache_object *object);
 
+// cache_object_written borrows what connections may send of that head as it is, to a client that
+// gets the whole body; NULL: nothing.
+const struct http_written *cache_object_written(const struct cache_object *object);
+
 // cache_object_can_confirm is true when a conditional request can validate it.
 bool cache_object_can_confirm(const struct cache_object *object);
 

@@ -320,6 +320,8 @@ static void use(struct cache *cache, const struct cache_question *question, stru
 	answer->forward = question->is_collapsed ? CACHE_FORWARD_URI_MISS : CACHE_FORWARD_NONE;
 	answer->object = cache_ask_lend(cache, object);
 	choose_part(question, object, answer);
+	if (answer->verdict == CACHE_HIT)
+		cache_written_make(object);
 	bool is_fetching = stored->use == CACHE_USE_MEANWHILE &&
 			   (cache_fill_find(cache, &question->key, question->request) != NULL ||
 			    is_failing(cache, object, answer));

@@ -94,8 +94,10 @@ struct cache_object {
 	struct cache_freshness freshness;
 	struct cache_terms terms;
 	struct http_message head;
-	uint64_t used_bytes; // of its chunks
-	uint64_t body_start; // in chunk bytes
+	const struct http_written *written; // of head, in its chunks; see cache_written.c
+	bool has_tried_writing;             // the owner's
+	uint64_t used_bytes;                // of its chunks
+	uint64_t body_start;                // in chunk bytes
 	uint64_t body_bytes;
 	uint32_t chunk_count;
 	uint32_t table_count;
@@ -292,6 +294,16 @@ bool cache_store_reserve(struct cache *cache, struct cache_object *object, uint6
 // set. What is reserved stays where it is, so another thread may call this while the object's head
 // and its use change.
 void *cache_store_run(const struct cache_object *object, uint64_t offset, size_t *bytes);
+
+// cache_store_spare lends the memory behind the last byte of a complete object, aligned to 8,
+// *bytes of it: what its last chunk has left. cache_store_use makes the first bytes of it the
+// object's.
+void *cache_store_spare(const struct cache_object *object, size_t *bytes);
+void cache_store_use(struct cache_object *object, const void *spare, size_t bytes);
+
+// cache_written_make (cache_written.c) has a complete object's head written ahead, the first time
+// it is used as it is; the owner's.
+void cache_written_make(struct cache_object *object);
 
 // cache_store_insert makes a complete object findable, in place of the same variant; the index
 // takes over the reference.

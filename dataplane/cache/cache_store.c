@@ -194,6 +194,8 @@ void cache_store_reset(struct cache *cache, struct cache_object *object)
 	object->body_bytes = object->body_start = 0;
 	drop_body(cache, object);
 	object->head = (struct http_message){0};
+	object->written = NULL;
+	object->has_tried_writing = false;
 	object->vary.count = 0;
 	object->labels = NULL;
 	object->label_count = 0;
@@ -381,6 +383,22 @@ void *cache_store_run(const struct cache_object *object, uint64_t offset, size_t
 {
 	*bytes = MIN(*bytes, CACHE_CHUNK_BYTES - offset % CACHE_CHUNK_BYTES);
 	return byte_at(object, offset);
+}
+
+void *cache_store_spare(const struct cache_object *object, size_t *bytes)
+{
+	uint64_t offset = (object->used_bytes + 7) & ~7ull;
+	uint64_t end = (uint64_t)object->chunk_count * CACHE_CHUNK_BYTES;
+	*bytes = offset < end ? (size_t)(end - offset) : 0;
+	CHECK(*bytes < CACHE_CHUNK_BYTES);
+	return *bytes ? byte_at(object, offset) : NULL;
+}
+
+void cache_store_use(struct cache_object *object, const void *spare, size_t bytes)
+{
+	size_t room;
+	CHECK(spare == cache_store_spare(object, &room) && bytes <= room);
+	object->used_bytes = ((object->used_bytes + 7) & ~7ull) + bytes;
 }
 
 static bool is_same_variant(const struct cache_vary *a, const struct cache_vary *b)

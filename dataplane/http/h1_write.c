@@ -13,6 +13,8 @@
 // Connection (62), a tunnel's fields but their values (100), Host's name, Expect, the last line.
 #define OWN_BYTES_MAX 256u
 
+#define CONNECTION_BYTES_MAX 32u // of that, Connection and the last line
+
 static const struct {
 	uint16_t status;
 	const char *reason;
@@ -158,19 +160,27 @@ static uint8_t *put_fields(uint8_t *to, const struct http_field *fields, uint32_
 	return to;
 }
 
+static uint8_t *put_length(uint8_t *to, uint64_t content_length)
+{
+	to = put(to, SLICE("content-length: "));
+	return put(put_number(to, content_length), SLICE("\r\n"));
+}
+
+static uint8_t *put_connection(uint8_t *to, enum h1_connection connection)
+{
+	if (connection == H1_CONNECTION_CLOSE)
+		return put(to, SLICE("connection: close\r\n"));
+	return connection == H1_CONNECTION_KEEP_ALIVE ? put(to, SLICE("connection: keep-alive\r\n"))
+						      : to;
+}
+
 static uint8_t *put_frame(uint8_t *to, const struct h1_frame *frame)
 {
-	if (frame->framing == H1_CHUNKED) {
+	if (frame->framing == H1_CHUNKED)
 		to = put(to, SLICE("transfer-encoding: chunked\r\n"));
-	} else if (frame->content_length != HTTP_LENGTH_NONE) {
-		to = put(to, SLICE("content-length: "));
-		to = put(put_number(to, frame->content_length), SLICE("\r\n"));
-	}
-	if (frame->connection == H1_CONNECTION_CLOSE)
-		to = put(to, SLICE("connection: close\r\n"));
-	if (frame->connection == H1_CONNECTION_KEEP_ALIVE)
-		to = put(to, SLICE("connection: keep-alive\r\n"));
-	return to;
+	else if (frame->content_length != HTTP_LENGTH_NONE)
+		to = put_length(to, frame->content_length);
+	return put_connection(to, frame->connection);
 }
 
 // RFC 6455 4.1, 4.2.2
@@ -205,18 +215,52 @@ int h1_write_request(struct h1_out *out, const struct http_message *message,
 	return 0;
 }
 
+static uint8_t *put_status(uint8_t *to, uint16_t status)
+{
+	to = put_number(put(to, SLICE("HTTP/1.1 ")), status);
+	to = put(put(to, SLICE(" ")), slice_str(reason_of(status)));
+	return put(to, SLICE("\r\n"));
+}
+
+size_t h1_lines_max(const struct http_message *message)
+{
+	return OWN_BYTES_MAX + fields_bytes(message->fields, message->field_count);
+}
+
+uint8_t *h1_write_lines(uint8_t *to, const struct http_message *message)
+{
+	to = put_fields(put_status(to, message->status), message->fields, message->field_count);
+	return put_length(to, message->content_length);
+}
+
+// write_rest appends a head whose beginning is written ahead.
+static int write_rest(struct h1_out *out, const struct http_message *message,
+		      enum h1_connection connection)
+{
+	const struct http_written *written = message->written;
+	const struct http_field *fields = message->fields + written->field_count;
+	uint32_t count = message->field_count - written->field_count;
+	uint8_t *at = room_for(out, written->lines.bytes + fields_bytes(fields, count) +
+					    CONNECTION_BYTES_MAX);
+	if (!at)
+		return ENOMEM;
+	at = put_fields(put(at, written->lines), fields, count);
+	end(out, put(put_connection(at, connection), SLICE("\r\n")));
+	return 0;
+}
+
 int h1_write_response(struct h1_out *out, const struct http_message *message,
 		      const struct h1_frame *frame)
 {
 	bool is_tunnel = frame->websocket.bytes > 0;
+	if (message->written && frame->content_length == message->written->content_length)
+		return write_rest(out, message, frame->connection);
 	uint16_t status = is_tunnel ? 101 : message->status;
 	uint8_t *at = room_for(out, OWN_BYTES_MAX + frame->websocket.bytes +
 					    fields_bytes(message->fields, message->field_count));
 	if (!at)
 		return ENOMEM;
-	at = put_number(put(at, SLICE("HTTP/1.1 ")), status);
-	at = put(put(at, SLICE(" ")), slice_str(reason_of(status)));
-	at = put(at, SLICE("\r\n"));
+	at = put_status(at, status);
 	if (is_tunnel)
 		at = put_websocket(at, SLICE("sec-websocket-accept"), frame->websocket);
 	at = put_fields(at, message->fields, message->field_count);

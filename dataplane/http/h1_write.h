@@ -50,5 +50,10 @@ int h1_write_request(struct h1_out *out, const struct http_message *message,
 int h1_write_response(struct h1_out *out, const struct http_message *message,
 		      const struct h1_frame *frame);
 
+// h1_write_lines writes a response's first line, fields and Content-Length, as h1_write_response
+// does, to `to`, which has room for h1_lines_max, and returns their end.
+size_t h1_lines_max(const struct http_message *message);
+uint8_t *h1_write_lines(uint8_t *to, const struct http_message *message);
+
 // h1_write_last_chunk appends the chunk of size 0 and the trailers. Returns 0 or ENOMEM.
 int h1_write_last_chunk(struct h1_out *out, const struct http_field *trailers, uint32_t count);

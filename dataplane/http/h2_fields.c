@@ -32,34 +32,50 @@ bool h2_field_is_said(const struct http_field *field)
 	       (kind == HTTP_FIELD_TE && slice_equal_nocase(field->value, SLICE("trailers")));
 }
 
-static size_t room_for(const struct http_message *m)
+size_t h2_literals_max(const struct http_field *fields, uint32_t count)
 {
-	size_t bytes = sizeof(struct waiting) + sizeof("content-length") + LENGTH_DIGITS +
-		       HPACK_FIELD_EXTRA;
-	for (uint32_t i = 0; i < m->field_count; i++)
-		bytes += m->fields[i].name.bytes + m->fields[i].value.bytes + HPACK_FIELD_EXTRA;
+	size_t bytes = sizeof("content-length") + LENGTH_DIGITS + HPACK_FIELD_EXTRA;
+	for (uint32_t i = 0; i < count; i++)
+		bytes += fields[i].name.bytes + fields[i].value.bytes + HPACK_FIELD_EXTRA;
 	return bytes;
 }
 
-static uint8_t *write_fields(uint8_t *at, const struct http_message *m, bool has_length)
+uint8_t *h2_write_literals(uint8_t *to, const struct http_field *fields, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (h2_field_is_said(&fields[i]))
+			to = hpack_write(to, fields[i].name, fields[i].value);
+	return to;
+}
+
+uint8_t *h2_write_length(uint8_t *to, uint64_t content_length)
 {
 	char digits[LENGTH_DIGITS];
-	for (uint32_t i = 0; i < m->field_count; i++)
-		if (h2_field_is_said(&m->fields[i]))
-			at = hpack_write(at, m->fields[i].name, m->fields[i].value);
-	if (!has_length)
-		return at;
-	return hpack_write(at, SLICE("content-length"), h2_length_text(m->content_length, digits));
+	return hpack_write(to, SLICE("content-length"), h2_length_text(content_length, digits));
+}
+
+// write_fields writes all that is said beside the status; written is what of it is there already.
+static uint8_t *write_fields(uint8_t *at, const struct http_message *m, bool has_length,
+			     const struct http_written *written)
+{
+	uint32_t first = written ? written->field_count : 0;
+	if (written)
+		at = mempcpy(at, written->literals.at, written->literals.bytes);
+	at = h2_write_literals(at, m->fields + first, m->field_count - first);
+	return has_length && !written ? h2_write_length(at, m->content_length) : at;
 }
 
 bool h2_fields_wait(struct h2_conn *c, const struct http_message *m, bool has_length,
 		    nghttp2_nv *status)
 {
-	size_t room = room_for(m);
+	const struct http_written *written = has_length ? m->written : NULL;
+	uint32_t first = written ? written->field_count : 0;
+	size_t room = sizeof(struct waiting) + (written ? written->literals.bytes : 0) +
+		      h2_literals_max(m->fields + first, m->field_count - first);
 	struct waiting *head = room <= H2_TEXT_BYTES_MAX ? (void *)h2_text_take(c, room) : NULL;
 	if (!head)
 		return false;
-	size_t bytes = (size_t)(write_fields(head->block, m, has_length) - head->block);
+	size_t bytes = (size_t)(write_fields(head->block, m, has_length, written) - head->block);
 	h2_text_shorten(c, room - sizeof(*head) - bytes);
 	head->bytes[0] = (uint8_t)bytes;
 	head->bytes[1] = (uint8_t)(bytes >> 8);

@@ -360,6 +360,12 @@ bool h2_fields_wait(struct h2_conn *c, const struct http_message *m, bool has_le
 int h2_fields_due(nghttp2_session *session, const nghttp2_frame *frame, void *user);
 void h2_fields_join(struct h2_conn *c, uint8_t *to);
 
+// h2_write_literals (h2_fields.c) writes fields to `to` as HPACK's literals, h2_write_length a
+// content-length, and return the end. h2_literals_max is what both take at most.
+size_t h2_literals_max(const struct http_field *fields, uint32_t count);
+uint8_t *h2_write_literals(uint8_t *to, const struct http_field *fields, uint32_t count);
+uint8_t *h2_write_length(uint8_t *to, uint64_t content_length);
+
 // h2_status_text and h2_length_text (h2_send.c) write numbers as fields' values.
 void h2_status_text(uint16_t status, uint8_t text[3]);
 struct slice h2_length_text(uint64_t length, char digits[20]);

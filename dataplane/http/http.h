@@ -59,6 +59,16 @@ struct http_message {
 	uint64_t nonce[2];         // random, by whoever sends such a request
 	struct http_field *fields; // without Host, pseudo fields, framing and hop-by-hop fields
 	uint32_t field_count;
+	const struct http_written *written; // borrowed, of a response: some of it; NULL: nothing
+};
+
+// What of a final response's head is the same each time it is sent, as connections write it: its
+// status, the first field_count of its fields, its content_length.
+struct http_written {
+	struct slice lines; // HTTP/1.1: from the status line on, without the empty line at the end
+	struct slice literals; // HTTP/2: the fields and the length (hpack_write.h)
+	uint64_t content_length;
+	uint32_t field_count;
 };
 
 // What HTTP/2 windows may grow by, of all connections that share it (one a worker).
@@ -269,6 +279,11 @@ int http_message_copy(struct http_message *to, const struct http_message *from,
 
 // http_method_of finds the enum of a method's text (HTTP_OTHER when it has none).
 enum http_method http_method_of(struct slice text);
+
+// http_write_ahead writes all of a final response's head into memory (aligned to 8, room bytes): a
+// struct http_written, and behind it what that leads to. Returns how many bytes it took; 0: it does
+// not fit.
+size_t http_write_ahead(const struct http_message *message, void *memory, size_t room);
 
 // http_date writes an IMF-fixdate (RFC 9110 5.6.7) of wall_s into out (30 bytes with NUL) and
 // returns out. http_date_parse reads any of the three forms; false when it is none.

@@ -65,7 +65,7 @@ static inline void http_put_run(struct http_conn *conn, uint8_t *to, struct slic
 
 // What HTTP/1.1 keeps in that block beside the head (struct h1_work): both versions take blocks of
 // one size, so that the one that is left serves either.
-#define HTTP_HEAD_OWN_BYTES 280u
+#define HTTP_HEAD_OWN_BYTES 288u
 
 // http_head_take takes the memory for a head, bytes large, that an idle connection left, or new
 // memory; NULL: there is none. http_head_give leaves it to the next one, or frees it.

@@ -177,10 +177,11 @@ bool exchange_police_body(struct exchange *exchange)
 	return false;
 }
 
-// drop takes all fields of this name out.
+// drop takes all fields of this name out. What is written ahead may have one.
 static void drop(struct http_message *out, struct slice name)
 {
 	uint32_t kept = 0;
+	out->written = NULL;
 	for (uint32_t i = 0; i < out->field_count; i++)
 		if (!slice_equal(out->fields[i].name, name))
 			out->fields[kept++] = out->fields[i];

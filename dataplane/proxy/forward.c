@@ -180,7 +180,7 @@ static int add_forwarded(struct exchange *exchange, struct http_message *out)
 	const struct http_message *request = &exchange->request;
 	const struct addr *client =
 		exchange->down ? &exchange->down->tuple.remote : &exchange->client;
-	const struct http_message nobody = {0};
+	static const struct http_message nobody;
 	const struct http_message *before =
 		forward_is_trusted(exchange->proxy, client) ? request : &nobody;
 	char text[ADDR_TEXT_BYTES];
@@ -500,29 +500,50 @@ static void add_stored(const struct http_message *stored, bool has_body, struct 
 	}
 }
 
+// add_written adds the fields of an object's head, which are written ahead; false: they are not, or
+// are not what this client gets.
+static bool add_written(const struct exchange *exchange, const struct http_message *stored,
+			struct http_message *out)
+{
+	const struct cache_answer *answer = &exchange->answer;
+	if (answer->verdict != CACHE_HIT || exchange->slicing.total)
+		return false;
+	const struct http_written *written = cache_object_written(answer->object);
+	if (!written || stored != cache_object_head(answer->object))
+		return false;
+	memcpy(out->fields, stored->fields, stored->field_count * sizeof(*stored->fields));
+	out->field_count = stored->field_count;
+	out->written = written;
+	return true;
+}
+
+// add_received adds the Date of an object that has none: when it was received.
+static int add_received(struct exchange *exchange, struct http_message *out)
+{
+	char text[30];
+	http_date(cache_object_received_s(exchange->answer.object), text);
+	return add(out, SLICE("date"), arena_copy(&exchange->proxy->scratch, slice_str(text)));
+}
+
 int forward_object(struct exchange *exchange, const struct http_message *stored,
 		   struct http_message *out)
 {
-	const struct http_message nobody = {0};
+	static const struct http_message nobody;
 	struct cache_answer *answer = &exchange->answer;
-	struct arena *arena = &exchange->proxy->scratch;
 	bool has_body = answer->verdict == CACHE_HIT || answer->verdict == CACHE_PARTIAL;
-	unsigned all;
+	unsigned all = 1u << STORED_DATE;
 	if (begin_empty(exchange, stored, out) != 0)
 		return ENOMEM;
-	add_stored(stored, has_body, out, &all);
-	if (set_frame(exchange, out) != 0)
+	if (!add_written(exchange, stored, out)) {
+		add_stored(stored, has_body, out, &all);
+		if (set_frame(exchange, out) != 0)
+			return ENOMEM;
+	}
+	if (!(all & 1u << STORED_DATE) && add_received(exchange, out) != 0)
 		return ENOMEM;
-	char date[30];
-	if (!(all & 1u << STORED_DATE) &&
-	    add(out, SLICE("date"),
-		arena_copy(arena, slice_str(http_date(cache_object_received_s(answer->object),
-						      date)))) != 0)
-		return ENOMEM;
-	if (add(out, SLICE("age"), number(arena, answer->age_s)) != 0 ||
-	    add_server_timing(exchange, out) != 0)
-		return ENOMEM;
-	if (add_cache_status(exchange, all & 1u << STORED_STATUS ? stored : &nobody, out) != 0)
+	if (add(out, SLICE("age"), number(&exchange->proxy->scratch, answer->age_s)) != 0 ||
+	    add_server_timing(exchange, out) != 0 ||
+	    add_cache_status(exchange, all & 1u << STORED_STATUS ? stored : &nobody, out) != 0)
 		return ENOMEM;
 	exchange_policy_response(exchange, out);
 	return 0;

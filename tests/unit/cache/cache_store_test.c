@@ -42,7 +42,9 @@ static bool put_object(struct fixture *f, const char *target, uint64_t seed, uin
 	if (!answer->fill)
 		return false;
 	request_of(&request, target, "");
-	response_of(&response, 200, "cache-control: max-age=600\nx-filler: abcdefgh");
+	response_of(&response, 200,
+		    "cache-control: max-age=600\nx-filler: abcdefgh\n"
+		    "date: Sun, 06 Nov 1994 08:49:37 GMT");
 	if (!cache_fill_begin(answer->fill, &request.message, &response.message, &why) ||
 	    !fill_body(answer->fill, seed, bytes, random))
 		return false;
@@ -90,6 +92,36 @@ static void bodies_of_all_sizes_come_back_as_they_went_in(void)
 		fixture_tick(f, 1);
 	CU_ASSERT_EQUAL(counted(f, COUNTER_cache_bytes), 0);
 	CU_ASSERT_EQUAL(counted(f, COUNTER_cache_objects), 0);
+	fixture_free(f);
+}
+
+static void a_head_is_written_ahead_where_clients_get_all_of_it(void)
+{
+	static const char plain[] = "cache-control: max-age=9\ndate: Sun, 06 Nov 1994 08:49:37 GMT";
+	static const char lines[] = "HTTP/1.1 200 OK\r\ncache-control: max-age=9\r\n"
+				    "date: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-length: 4\r\n";
+	static const char *const others[] = {
+		"cache-control: max-age=9",
+		"cache-control: max-age=9\ndate: Sun, 06 Nov 1994 08:49:37 GMT\nsurrogate-key: a",
+		"cache-control: max-age=9\ndate: Sun, 06 Nov 1994 08:49:37 GMT\ncache-tag: a",
+		"surrogate-control: max-age=9\ncache-control: max-age=9\n"
+		"date: Sun, 06 Nov 1994 08:49:37 GMT",
+	};
+	struct cache_limits limits = fixture_limits();
+	struct fixture *f = fixture_new(&limits);
+	char target[] = "/0";
+	for (unsigned i = 0; i <= ARRAY_LEN(others); i++, target[1]++) {
+		const char *fields = i < ARRAY_LEN(others) ? others[i] : plain;
+		struct cache_answer *answer = ask(f, 1, target, "");
+		CU_ASSERT_EQUAL(respond(answer->fill, target, "", fields, "body"), COUNTER_COUNT);
+		answer = ask(f, 1, target, "");
+		CU_ASSERT_FATAL(answer && answer->verdict == CACHE_HIT);
+		const struct http_written *written = cache_object_written(answer->object);
+		CU_ASSERT_EQUAL(written != NULL, i == ARRAY_LEN(others));
+		CU_ASSERT(!written || slice_equal(written->lines, SLICE(lines)));
+		CU_ASSERT(slice_equal(cache_object_read(answer->object, 0, 9), SLICE("body")));
+		return_answer(f, answer);
+	}
 	fixture_free(f);
 }
 
@@ -282,6 +314,8 @@ static void a_random_workload_never_lies_and_never_grows(void)
 UNIT_MAIN("cache_store",
 	  {"bodies of all sizes come back as they went in",
 	   bodies_of_all_sizes_come_back_as_they_went_in},
+	  {"a head is written ahead where clients get all of it",
+	   a_head_is_written_ahead_where_clients_get_all_of_it},
 	  {"too large a body or head is refused, with or without a length",
 	   too_large_a_body_is_refused_with_or_without_a_length},
 	  {"lent memory is not taken, and its lack is named",

@@ -80,6 +80,72 @@ static void heads_of_both_kinds_are_read_through_outputs_of_any_size(void)
 	}
 }
 
+// answer_twice answers every second call with a head that is written ahead but for its last field.
+static void answer_twice(struct side *side, struct call *call)
+{
+	static _Alignas(8) uint8_t memory[1024];
+	struct http_field fields[] = {
+		{SLICE("content-type"), SLICE("text/plain")},
+		{SLICE("x-long-name-of-ours"), SLICE("")},
+		{SLICE("connection"), SLICE("close")},
+		{SLICE("date"), SLICE("Sun, 06 Nov 1994 08:49:37 GMT")},
+		{SLICE("age"), SLICE("7")},
+	};
+	struct http_message head = {.status = side->call_count % 3 == 1 ? 404 : 200,
+				    .content_length = 100,
+				    .fields = fields,
+				    .field_count = ARRAY_LEN(fields) - 1};
+	if (side->call_count % 2) {
+		size_t bytes = http_write_ahead(&head, memory, sizeof(memory));
+		CU_ASSERT_FATAL(bytes > 0);
+		memset(memory + bytes, '#', sizeof(memory) - bytes);
+		head.written = (void *)memory;
+	}
+	head.field_count++;
+	call->send_bytes = 100;
+	CU_ASSERT_EQUAL(http_respond(side->conn, call->stream, &head, true), 0);
+}
+
+static void a_head_written_ahead_says_what_it_would(void)
+{
+	for (int version = HTTP_VERSION_1; version <= HTTP_VERSION_2; version++) {
+		struct pair *pair = pair_new(version, NULL);
+		pair->server->answer = answer_twice;
+		for (unsigned i = 0; i < 12; i++) {
+			enum http_method method = i / 6 ? HTTP_HEAD : HTTP_GET;
+			struct call *call =
+				side_request(pair->client, method, "/", UINT64_MAX, true);
+			pair_run(pair);
+			CU_ASSERT_EQUAL(call->status, (i + 1) % 3 == 1 ? 404 : 200);
+			CU_ASSERT_STRING_EQUAL(call->fields,
+					       "content-type=text/plain;x-long-name-of-ours=;"
+					       "date=Sun, 06 Nov 1994 08:49:37 GMT;age=7;");
+			CU_ASSERT_EQUAL(call->content_length, 100);
+			CU_ASSERT_EQUAL(call->body_bytes, method == HTTP_HEAD ? 0 : 100);
+		}
+		CU_ASSERT_EQUAL(pair->client->closed_count + pair->server->closed_count, 0);
+		pair_free(pair);
+	}
+}
+
+static void a_head_that_does_not_fit_is_not_written_ahead(void)
+{
+	_Alignas(8) uint8_t memory[2048];
+	struct http_field field = {SLICE("x"), SLICE("y")};
+	struct http_message head = {.status = 200,
+				    .content_length = UINT64_MAX - 1,
+				    .fields = &field,
+				    .field_count = 1};
+	size_t fits = 0;
+	for (size_t room = 0; room < sizeof(memory) - 1; room++) {
+		memset(memory, '#', sizeof(memory));
+		size_t bytes = http_write_ahead(&head, memory, room);
+		CU_ASSERT(bytes <= room && memory[room] == '#');
+		fits += bytes > 0;
+	}
+	CU_ASSERT(fits > 0 && fits < sizeof(memory) - sizeof(struct http_written));
+}
+
 // A client of nghttp2's own that changes the size of its table between requests.
 struct reader {
 	nghttp2_session *session;
@@ -157,4 +223,7 @@ static void sizes_of_the_table_go_before_a_head(void)
 UNIT_MAIN("h2_fields",
 	  {"heads of both kinds are read through outputs of any size",
 	   heads_of_both_kinds_are_read_through_outputs_of_any_size},
+	  {"a head written ahead says what it would", a_head_written_ahead_says_what_it_would},
+	  {"a head that does not fit is not written ahead",
+	   a_head_that_does_not_fit_is_not_written_ahead},
 	  {"sizes of the table go before a head", sizes_of_the_table_go_before_a_head})
