@@ -64,6 +64,16 @@ static bool h1_wants_to_send(const struct http_conn *conn)
 	       (c->is_live && c->writing == H1_WRITE_BODY && !c->is_waiting);
 }
 
+static size_t h1_produce_most(const struct http_conn *conn)
+{
+	const struct h1_conn *c = (const struct h1_conn *)conn;
+	bool is_body_due = c->is_live && c->writing == H1_WRITE_BODY && !c->is_body_over;
+	if (is_body_due && c->framing != H1_LENGTH)
+		return SIZE_MAX;
+	size_t head = h1_out_pending(&c->out);
+	return is_body_due ? head + MIN(c->send_left_bytes, SIZE_MAX - head) : head;
+}
+
 static bool is_live_stream(const struct h1_conn *c, uint32_t stream)
 {
 	return c->is_live && c->stream == stream;
@@ -154,6 +164,7 @@ static const struct http_conn_ops h1_ops = {
 	.receive_end = h1_receive_end,
 	.produce = h1_produce,
 	.wants_to_send = h1_wants_to_send,
+	.produce_most = h1_produce_most,
 	.request = h1_request,
 	.respond = h1_respond,
 	.resume = h1_resume,

@@ -205,6 +205,10 @@ bool http_lend(struct http_conn *conn, size_t bytes);
 // http_wants_to_send is true when http_produce would (probably) write something.
 bool http_wants_to_send(const struct http_conn *conn);
 
+// http_produce_most is how many bytes the next http_produce may write at most, room or not;
+// SIZE_MAX: it cannot be told.
+size_t http_produce_most(const struct http_conn *conn);
+
 // http_request starts an exchange (client). The message is copied. has_body: pull is asked for it,
 // a tunnel's when the answer has made it. Returns 0 and the stream, EBUSY (no more streams at
 // once), EPIPE (closed), or EPROTONOSUPPORT (a tunnel, and the peer has said that it makes none).

@@ -81,6 +81,11 @@ bool http_wants_to_send(const struct http_conn *conn)
 	return conn->ops->wants_to_send(conn);
 }
 
+size_t http_produce_most(const struct http_conn *conn)
+{
+	return conn->ops->produce_most ? conn->ops->produce_most(conn) : SIZE_MAX;
+}
+
 int http_request(struct http_conn *conn, const struct http_message *message, bool has_body,
 		 void *stream_user, uint32_t *stream)
 {

@@ -13,6 +13,7 @@ struct http_conn_ops {
 	void (*receive_end)(struct http_conn *conn);
 	size_t (*produce)(struct http_conn *conn, uint8_t *out, size_t room);
 	bool (*wants_to_send)(const struct http_conn *conn);
+	size_t (*produce_most)(const struct http_conn *conn); // NULL: it cannot be told
 	int (*request)(struct http_conn *conn, const struct http_message *message, bool has_body,
 		       void *stream_user, uint32_t *stream);
 	int (*respond)(struct http_conn *conn, uint32_t stream, const struct http_message *message,

@@ -276,6 +276,16 @@ static void send_record(struct transport *transport, struct buf *buf, uint32_t o
 	tcp_send(transport->proxy->tcp, transport->tcp, buf, wire_offset, wire_bytes);
 }
 
+// record_buf takes a buffer for the next record, a small one where that is enough, and sets how
+// many bytes of plaintext go into it from offset on; NULL: there is none.
+static struct buf *record_buf(const struct transport *transport, uint32_t offset, size_t *room)
+{
+	size_t small = BUF_SMALL_BYTES - TLS_RECORD_TAIL - offset;
+	bool is_small = http_produce_most(transport->http) <= small;
+	*room = is_small ? MIN(small, transport->text_max) : transport->text_max;
+	return buf_new(transport->proxy->bufs, is_small ? BUF_SMALL_BYTES : BUF_BYTES);
+}
+
 // pump_out moves what HTTP has to say down. True when it stopped only because its turn is over.
 static bool pump_out(struct transport *transport)
 {
@@ -287,7 +297,8 @@ static bool pump_out(struct transport *transport)
 			return false;
 		if (tcp_send_room(proxy->tcp, transport->tcp) < BUF_BYTES)
 			return false; // `writable` follows
-		struct buf *buf = buf_new(proxy->bufs, BUF_BYTES);
+		size_t room;
+		struct buf *buf = record_buf(transport, offset, &room);
 		if (!buf) {
 			counter_inc(proxy->counters, COUNTER_exchange_buffers_waited);
 			transport->is_starved = true;
@@ -295,9 +306,8 @@ static bool pump_out(struct transport *transport)
 		}
 		struct gaps gaps;
 		gaps.count = 0; // the rest is looked at no further
-		size_t bytes =
-			http_produce_gaps(transport->http, buf->data + offset, transport->text_max,
-					  transport->tls ? &gaps : NULL);
+		size_t bytes = http_produce_gaps(transport->http, buf->data + offset, room,
+						 transport->tls ? &gaps : NULL);
 		if (bytes == 0) {
 			lending_end(proxy);
 			buf_unref(buf);
