@@ -133,24 +133,31 @@ bool conf_port_iface(const struct conf_port *port, char iface[CONF_IFACE_BYTES])
 	return true;
 }
 
-// check_adaptive: what adapts is the NAPI of an interface of the kernel's, beneath its driver's
+// check_napi_key: what it sets is the NAPI of an interface of the kernel's, beneath its driver's
 // XDP.
-static void check_adaptive(const struct conf *conf, struct conf_errors *errors)
+static void check_napi_key(const struct conf_port *port, uint32_t index, const char *name,
+			   struct conf_errors *errors)
+{
+	char key[48], iface[CONF_IFACE_BYTES];
+	snprintf(key, sizeof(key), "dataplane.ports[%u].%s", index, name);
+	if (strncmp(port->device, "net_af_xdp", strlen("net_af_xdp")) != 0 ||
+	    !conf_port_iface(port, iface))
+		conf_errors_add(errors, port->line, key,
+				"is for net_af_xdp with iface=; write device = "
+				"\"net_af_xdp0,iface=NAME\", or leave it out");
+	else if (port->is_generic_xdp)
+		conf_errors_add(errors, port->line, key,
+				"does nothing under generic_xdp; leave one of them out");
+}
+
+static void check_napi(const struct conf *conf, struct conf_errors *errors)
 {
 	for (uint32_t i = 0; i < conf->dataplane.ports_count; i++) {
 		const struct conf_port *port = &conf->dataplane.ports[i];
-		char key[48], iface[CONF_IFACE_BYTES];
-		snprintf(key, sizeof(key), "dataplane.ports[%u].adaptive_rx", i);
-		if (!port->is_adaptive_rx)
-			continue;
-		if (strncmp(port->device, "net_af_xdp", strlen("net_af_xdp")) != 0 ||
-		    !conf_port_iface(port, iface))
-			conf_errors_add(errors, port->line, key,
-					"is for net_af_xdp with iface=; write device = "
-					"\"net_af_xdp0,iface=NAME\", or leave it out");
-		else if (port->is_generic_xdp)
-			conf_errors_add(errors, port->line, key,
-					"does nothing under generic_xdp; leave one of them out");
+		if (port->is_adaptive_rx)
+			check_napi_key(port, i, "adaptive_rx", errors);
+		if (port->is_napi_batch)
+			check_napi_key(port, i, "napi_batch", errors);
 	}
 }
 
@@ -331,7 +338,7 @@ void conf_check(const struct conf *conf, const config_t *config, struct conf_err
 	check_counts(conf, config, errors);
 	check_handshake_cores(conf, config, errors);
 	check_ports(conf, errors);
-	check_adaptive(conf, errors);
+	check_napi(conf, errors);
 	check_routes(conf, errors);
 	check_listeners(conf, config, errors);
 	check_certificates(conf, errors);

@@ -41,7 +41,7 @@ static void rest(struct napi_port *port, int error)
 	fprintf(stderr,
 		"port %s: napi_batch rests, the NAPI threads of %s cannot be given SCHED_BATCH: "
 		"%s; "
-		"give the process CAP_SYS_NICE, or set napi_batch = false\n",
+		"give the process CAP_SYS_NICE, or leave napi_batch out\n",
 		port->name, port->iface, strerror(error));
 	port->is_on = false;
 }
@@ -89,9 +89,7 @@ void napi_port_start(struct napi_port *port, const struct conf_port *conf,
 {
 	port->name = conf->name;
 	port->cores = cores;
-	port->is_on = conf->is_napi_batch && !conf->is_generic_xdp &&
-		      strncmp(conf->device, "net_af_xdp", strlen("net_af_xdp")) == 0 &&
-		      conf_port_iface(conf, port->iface);
+	port->is_on = conf->is_napi_batch && conf_port_iface(conf, port->iface);
 	if (port->is_on)
 		look(port);
 }

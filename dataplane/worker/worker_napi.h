@@ -26,7 +26,7 @@ struct napi_port {
 };
 
 // napi_port_start begins with the port of conf (borrowed, as is cores). It does nothing for a port
-// that has no such threads or does not ask.
+// that does not ask.
 void napi_port_start(struct napi_port *port, const struct conf_port *conf,
 		     const struct conf_cores *cores);
 

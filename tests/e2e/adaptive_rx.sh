@@ -6,7 +6,7 @@
 
 # The rate is one that any machine reaches, and that ARP and the like do not.
 cat >"$TMP/edge.conf" <<'CONF'
-dataplane = { ports = ( { adaptive_rx = true; adaptive_rx_rate = 200; } ); };
+dataplane = { ports = ( { adaptive_rx = true; adaptive_rx_rate = 200; napi_batch = true; } ); };
 CONF
 device=/sys/class/net/wan0
 # stands DEFER FLUSH: what the kernel has.

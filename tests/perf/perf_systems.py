@@ -283,6 +283,7 @@ class Millrace(System):
                           'ports': [{'name': 'own0', 'device': 'net_af_xdp0,iface=own0',
                                      'generic_xdp': self.options.generic_xdp,
                                      'adaptive_rx': not self.options.generic_xdp,
+                                     'napi_batch': not self.options.generic_xdp,
                                      'addresses': [f'{self.address}/24']}]},
             'listen': [{'address': '*', 'port': 443, 'protocol': 'https'}],
             'registry': {'kind': 'sqlite', 'path': self.path('registry.db')},

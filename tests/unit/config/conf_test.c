@@ -481,7 +481,7 @@ static void adaptive_rx_is_for_the_drivers_xdp_of_an_interface(void)
 	char iface[CONF_IFACE_BYTES];
 	SAYS(ADAPTS("net_af_xdp0,start_queue=0,iface=eth0,queue_count=1", ""), "");
 	CU_ASSERT_TRUE(conf.dataplane.ports[0].is_adaptive_rx);
-	CU_ASSERT_TRUE(conf.dataplane.ports[0].is_napi_batch);
+	CU_ASSERT_FALSE(conf.dataplane.ports[0].is_napi_batch);
 	CU_ASSERT_EQUAL(conf.dataplane.ports[0].adaptive_rx_rate, 20000);
 	CU_ASSERT_TRUE(conf_port_iface(&conf.dataplane.ports[0], iface));
 	CU_ASSERT_STRING_EQUAL(iface, "eth0");
@@ -495,6 +495,13 @@ static void adaptive_rx_is_for_the_drivers_xdp_of_an_interface(void)
 	SAYS(ADAPTS("net_af_xdp0,iface=sixteen-letters-", ""), ADAPTS_NOT);
 	SAYS(ADAPTS("net_af_xdp0,iface=eth0", "generic_xdp = true;"),
 	     "f.conf:3: dataplane.ports[0].adaptive_rx: does nothing under generic_xdp; leave one "
+	     "of them out\n");
+	SAYS(ADAPTS("net_af_xdp0,iface=eth0", "napi_batch = true;"), "");
+	CU_ASSERT_TRUE(conf.dataplane.ports[0].is_napi_batch);
+	SAYS(ADAPTS("net_af_xdp0,iface=eth0", "generic_xdp = true; napi_batch = true;"),
+	     "f.conf:3: dataplane.ports[0].adaptive_rx: does nothing under generic_xdp; leave one "
+	     "of them out\n"
+	     "f.conf:3: dataplane.ports[0].napi_batch: does nothing under generic_xdp; leave one "
 	     "of them out\n");
 	SAYS(ADAPTS("net_af_xdp0,iface=eth0", "adaptive_rx_rate = 1;"),
 	     "f.conf:4: dataplane.ports[0].adaptive_rx_rate: 1 is too small; choose 2 to "
