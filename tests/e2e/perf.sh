@@ -7,7 +7,7 @@ release=$TMP/release
 build_release() {
 	CC=gcc meson setup --buildtype=release "$release" "$ROOT" >"$TMP/out" 2>&1 &&
 		ninja -C "$release" dataplane/millrace-dataplane control/millrace-control tools/millrace/millrace \
-			tools/loadgen/loadgen tests/perf/l4_bench tests/perf/l4_load tests/perf/jitter >"$TMP/out" 2>&1 ||
+			tools/loadgen/loadgen tests/perf/l4_bench tests/perf/l4_load tests/perf/packets tests/perf/jitter >"$TMP/out" 2>&1 ||
 		{ tail -n 30 "$TMP/out" && return 1; }
 }
 works "a release builds" build_release
@@ -28,6 +28,7 @@ is "rows of nginx" "$(rows nginx)" 9
 for row in h1 h2 handshake resumed large miss miss_mtls; do
 	matches "the table has $row" "$(grep "^| $row |" "$TMP/out")" "nginx [0-9.]+ \|"
 done
+matches "the limit of forwarding is told" "$(grep "^| packets | untouched" "$TMP/out")" "\| [1-9][0-9]* \| [0-9.]+ \["
 matches "packets are forwarded by our L4" "$(grep "^| millrace | A: " "$TMP/out")" "\| [1-9][0-9]* \| [0-9.]+ \["
 "$ROOT/tests/perf/run" --build "$release" --quick --card -s memif -w h1,large -o "$TMP/results.json" \
 	>"$TMP/out" 2>"$TMP/err"

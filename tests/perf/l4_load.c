@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // UDP packets of many clients into one link, and out of another: what whoever is between forwards.
 // Clients are addresses behind this host, so their packets are written as frames (AF_PACKET) and
-// the endpoint's answers to them end here unseen; the endpoint is a socket, which answers each
-// flow's first packet and reads all others. A closed loop: so many packets are on their way at
-// most.
+// the endpoint's answers to them end here unseen; the endpoint is a socket, which answers the
+// first ANSWERS packets of each flow, as a burst of answers may overflow a ring, and reads all
+// others. A closed loop: so many packets are on their way at most.
 //
 //   l4_load LINK MAC SERVICE ENDPOINT SECONDS    prints JSON
 //
@@ -27,6 +27,7 @@
 #define FLOWS         1000u
 #define PORTS         4u // of each client
 #define BURST         32u
+#define ANSWERS       8u
 #define WINDOW        256u // on their way
 #define PAYLOAD_BYTES 64u
 #define FRAME_BYTES   (14u + 20u + 8u + PAYLOAD_BYTES)
@@ -40,7 +41,7 @@ struct load {
 	struct iovec send_parts[BURST], read_parts[BURST];
 	struct sockaddr_in from[BURST];
 	uint8_t read_bytes[BURST][PAYLOAD_BYTES + 1]; // one more tells what is too long
-	bool is_seen[FLOWS];
+	uint8_t answered[FLOWS];
 	uint32_t next, seen, under_way;
 	uint64_t sent, received, lost, bad;
 	double heard_s;
@@ -147,7 +148,7 @@ static void send_burst(struct load *load)
 	load->under_way += (uint32_t)sent;
 }
 
-// take judges what came; a flow's first packet is answered.
+// take judges what came, and answers a flow's first packets.
 static void take(struct load *load, uint32_t i)
 {
 	const uint8_t *at = load->read_bytes[i];
@@ -159,10 +160,9 @@ static void take(struct load *load, uint32_t i)
 	}
 	load->received++;
 	load->under_way -= load->under_way > 0;
-	if (load->is_seen[flow])
+	if (load->answered[flow] == ANSWERS)
 		return;
-	load->is_seen[flow] = true;
-	load->seen++;
+	load->seen += load->answered[flow]++ == 0;
 	sendto(load->in, at, PAYLOAD_BYTES, 0, (struct sockaddr *)&load->from[i],
 	       sizeof(load->from[i]));
 }
