@@ -7,6 +7,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -169,12 +170,15 @@ static void another_namespaces_interface_of_the_same_name_is_not_touched(void)
 {
 	struct port_napi found;
 	make_link();
+	int before = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC); // or its links would end
+	CU_ASSERT_TRUE_FATAL(before >= 0);
 	CU_ASSERT_EQUAL_FATAL(unshare(CLONE_NEWNET), 0); // /sys still shows the one before
 	CU_ASSERT_EQUAL_FATAL(system("ip link add mrc type veth peer name mrd"), 0);
 	make_link();
 	CU_ASSERT_EQUAL(port_napi_read("mra", &found), ENODEV);
 	CU_ASSERT_EQUAL(port_napi_write("mra", &(struct port_napi){2, 200000}), ENODEV);
 	CU_ASSERT_TRUE(stands(0, 0));
+	close(before);
 }
 
 int main(void)
