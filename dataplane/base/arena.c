@@ -10,31 +10,11 @@ void arena_init(struct arena *arena, void *memory, size_t bytes)
 	*arena = (struct arena){.base = memory, .bytes = bytes};
 }
 
-void arena_reset(struct arena *arena)
-{
-	arena->used = 0;
-}
-
-// round_up is 0 for what would overflow.
-static size_t round_up(size_t bytes)
-{
-	return (bytes + 7) & ~(size_t)7;
-}
-
-void *arena_alloc(struct arena *arena, size_t bytes)
-{
-	size_t rounded = round_up(bytes);
-	if (rounded < bytes || rounded > arena->bytes - arena->used)
-		return NULL;
-	void *memory = arena->base + arena->used;
-	arena->used += rounded;
-	return memory;
-}
-
 bool arena_grow(struct arena *arena, const void *memory, size_t bytes, size_t more)
 {
-	size_t start = (size_t)((const uint8_t *)memory - arena->base), rounded = round_up(more);
-	if (start + round_up(bytes) != arena->used)
+	size_t start = (size_t)((const uint8_t *)memory - arena->base),
+	       rounded = arena_round_up(more);
+	if (start + arena_round_up(bytes) != arena->used)
 		return false;
 	if (rounded < more || rounded > arena->bytes - start)
 		return false;

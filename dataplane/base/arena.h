@@ -18,10 +18,27 @@ struct arena {
 void arena_init(struct arena *arena, void *memory, size_t bytes);
 
 // arena_reset forgets every allocation.
-void arena_reset(struct arena *arena);
+static inline void arena_reset(struct arena *arena)
+{
+	arena->used = 0;
+}
+
+// arena_round_up is what an allocation takes; 0 for what would overflow.
+static inline size_t arena_round_up(size_t bytes)
+{
+	return (bytes + 7) & ~(size_t)7;
+}
 
 // arena_alloc returns bytes bytes aligned to 8, not cleared, or NULL when the block is full.
-void *arena_alloc(struct arena *arena, size_t bytes);
+static inline void *arena_alloc(struct arena *arena, size_t bytes)
+{
+	size_t rounded = arena_round_up(bytes);
+	if (rounded < bytes || rounded > arena->bytes - arena->used)
+		return NULL;
+	void *memory = arena->base + arena->used;
+	arena->used += rounded;
+	return memory;
+}
 
 // arena_grow makes the allocation of bytes at memory longer, to more bytes, where it is; false when
 // another was made after it, or the block is full.

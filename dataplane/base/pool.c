@@ -73,14 +73,6 @@ void *pool_new(struct pool *pool, struct pool_id *id)
 	return object;
 }
 
-void *pool_get(const struct pool *pool, struct pool_id id)
-{
-	if (id.index >= pool->capacity || !(id.generation & 1) ||
-	    pool->generation[id.index] != id.generation)
-		return NULL;
-	return pool->objects + id.index * pool->object_bytes;
-}
-
 void pool_free(struct pool *pool, void *object)
 {
 	struct pool_id id = pool_id_of(pool, object);
@@ -96,11 +88,4 @@ struct pool_id pool_id_of(const struct pool *pool, const void *object)
 	CHECK(index < pool->capacity && offset % pool->object_bytes == 0);
 	CHECK(pool->generation[index] & 1);
 	return (struct pool_id){index, pool->generation[index]};
-}
-
-void *pool_at(const struct pool *pool, uint32_t index)
-{
-	if (index >= pool->capacity || !(pool->generation[index] & 1))
-		return NULL;
-	return pool->objects + index * pool->object_bytes;
 }

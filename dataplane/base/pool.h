@@ -38,7 +38,13 @@ void pool_spans(const struct pool *pool, struct spans *spans);
 void *pool_new(struct pool *pool, struct pool_id *id);
 
 // pool_get returns the object of id, or NULL when id is stale, free or out of range.
-void *pool_get(const struct pool *pool, struct pool_id id);
+static inline void *pool_get(const struct pool *pool, struct pool_id id)
+{
+	if (id.index >= pool->capacity || !(id.generation & 1) ||
+	    pool->generation[id.index] != id.generation)
+		return NULL;
+	return pool->objects + id.index * pool->object_bytes;
+}
 
 // pool_free ends the life of the object at object (which must be in use); its handles go stale.
 void pool_free(struct pool *pool, void *object);
@@ -47,7 +53,12 @@ void pool_free(struct pool *pool, void *object);
 struct pool_id pool_id_of(const struct pool *pool, const void *object);
 
 // pool_at returns the object at index when it is in use, else NULL: for walking a pool.
-void *pool_at(const struct pool *pool, uint32_t index);
+static inline void *pool_at(const struct pool *pool, uint32_t index)
+{
+	if (index >= pool->capacity || !(pool->generation[index] & 1))
+		return NULL;
+	return pool->objects + index * pool->object_bytes;
+}
 
 // pool_id_is_null is true for the all-zero handle.
 static inline bool pool_id_is_null(struct pool_id id)
