@@ -14,6 +14,22 @@ uint64_t route_host_hash(const struct route_table *table, struct slice host)
 	return siphash13(&table->secret, host.at, host.bytes);
 }
 
+// recent_hash is route_host_hash, remembered: a host is mostly asked for again, and the hash of
+// what strangers choose costs more than to see that it is the same.
+static uint64_t recent_hash(struct route_table *table, struct slice host)
+{
+	if (host.bytes == 0 || host.bytes > ROUTE_RECENT_BYTES)
+		return route_host_hash(table, host);
+	uint32_t row = (uint32_t)host.bytes ^ (uint8_t)host.at[0];
+	struct route_recent *recent = &table->recent[row % ROUTE_RECENT];
+	if (slice_equal(slice_of(recent->text, recent->bytes), host))
+		return recent->hash;
+	recent->hash = route_host_hash(table, host);
+	recent->bytes = (uint8_t)host.bytes;
+	memcpy(recent->text, host.at, host.bytes);
+	return recent->hash;
+}
+
 static bool prefix_matches(struct slice path, struct slice prefix)
 {
 	if (!slice_starts(path, prefix))
@@ -23,11 +39,11 @@ static bool prefix_matches(struct slice path, struct slice prefix)
 	return path.at[prefix.bytes] == '/' || path.at[prefix.bytes] == '?';
 }
 
-static const struct route_match *match_host(const struct route_table *table, struct slice host,
+static const struct route_match *match_host(struct route_table *table, struct slice host,
 					    struct slice path)
 {
 	const struct route_match *best = NULL;
-	uint32_t row = hash_index_first(&table->match_by_host, route_host_hash(table, host));
+	uint32_t row = hash_index_first(&table->match_by_host, recent_hash(table, host));
 	for (; row != HASH_INDEX_NONE; row = hash_index_next(&table->match_by_host, row)) {
 		const struct route_match *match = pool_at(&table->matches.pool, row);
 		if (!slice_equal(match->host, host) || !prefix_matches(path, match->path))
@@ -52,7 +68,7 @@ static bool knows_host(const struct route_table *table, struct slice host)
 }
 
 // "*.x": the first label of host, which must not be empty, becomes the star.
-static const struct route_match *match_wildcard(const struct route_table *table, struct slice host,
+static const struct route_match *match_wildcard(struct route_table *table, struct slice host,
 						struct slice path)
 {
 	char pattern[RECORD_HOST_BYTES];

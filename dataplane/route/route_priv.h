@@ -87,6 +87,16 @@ struct route_kind {
 	struct hash_index by_id;
 };
 
+// The hash of a host that was asked for lately.
+#define ROUTE_RECENT       16u // a power of two
+#define ROUTE_RECENT_BYTES 47u // of a host, at most
+
+struct route_recent {
+	uint64_t hash;
+	uint8_t bytes; // of text; 0: free
+	char text[ROUTE_RECENT_BYTES];
+};
+
 struct route_table {
 	struct random_source *random; // borrowed
 	struct counters *counters;    // borrowed
@@ -100,7 +110,8 @@ struct route_table {
 	struct route_kind presences; // by_id: service, all its locations
 	struct route_kind matches;
 	struct hash_index match_by_host;
-	struct route_kind absents; // by_id: host
+	struct route_recent recent[ROUTE_RECENT]; // by length and a letter of the host
+	struct route_kind absents;                // by_id: host
 	struct list absent_order;
 	struct route_kind endpoints;
 	struct hash_index endpoint_by_place; // (group, position)

@@ -184,7 +184,7 @@ static void random_routes_agree_with_a_plain_list(void)
 	enum { ROUTES = 24 };
 	static const char *const hosts[] = {"a.x", "b.x", "*.x", "*", "c.y"};
 	static const char *const paths[] = {"/", "/p", "/p/q", "/p/q/r"};
-	static const char *const asked[] = {"a.x", "z.x", "c.y", "d.y"};
+	static const char *const asked[] = {"a.x", "z.x", "c.y", "d.y", "q.x"};
 	for (uint64_t seed = 0; seed < 200; seed++) {
 		struct fixture *f = fixture_new(ROUTES, seed);
 		struct random_source random;
@@ -205,7 +205,7 @@ static void random_routes_agree_with_a_plain_list(void)
 				route_for(f, id + 1, id + 1, hosts[host_of[id]],
 					  paths[path_of[id]]);
 			}
-			uint32_t h = random_below(&random, 4), p = random_below(&random, 4);
+			uint32_t h = random_below(&random, 5), p = random_below(&random, 4);
 			int best_host = -1, best_path = -1;
 			for (int i = 0; i < ROUTES; i++) {
 				if (host_of[i] < 0 || path_of[i] > (int)p)
