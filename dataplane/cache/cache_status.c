@@ -2,27 +2,27 @@
 // Cache-Status (RFC 9211 2, structured fields RFC 8941); see cache_status.h.
 #include "cache_status.h"
 
-enum { KEY_BYTES_MAX = 128 };
+#include "check.h"
 
-struct text {
-	char *at;
-	size_t room;
-	size_t bytes;
-	bool ok;
+#include <assert.h>
+
+enum {
+	KEY_BYTES_MAX = 128,
+	SCHEME_BYTES_MAX = 5, // "https"
+	WORDS_BYTES_MAX = 160,
 };
 
-// put is inline: of most parts the length is known.
-static inline __attribute__((always_inline)) void put(struct text *text, struct slice part)
+static_assert(CACHE_STATUS_NAME_BYTES + KEY_BYTES_MAX + SCHEME_BYTES_MAX + WORDS_BYTES_MAX <=
+	      CACHE_STATUS_BYTES);
+
+// put and what follows write to where there is room for all (CACHE_STATUS_BYTES), and return where
+// they ended. put is inline: of most parts the length is known.
+static inline __attribute__((always_inline)) char *put(char *to, struct slice part)
 {
-	if (text->room - text->bytes < part.bytes) {
-		text->ok = false;
-		return;
-	}
-	memcpy(text->at + text->bytes, part.at, part.bytes);
-	text->bytes += part.bytes;
+	return part.bytes ? mempcpy(to, part.at, part.bytes) : to;
 }
 
-static void put_number(struct text *text, int64_t number)
+static char *put_number(char *to, int64_t number)
 {
 	char digits[20];
 	size_t at = sizeof(digits);
@@ -32,8 +32,8 @@ static void put_number(struct text *text, int64_t number)
 		rest /= 10;
 	} while (rest);
 	if (number < 0)
-		digits[--at] = '-';
-	put(text, slice_of(digits + at, sizeof(digits) - at));
+		*to++ = '-';
+	return put(to, slice_of(digits + at, sizeof(digits) - at));
 }
 
 // 1 for what a token may go on with, of what names of nodes have.
@@ -50,7 +50,7 @@ struct slice cache_status_name(const char *node, char name[CACHE_STATUS_NAME_BYT
 	return slice_of(name, bytes);
 }
 
-static void put_forward(struct text *text, const struct cache_status *status)
+static char *put_forward(char *to, const struct cache_status *status)
 {
 	static const struct slice words[CACHE_FORWARD_COUNT] = {
 		[CACHE_FORWARD_BYPASS] = SLICE("; fwd=bypass"),
@@ -61,64 +61,69 @@ static void put_forward(struct text *text, const struct cache_status *status)
 		[CACHE_FORWARD_REQUEST] = SLICE("; fwd=request"),
 		[CACHE_FORWARD_STALE] = SLICE("; fwd=stale"),
 	};
-	if (status->answer->forward != CACHE_FORWARD_NONE)
-		put(text, words[status->answer->forward]);
-	if (status->forward_status) {
-		put(text, SLICE("; fwd-status="));
-		put_number(text, status->forward_status);
-	}
+	to = put(to, words[status->answer->forward]);
+	if (status->forward_status)
+		to = put_number(put(to, SLICE("; fwd-status=")), status->forward_status);
 	if (status->is_stored)
-		put(text, SLICE("; stored"));
+		to = put(to, SLICE("; stored"));
 	if (status->is_collapsed || status->answer->is_collapsed)
-		put(text, SLICE("; collapsed"));
+		to = put(to, SLICE("; collapsed"));
+	return to;
 }
 
 // put_key writes the URL that was looked up, unless it is long or would need escapes (2.7).
-static void put_key(struct text *text, const struct cache_status *status)
+static char *put_key(char *to, const struct cache_status *status)
 {
 	const struct http_message *request = status->request;
-	if (!request || request->authority.bytes + request->target.bytes > KEY_BYTES_MAX)
-		return;
+	if (!request || request->scheme.bytes > SCHEME_BYTES_MAX ||
+	    request->authority.bytes + request->target.bytes > KEY_BYTES_MAX)
+		return to;
 	if (slice_find(request->target, '"') < request->target.bytes ||
 	    slice_find(request->target, '\\') < request->target.bytes)
-		return;
-	put(text, SLICE("; key=\""));
-	put(text, request->scheme);
-	put(text, SLICE("://"));
-	put(text, request->authority);
-	put(text, request->target);
-	put(text, SLICE("\""));
+		return to;
+	to = put(put(to, SLICE("; key=\"")), request->scheme);
+	to = put(put(to, SLICE("://")), request->authority);
+	return put(put(to, request->target), SLICE("\""));
 }
 
 // put_detail says what the other words cannot (2.8).
-static void put_detail(struct text *text, const struct cache_status *status)
+static char *put_detail(char *to, const struct cache_status *status)
 {
 	const struct cache_answer *answer = status->answer;
 	if (status->is_survived)
-		put(text, SLICE("; detail=stale-if-error"));
-	else if (cache_answer_has_object(answer) && answer->ttl_s <= 0 &&
-		 answer->forward == CACHE_FORWARD_NONE)
-		put(text, SLICE("; detail=stale"));
-	else if (cache_answer_has_object(answer) && answer->is_from_disk)
-		put(text, SLICE("; detail=disk"));
+		return put(to, SLICE("; detail=stale-if-error"));
+	if (!cache_answer_has_object(answer))
+		return to;
+	if (answer->ttl_s <= 0 && answer->forward == CACHE_FORWARD_NONE)
+		return put(to, SLICE("; detail=stale"));
+	return answer->is_from_disk ? put(to, SLICE("; detail=disk")) : to;
+}
+
+// format writes to where there is room for all, and returns the length.
+static size_t format(const struct cache_status *status, char *out)
+{
+	CHECK(status->name.bytes <= CACHE_STATUS_NAME_BYTES);
+	char *to = put(out, status->name);
+	if (!status->is_answered)
+		return (size_t)(to - out);
+	bool is_answered_by_object = cache_answer_has_object(status->answer);
+	if (is_answered_by_object && status->answer->forward == CACHE_FORWARD_NONE)
+		to = put(to, SLICE("; hit"));
+	else
+		to = put_forward(to, status);
+	if (is_answered_by_object)
+		to = put_number(put(to, SLICE("; ttl=")), status->answer->ttl_s);
+	return (size_t)(put_detail(put_key(to, status), status) - out);
 }
 
 size_t cache_status_format(const struct cache_status *status, char *out, size_t room)
 {
-	struct text text = {out, room, 0, true};
-	put(&text, status->name);
-	if (status->is_answered) {
-		bool is_answered_by_object = cache_answer_has_object(status->answer);
-		if (is_answered_by_object && status->answer->forward == CACHE_FORWARD_NONE)
-			put(&text, SLICE("; hit"));
-		else
-			put_forward(&text, status);
-		if (is_answered_by_object) {
-			put(&text, SLICE("; ttl="));
-			put_number(&text, status->answer->ttl_s);
-		}
-		put_key(&text, status);
-		put_detail(&text, status);
-	}
-	return text.ok ? text.bytes : 0;
+	char text[CACHE_STATUS_BYTES];
+	if (room >= CACHE_STATUS_BYTES)
+		return format(status, out);
+	size_t bytes = format(status, text);
+	if (bytes > room)
+		return 0;
+	memcpy(out, text, bytes);
+	return bytes;
 }
