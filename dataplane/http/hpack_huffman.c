@@ -146,6 +146,12 @@ uint8_t *hpack_huffman_read(struct slice text, uint8_t *out)
 		if (bits.count < 32)
 			refill(&bits);
 		struct short_code code = short_codes[bits.word >> 56];
+		for (; bits.count >= 8 && code.bits; code = short_codes[bits.word >> 56]) {
+			*out++ = code.symbol;
+			skip(&bits, code.bits);
+		}
+		if (bits.count < 32 && bits.at < bits.end)
+			continue;
 		if (code.bits && code.bits <= bits.count) {
 			*out++ = code.symbol;
 			skip(&bits, code.bits);

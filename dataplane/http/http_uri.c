@@ -56,10 +56,46 @@ static const uint8_t name_bytes[256] = {
 	['a' ... 'z'] = NAME_BYTE,
 };
 
+// at_least sets the upper bit of each of eight bytes of ASCII that is c or more.
+static uint64_t at_least(uint64_t eight, unsigned c)
+{
+	return eight + (0x80 - c) * EACH_BYTE;
+}
+
+// is_plain_name is true of eight small letters, digits, hyphens and dots, no dot behind another.
+static bool is_plain_name(uint64_t eight)
+{
+	uint64_t ascii = eight & 0x7f * EACH_BYTE;
+	uint64_t letters = at_least(ascii, 'a') & ~at_least(ascii, 'z' + 1);
+	uint64_t digits = at_least(ascii, '0') & ~at_least(ascii, '9' + 1);
+	uint64_t dots = at_least(ascii, '.') & ~at_least(ascii, '.' + 1) & 0x80 * EACH_BYTE;
+	uint64_t hyphens = at_least(ascii, '-') & ~at_least(ascii, '-' + 1);
+	uint64_t all = (letters | digits | hyphens | dots) & ~eight;
+	return (all & 0x80 * EACH_BYTE) == 0x80 * EACH_BYTE && !(dots & dots << 8);
+}
+
+// is_plain tells names that are quick to tell: it looks at eight bytes at a time, at the last of
+// each again with the next ones, since dots may be on either side.
+static bool is_plain(struct slice text)
+{
+	uint64_t eight;
+	if (text.bytes < 8 || text.at[0] == '.')
+		return false;
+	for (size_t i = 0; i < text.bytes - 8; i += 7) {
+		memcpy(&eight, text.at + i, 8);
+		if (!is_plain_name(eight))
+			return false;
+	}
+	memcpy(&eight, text.at + text.bytes - 8, 8);
+	return is_plain_name(eight);
+}
+
 // A registered name or IPv4 address; one dot may end it.
 static bool is_name(struct slice text)
 {
 	unsigned before = NAME_DOT;
+	if (is_plain(text)) // as most are
+		return true;
 	for (size_t i = 0; i < text.bytes; i++) {
 		unsigned kind = name_bytes[(uint8_t)text.at[i]];
 		if (kind == 0 || (kind & before & NAME_DOT))

@@ -115,6 +115,38 @@ static void an_authority_is_host_and_port(void)
 	CU_ASSERT_FALSE(http_authority_is_valid(slice_of(name, 256)));
 }
 
+// is_name says byte by byte what a registered name is.
+static bool is_name(const char *at, size_t bytes)
+{
+	bool is_good = bytes > 0 && at[0] != '.';
+	for (size_t i = 0; i < bytes; i++) {
+		bool is_byte = (at[i] >= 'a' && at[i] <= 'z') || (at[i] >= 'A' && at[i] <= 'Z') ||
+			       (at[i] >= '0' && at[i] <= '9') || (at[i] && strchr("-._~", at[i]));
+		is_good &= is_byte && !(i && at[i] == '.' && at[i - 1] == '.');
+	}
+	return is_good;
+}
+
+static void a_name_is_judged_byte_by_byte_wherever_it_lies(void)
+{
+	char name[41];
+	for (size_t bytes = 1; bytes < sizeof(name); bytes++) {
+		for (size_t place = 0; place < bytes; place++) {
+			for (unsigned byte = 0; byte < 256; byte++) {
+				memset(name, 'm', sizeof(name));
+				name[place] = (char)byte;
+				if (byte == ':' || byte == '[') // a port, an address
+					continue;
+				CU_ASSERT_EQUAL(http_authority_is_valid(slice_of(name, bytes)),
+						is_name(name, bytes));
+				name[(place + 1) % bytes] = '.';
+				CU_ASSERT_EQUAL(http_authority_is_valid(slice_of(name, bytes)),
+						is_name(name, bytes));
+			}
+		}
+	}
+}
+
 static void methods_are_found_by_text(void)
 {
 	CU_ASSERT_EQUAL(http_method_of(SLICE("GET")), HTTP_GET);
@@ -194,6 +226,8 @@ UNIT_MAIN("http_field", {"a date is read in all three forms", a_date_is_read_in_
 	  {"a number is digits and nothing else", a_number_is_digits_and_nothing_else},
 	  {"a list skips empty items", a_list_skips_empty_items},
 	  {"an authority is host and port", an_authority_is_host_and_port},
+	  {"a name is judged byte by byte wherever it lies",
+	   a_name_is_judged_byte_by_byte_wherever_it_lies},
 	  {"methods are found by text", methods_are_found_by_text},
 	  {"a value is judged byte by byte wherever it lies",
 	   a_value_is_judged_byte_by_byte_wherever_it_lies},
