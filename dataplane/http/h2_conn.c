@@ -272,6 +272,13 @@ static bool h2_can_request(const struct http_conn *conn)
 	       nghttp2_session_check_request_allowed(c->session);
 }
 
+static void free_writer(struct h2_conn *c)
+{
+	if (c->writer)
+		hpack_writer_fini(c->writer);
+	free(c->writer);
+}
+
 static void h2_free(struct http_conn *conn)
 {
 	struct h2_conn *c = h2_of(conn);
@@ -281,6 +288,7 @@ static void h2_free(struct http_conn *conn)
 	h2_text_fini(c);
 	h2_block_fini(c);
 	hpack_reader_fini(&c->reader);
+	free_writer(c);
 	for (struct list *link; (link = list_pop(&c->streams));)
 		h2_memory_give(c, h2_stream_at(link));
 	h2_memory_give(c, c->kept_rest);
@@ -378,8 +386,15 @@ struct http_conn *h2_conn_new(bool is_server, const struct http_limits *limits)
 	c->scan.skip_bytes = is_server ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
 	list_init(&c->streams);
 	hpack_reader_init(&c->reader, h2_hpack_memory(c));
+	// Between nodes: many users' heads, which are alike. Without a slab no head waits for it.
+	if (limits->slab && (!is_server || limits->is_shared)) {
+		c->writer = malloc(sizeof(*c->writer));
+		if (c->writer)
+			hpack_writer_init(c->writer, h2_hpack_memory(c));
+	}
 	if (new_session(c, is_server) || submit_settings(c, is_server, limits)) {
 		nghttp2_session_del(c->session);
+		free_writer(c);
 		free(c);
 		return NULL;
 	}

@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "h2_check.h"
+#include "hpack_index.h"
 #include "hpack_read.h"
 #include "http_priv.h"
 #include "http_rules.h"
@@ -159,6 +160,7 @@ struct h2_conn {
 	void *head_memory; // owned, while a head arrives or streams live
 	struct h2_block block;
 	struct hpack_reader reader;
+	struct hpack_writer *writer; // owned; NULL: what is written uses no table
 	// produce
 	struct h2_text text;
 	const uint8_t *rest; // of a frame that did not fit, nghttp2's until the next mem_send
@@ -353,10 +355,13 @@ bool h2_field_is_said(const struct http_field *field);
 
 // h2_fields_wait (h2_fields.c) keeps the fields of a final response, and its content_length when
 // has_length, until its frame is made; nghttp2 is to be given status alone. False: there is no
-// room, and it writes them all. h2_fields_due, told before each frame, finds those of a frame;
-// h2_fields_join writes that frame, whole in c->rest, and then them to `to`.
+// room, and it writes them all. h2_fields_wait_request does so with a request. h2_fields_due, told
+// before each frame, finds those of a frame; h2_fields_join writes that frame, whole in c->rest,
+// and then them to `to`.
 bool h2_fields_wait(struct h2_conn *c, const struct http_message *m, bool has_length,
 		    nghttp2_nv *status);
+bool h2_fields_wait_request(struct h2_conn *c, const struct http_message *m, bool has_length,
+			    nghttp2_nv *method);
 int h2_fields_due(nghttp2_session *session, const nghttp2_frame *frame, void *user);
 void h2_fields_join(struct h2_conn *c, uint8_t *to);
 
@@ -367,7 +372,8 @@ uint8_t *h2_write_literals(uint8_t *to, const struct http_field *fields, uint32_
 uint8_t *h2_write_length(uint8_t *to, uint64_t content_length);
 
 // h2_status_text and h2_length_text (h2_send.c) write numbers as fields' values.
-void h2_status_text(uint16_t status, uint8_t text[3]);
+#define H2_STATUS_BYTES 3u
+void h2_status_text(uint16_t status, uint8_t text[H2_STATUS_BYTES]);
 struct slice h2_length_text(uint64_t length, char digits[20]);
 
 // h2_set_read_callbacks (h2_read.c) and h2_set_send_callbacks (h2_send.c) tell nghttp2 of ours.

@@ -309,6 +309,16 @@ static bool is_broken(struct h2_conn *c, const nghttp2_frame *frame)
 	return true;
 }
 
+// nghttp2 says what becomes of its own table, and of ours, at the beginning of the next block (RFC
+// 7541 4.2).
+static void note_table_size(struct h2_conn *c, const nghttp2_settings *settings)
+{
+	for (size_t i = 0; c->writer && i < settings->niv; i++)
+		if (settings->iv[i].settings_id == NGHTTP2_SETTINGS_HEADER_TABLE_SIZE)
+			hpack_table_limit(&c->writer->table,
+					  MIN(settings->iv[i].value, HPACK_TABLE_BYTES));
+}
+
 static int on_frame_recv(nghttp2_session *, const nghttp2_frame *frame, void *user)
 {
 	struct h2_conn *c = user;
@@ -342,6 +352,7 @@ static int on_frame_recv(nghttp2_session *, const nghttp2_frame *frame, void *us
 		break;
 	case NGHTTP2_SETTINGS:
 		c->is_settled = true;
+		note_table_size(c, &frame->settings);
 		h2_past_settings_end(c);
 		break;
 	default: break;

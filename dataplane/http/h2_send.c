@@ -15,7 +15,7 @@
 struct head_out {
 	struct h2_conn *conn;
 	size_t count;
-	uint8_t status_text[3];
+	uint8_t status_text[H2_STATUS_BYTES];
 	char length_text[20];
 	bool is_full; // something did not fit
 	nghttp2_nv fields[HEAD_FIELDS_MAX];
@@ -28,28 +28,15 @@ static void head_begin(struct head_out *head, struct h2_conn *conn)
 	head->is_full = false;
 }
 
-// is_fleeting tells of a field whose value no other message has. In HPACK's table it would only
-// take the place of what comes again, and nghttp2 compares it with all entries of its name.
-static bool is_fleeting(struct slice name)
-{
-	switch (name.bytes) {
-	case 10: return slice_equal(name, SLICE("tracestate"));
-	case 11: return slice_equal(name, SLICE("traceparent"));
-	case 12: return slice_equal(name, SLICE("x-request-id"));
-	case 13:
-		return slice_equal(name, SLICE("server-timing")) ||
-		       slice_equal(name, SLICE("content-range"));
-	default: return false;
-	}
-}
-
 // Names are lower case already (http.h): nghttp2 takes those that are not to be copied as they are.
-static void add_as(struct head_out *head, struct slice name, struct slice value, uint8_t flags)
+// It enters none into HPACK's table where that is ours (h2_fields.c).
+static void add(struct head_out *head, struct slice name, struct slice value)
 {
 	if (head->count == HEAD_FIELDS_MAX) {
 		head->is_full = true;
 		return;
 	}
+	uint8_t flags = head->conn->writer ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
 	uint8_t *text = h2_text_take(head->conn, name.bytes + value.bytes);
 	if (text) {
 		memcpy(text, name.at, name.bytes);
@@ -70,18 +57,11 @@ static void add_as(struct head_out *head, struct slice name, struct slice value,
 	};
 }
 
-static void add(struct head_out *head, struct slice name, struct slice value)
-{
-	add_as(head, name, value, NGHTTP2_NV_FLAG_NONE);
-}
-
 static void add_fields(struct head_out *head, const struct http_field *fields, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
 		if (h2_field_is_said(&fields[i]))
-			add_as(head, fields[i].name, fields[i].value,
-			       is_fleeting(fields[i].name) ? NGHTTP2_NV_FLAG_NO_INDEX
-							   : NGHTTP2_NV_FLAG_NONE);
+			add(head, fields[i].name, fields[i].value);
 }
 
 struct slice h2_length_text(uint64_t length, char digits[20])
@@ -210,6 +190,25 @@ static bool h2_refuses_tunnels(const struct h2_conn *c)
 					c->session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL);
 }
 
+// add_request adds all of a request's head.
+static void add_request(struct head_out *head, const struct http_message *m, bool has_length)
+{
+	add(head, SLICE(":method"), m->method_text);
+	bool is_tunnel = m->protocol.bytes > 0;
+	if (is_tunnel)
+		add(head, SLICE(":protocol"), m->protocol);
+	if (m->method != HTTP_CONNECT || is_tunnel) {
+		add(head, SLICE(":scheme"), m->scheme.bytes ? m->scheme : SLICE("https"));
+		add(head, SLICE(":path"), m->target);
+	}
+	add(head, SLICE(":authority"), m->authority);
+	if (m->expects_continue)
+		add(head, SLICE("expect"), SLICE("100-continue"));
+	add_fields(head, m->fields, m->field_count);
+	if (has_length)
+		add_length(head, m->content_length);
+}
+
 int h2_request(struct http_conn *conn, const struct http_message *m, bool has_body,
 	       void *stream_user, uint32_t *id)
 {
@@ -222,27 +221,18 @@ int h2_request(struct http_conn *conn, const struct http_message *m, bool has_bo
 		return EPROTONOSUPPORT;
 	struct head_out head;
 	head_begin(&head, c);
-	add(&head, SLICE(":method"), m->method_text);
-	bool is_tunnel = m->protocol.bytes > 0;
-	if (is_tunnel)
-		add(&head, SLICE(":protocol"), m->protocol);
-	if (m->method != HTTP_CONNECT || is_tunnel) {
-		add(&head, SLICE(":scheme"), m->scheme.bytes ? m->scheme : SLICE("https"));
-		add(&head, SLICE(":path"), m->target);
-	}
-	add(&head, SLICE(":authority"), m->authority);
-	add_fields(&head, m->fields, m->field_count);
-	if (m->expects_continue)
-		add(&head, SLICE("expect"), SLICE("100-continue"));
-	if (has_body && m->content_length != HTTP_LENGTH_NONE)
-		add_length(&head, m->content_length);
+	bool has_length = has_body && m->content_length != HTTP_LENGTH_NONE;
+	if (h2_fields_wait_request(c, m, has_length, head.fields))
+		head.count = 1;
+	else
+		add_request(&head, m, has_length);
 	uint32_t next = nghttp2_session_get_next_stream_id(c->session);
 	struct h2_stream *stream = head.is_full ? NULL : h2_stream_new(c, next);
 	if (!stream)
 		return EBUSY;
 	stream->user = stream_user;
 	stream->is_head_request = m->method == HTTP_HEAD;
-	stream->is_tunnel = is_tunnel;
+	stream->is_tunnel = m->protocol.bytes > 0;
 	nghttp2_data_provider body = {.read_callback = on_read};
 	int32_t taken = nghttp2_submit_request(c->session, NULL, head.fields, head.count,
 					       has_body ? &body : NULL, stream);
@@ -254,7 +244,7 @@ int h2_request(struct http_conn *conn, const struct http_message *m, bool has_bo
 	return 0;
 }
 
-void h2_status_text(uint16_t status, uint8_t text[3])
+void h2_status_text(uint16_t status, uint8_t text[H2_STATUS_BYTES])
 {
 	text[0] = (uint8_t)('0' + status / 100);
 	text[1] = (uint8_t)('0' + status / 10 % 10);
@@ -301,9 +291,7 @@ int h2_respond(struct http_conn *conn, uint32_t id, const struct http_message *m
 	struct head_out head;
 	head_begin(&head, c);
 	bool is_length_said = has_length(stream, m, has_body);
-	// Between nodes answers are alike, and the other end is a client of ours: nghttp2's tables.
-	bool is_ours = !conn->limits->is_shared;
-	if (is_ours && h2_fields_wait(c, m, is_length_said, head.fields))
+	if (h2_fields_wait(c, m, is_length_said, head.fields))
 		head.count = 1;
 	else
 		add_response(&head, m, is_length_said);

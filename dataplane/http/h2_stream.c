@@ -79,8 +79,8 @@ void h2_refuse(struct h2_conn *c, int32_t id, int counter)
 	char status[] = {(char)('0' + fault.status / 100), (char)('0' + fault.status / 10 % 10),
 			 (char)('0' + fault.status % 10)};
 	nghttp2_nv fields[] = {
-		{(uint8_t *)":status", (uint8_t *)status, 7, 3, NGHTTP2_NV_FLAG_NONE},
-		{(uint8_t *)"content-length", (uint8_t *)"0", 14, 1, NGHTTP2_NV_FLAG_NONE},
+		{(uint8_t *)":status", (uint8_t *)status, 7, 3, NGHTTP2_NV_FLAG_NO_INDEX},
+		{(uint8_t *)"content-length", (uint8_t *)"0", 14, 1, NGHTTP2_NV_FLAG_NO_INDEX},
 	};
 	nghttp2_submit_response(c->session, id, fields, ARRAY_LEN(fields), NULL);
 	if (c->base.limits->counters)

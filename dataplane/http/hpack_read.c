@@ -5,11 +5,8 @@
 #include "check.h"
 #include "hpack_huffman.h"
 
-#define STATIC_COUNT     61u
-#define TEXTS_BYTES_MIN  512u
-#define ENTRY_HEAD_BYTES 5u    // in texts: lengths of name and value, note
-#define TEXTS_BYTES_MAX  8192u // the entries, and one more before the old ones go
-#define NUMBER_MAX       (1u << 21)
+#define STATIC_COUNT HPACK_STATIC_COUNT
+#define NUMBER_MAX   (1u << 21)
 
 // RFC 7541 appendix A
 static const struct hpack_field statics[STATIC_COUNT] = {
@@ -78,13 +75,14 @@ static const struct hpack_field statics[STATIC_COUNT] = {
 
 void hpack_reader_init(struct hpack_reader *reader, struct hpack_memory memory)
 {
-	*reader = (struct hpack_reader){.memory = memory, .most = HPACK_TABLE_BYTES};
+	*reader = (struct hpack_reader){0};
+	hpack_table_init(&reader->table, memory);
 }
 
 static void give(struct hpack_reader *reader, void *piece)
 {
 	if (piece)
-		reader->memory.give(reader->memory.user, piece);
+		reader->table.memory.give(reader->table.memory.user, piece);
 }
 
 static void give_large(struct hpack_reader *reader)
@@ -97,8 +95,7 @@ static void give_large(struct hpack_reader *reader)
 void hpack_reader_fini(struct hpack_reader *reader)
 {
 	give_large(reader);
-	give(reader, reader->texts);
-	reader->texts = NULL;
+	hpack_table_fini(&reader->table);
 }
 
 // Numbers (RFC 7541 5.1). read_number takes one with a prefix of so many bits; false: cut, larger
@@ -123,129 +120,17 @@ static bool read_number(struct slice *block, unsigned prefix_bits, uint32_t *num
 	return is_whole;
 }
 
-// The table.
-
-static uint16_t get16(const uint8_t *at)
-{
-	uint16_t number;
-	memcpy(&number, at, sizeof(number));
-	return number;
-}
-
-static uint8_t *entry_at(const struct hpack_reader *reader, uint32_t number)
-{
-	return reader->texts + reader->at[number % HPACK_ENTRIES_MAX];
-}
-
-static struct hpack_field field_of(uint8_t *entry)
-{
-	const uint8_t *text = entry + ENTRY_HEAD_BYTES;
-	size_t name_bytes = get16(entry);
-	return (struct hpack_field){slice_of(text, name_bytes),
-				    slice_of(text + name_bytes, get16(entry + 2)), entry + 4,
-				    false};
-}
-
-// evict drops the oldest entries until there are at most so many bytes (RFC 7541 4.3, 4.4).
-static void evict(struct hpack_reader *reader, uint32_t most)
-{
-	while (reader->count && reader->bytes > most) {
-		const uint8_t *entry = entry_at(reader, reader->first);
-		uint32_t text_bytes = (uint32_t)get16(entry) + get16(entry + 2);
-		reader->bytes -= text_bytes + HPACK_ENTRY_BYTES;
-		reader->start += text_bytes + ENTRY_HEAD_BYTES;
-		reader->first++;
-		reader->count--;
-	}
-}
-
-// move_texts moves the entries to the front of to.
-static void move_texts(struct hpack_reader *reader, uint8_t *to)
-{
-	uint32_t start = reader->start;
-	if (reader->end > start)
-		memmove(to, reader->texts + start, reader->end - start);
-	for (uint32_t i = 0; i < reader->count; i++)
-		reader->at[(reader->first + i) % HPACK_ENTRIES_MAX] -= (uint16_t)start;
-	reader->start = 0;
-	reader->end -= start;
-}
-
-// make_room makes room for bytes behind the last entry; false without memory. Where entries are
-// moved half of the memory is free then, but for the largest: it is rare.
-static bool make_room(struct hpack_reader *reader, uint32_t bytes)
-{
-	if (reader->end + bytes <= reader->room)
-		return true;
-	uint32_t needed = reader->end - reader->start + bytes;
-	if (needed <= reader->room / 2 ||
-	    (needed <= reader->room && reader->room == TEXTS_BYTES_MAX)) {
-		move_texts(reader, reader->texts);
-		return true;
-	}
-	uint32_t room = MIN(MAX(2 * needed, TEXTS_BYTES_MIN), TEXTS_BYTES_MAX);
-	CHECK(needed <= room);
-	uint8_t *texts = reader->memory.take(reader->memory.user, room);
-	if (!texts)
-		return false;
-	move_texts(reader, texts);
-	give(reader, reader->texts);
-	reader->texts = texts;
-	reader->room = room;
-	return true;
-}
-
-static bool is_of_table(const struct hpack_reader *reader, struct slice text)
-{
-	const uint8_t *at = (const uint8_t *)text.at;
-	return reader->texts && at >= reader->texts && at < reader->texts + reader->room;
-}
-
-// enter makes a field the newest entry; its name may be that of an older one, which may have to go
-// for it, so it is written before any goes. One that is too large empties the table (4.4).
-static enum hpack_result enter(struct hpack_reader *reader, struct hpack_field *field)
-{
-	struct slice *name = &field->name, *value = &field->value;
-	size_t text_bytes = name->bytes + value->bytes;
-	if (text_bytes + HPACK_ENTRY_BYTES > reader->most) {
-		evict(reader, 0); // what name is of stays where it is
-		return HPACK_FIELD;
-	}
-	if (reader->count == 0)
-		reader->start = reader->end = 0;
-	bool is_moving = is_of_table(reader, *name);
-	size_t offset = is_moving ? (size_t)((const uint8_t *)name->at - reader->texts) : 0;
-	offset -= reader->start;
-	if (!make_room(reader, (uint32_t)text_bytes + ENTRY_HEAD_BYTES))
-		return HPACK_SHORT;
-	if (is_moving)
-		name->at = (const char *)reader->texts + reader->start + offset;
-	uint8_t *entry = reader->texts + reader->end;
-	const uint16_t head[2] = {(uint16_t)name->bytes, (uint16_t)value->bytes};
-	memcpy(entry, head, sizeof(head));
-	entry[sizeof(head)] = 0;
-	if (name->bytes)
-		memcpy(entry + ENTRY_HEAD_BYTES, name->at, name->bytes);
-	if (value->bytes)
-		memcpy(entry + ENTRY_HEAD_BYTES + name->bytes, value->at, value->bytes);
-	evict(reader, reader->most - (uint32_t)text_bytes - HPACK_ENTRY_BYTES);
-	reader->at[(reader->first + reader->count++) % HPACK_ENTRIES_MAX] = (uint16_t)reader->end;
-	reader->end += (uint32_t)text_bytes + ENTRY_HEAD_BYTES;
-	reader->bytes += (uint32_t)text_bytes + HPACK_ENTRY_BYTES;
-	*field = field_of(entry);
-	return HPACK_FIELD;
-}
-
 // look finds what an index stands for (2.3.3); false: nothing.
 static bool look(const struct hpack_reader *reader, uint32_t index, struct hpack_field *field)
 {
-	if (index == 0 || index > STATIC_COUNT + reader->count)
+	const struct hpack_table *table = &reader->table;
+	if (index == 0 || index > STATIC_COUNT + table->count)
 		return false;
 	if (index <= STATIC_COUNT) {
 		*field = statics[index - 1];
 		return true;
 	}
-	*field = field_of(entry_at(reader, reader->first + reader->count - (index - STATIC_COUNT)));
+	*field = hpack_table_field(table, table->first + table->count - (index - STATIC_COUNT));
 	return true;
 }
 
@@ -270,7 +155,7 @@ static enum hpack_result read_string(struct hpack_reader *reader, struct slice *
 	size_t most = hpack_huffman_bytes_max(bytes);
 	uint8_t *out = scratch->at;
 	if (most > scratch->room) {
-		out = reader->memory.take(reader->memory.user, most);
+		out = reader->table.memory.take(reader->table.memory.user, most);
 		if (!out)
 			return HPACK_SHORT;
 		reader->large[reader->large[0] != NULL] = out;
@@ -292,8 +177,7 @@ enum hpack_result hpack_read_begin(struct hpack_reader *reader, struct slice *bl
 		uint32_t most;
 		if (!read_number(block, 5, &most) || most > HPACK_TABLE_BYTES)
 			return HPACK_BAD;
-		reader->most = most;
-		evict(reader, most);
+		hpack_table_limit(&reader->table, most);
 	}
 	return HPACK_FIELD;
 }
@@ -332,5 +216,7 @@ enum hpack_result hpack_read(struct hpack_reader *reader, struct slice *block, u
 	if (!read_number(block, is_entered ? 6 : 4, &index))
 		return HPACK_BAD;
 	enum hpack_result result = read_literal(reader, block, room, index, field);
-	return result == HPACK_FIELD && is_entered ? enter(reader, field) : result;
+	if (result == HPACK_FIELD && is_entered && !hpack_table_enter(&reader->table, field))
+		return HPACK_SHORT;
+	return result;
 }

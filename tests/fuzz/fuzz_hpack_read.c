@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		input = slice_skip(input, 1 + block.bytes);
 		if (!read_both(&ours, theirs, block))
 			break;
-		CHECK(ours.bytes <= ours.most && ours.count <= HPACK_ENTRIES_MAX);
+		CHECK(ours.table.bytes <= ours.table.most && ours.table.count <= HPACK_ENTRIES_MAX);
 	}
 	hpack_reader_fini(&ours);
 	nghttp2_hd_inflate_del(theirs);

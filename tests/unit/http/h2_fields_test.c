@@ -65,6 +65,7 @@ static void heads_of_both_kinds_are_read_through_outputs_of_any_size(void)
 		struct http_frame_room frames = {malloc(HTTP_FRAME_ROOM), false};
 		limits.head_bytes = 2 * LARGE_BYTES;
 		limits.frame_room = room % 2 ? &frames : NULL;
+		limits.is_shared = room / 61 % 2; // by a table of ours
 		struct pair *pair = pair_new(HTTP_VERSION_2, &limits);
 		struct call *calls[STREAMS];
 		pair->server->answer = answer;
@@ -191,9 +192,10 @@ static void reader_begin(struct reader *reader)
 	nghttp2_session_callbacks_del(callbacks);
 }
 
-static void sizes_of_the_table_go_before_a_head(void)
+// check_sizes has heads read between sizes of the table, some of them followed by another at once.
+static void check_sizes(const struct http_limits *limits)
 {
-	static const uint32_t sizes[] = {4096, 0, 100, 0, 65536, 4096};
+	static const uint32_t sizes[] = {4096, 4096, 0, 100, 300, 0, 65536, 4096, 200, 4096};
 	static const nghttp2_nv request[] = {
 		{(uint8_t *)":method", (uint8_t *)"GET", 7, 3, 0},
 		{(uint8_t *)":scheme", (uint8_t *)"https", 7, 5, 0},
@@ -201,11 +203,14 @@ static void sizes_of_the_table_go_before_a_head(void)
 		{(uint8_t *)":path", (uint8_t *)"/", 5, 1, 0},
 	};
 	struct reader reader;
-	struct side *side = side_new(HTTP_VERSION_2, true, NULL);
+	struct side *side = side_new(HTTP_VERSION_2, true, limits);
 	reader_begin(&reader);
 	side->answer = answer;
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 		nghttp2_settings_entry entry = {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, sizes[i]};
+		const nghttp2_settings_entry none = {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0};
+		if (i % 3 == 2)
+			nghttp2_submit_settings(reader.session, 0, &none, 1);
 		nghttp2_submit_settings(reader.session, 0, &entry, 1);
 		exchange(&reader, side);
 		for (unsigned j = 0; j < 4; j++)
@@ -218,6 +223,14 @@ static void sizes_of_the_table_go_before_a_head(void)
 	CU_ASSERT_EQUAL(side->closed_count, 0);
 	nghttp2_session_del(reader.session);
 	side_free(side);
+}
+
+static void sizes_of_the_table_go_before_a_head(void)
+{
+	struct http_limits shared = side_limits;
+	shared.is_shared = true;
+	check_sizes(NULL);
+	check_sizes(&shared);
 }
 
 UNIT_MAIN("h2_fields",

@@ -45,13 +45,13 @@ static void every_name_of_the_static_table_is_read_back(void)
 	uint8_t block[64];
 	unsigned shortened = 0;
 	CU_ASSERT_FATAL(nghttp2_hd_inflate_new(&inflater) == 0);
-	for (size_t i = 15; i <= 61; i++) {
+	for (size_t i = 1; i <= 61; i++) {
 		const nghttp2_nv *entry = nghttp2_hd_inflate_get_table_entry(inflater, i);
 		struct slice name = slice_of(entry->name, entry->namelen);
 		shortened += hpack_write(block, name, SLICE("v")) - block <= (int)name.bytes;
 		check_field(name, SLICE("v"));
 	}
-	CU_ASSERT_EQUAL(shortened, 23); // those that responses have, but for the shortest
+	CU_ASSERT_EQUAL(shortened, 38); // those that come often, but for the shortest
 	nghttp2_hd_inflate_del(inflater);
 }
 

@@ -298,15 +298,16 @@ static size_t ask_traced(struct pair *pair, const struct http_field *fields)
 	return bytes;
 }
 
-// HPACK's table has room for some forty of them; what is common would have to make way.
+// HPACK's table has room for some forty of them; what is common would have to make way. It is in
+// the table when it has come twice.
 static void what_no_other_message_has_takes_no_place_of_what_all_have(void)
 {
-	static const char *const names[] = {"traceparent", "tracestate", "x-request-id",
-					    "server-timing", "content-range"};
+	static const char *const names[] = {"traceparent",   "tracestate",    "x-request-id",
+					    "server-timing", "content-range", "x-unheard-of"};
 	for (unsigned n = 0; n < ARRAY_LEN(names); n++) {
 		struct pair *pair = pair_new(HTTP_VERSION_2, NULL);
 		pair->server->answer = answer_hello;
-		size_t first = 0, second = 0;
+		size_t first = 0, third = 0;
 		for (unsigned i = 0; i < 150; i++) {
 			char value[57] = {0};
 			for (unsigned j = 0; j < 56; j++) // digits of one length to Huffman
@@ -315,11 +316,11 @@ static void what_no_other_message_has_takes_no_place_of_what_all_have(void)
 						      {slice_str(names[n]), slice_str(value)}};
 			size_t bytes = ask_traced(pair, fields);
 			first = i == 0 ? bytes : first;
-			second = i == 1 ? bytes : second;
-			if (i > 1)
-				CU_ASSERT_EQUAL(bytes, second);
+			third = i == 2 ? bytes : third;
+			if (i > 2)
+				CU_ASSERT_EQUAL(bytes, third);
 		}
-		CU_ASSERT(second < first - 15);
+		CU_ASSERT(third < first - 15);
 		CU_ASSERT(strstr(pair->server->calls[149].fields, names[n]) != NULL);
 		pair_free(pair);
 	}
