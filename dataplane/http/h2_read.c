@@ -166,8 +166,10 @@ static void on_headers(struct h2_conn *c, const nghttp2_frame *frame)
 	if (c->is_dead)
 		return;
 	bool is_end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-	struct h2_stream *stream = h2_stream_get(c, (uint32_t)frame->hd.stream_id);
-	if (c->base.is_server && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+	bool is_request = c->base.is_server && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+	struct h2_stream *stream =
+		is_request ? NULL : h2_stream_get(c, (uint32_t)frame->hd.stream_id);
+	if (is_request)
 		on_request(c, frame->hd.stream_id, is_end);
 	else if (stream && !stream->is_head_received)
 		on_response(c, stream, is_end);

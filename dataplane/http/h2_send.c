@@ -126,7 +126,8 @@ static int on_send_data(nghttp2_session *, nghttp2_frame *frame, const uint8_t *
 	http_put_run(&c->base, c->out + c->out_used + H2_FRAME_HEAD_BYTES, c->pulled);
 	c->out_used += H2_FRAME_HEAD_BYTES + length;
 	c->pulled = (struct slice){0};
-	return NGHTTP2_ERR_PAUSE; // one frame a call: the next one may find no room
+	// The next frame in the same call, where it finds room.
+	return c->out_room - c->out_used >= ROOM_MIN ? 0 : NGHTTP2_ERR_PAUSE;
 }
 
 // The last frame of a message has left.
