@@ -15,8 +15,9 @@ struct url {
 
 static struct slice without_default_port(struct slice scheme, struct slice authority)
 {
-	struct slice port =
-		slice_equal_nocase(scheme, SLICE("https")) ? SLICE(":443") : SLICE(":80");
+	bool is_https =
+		slice_equal(scheme, SLICE("https")) || slice_equal_nocase(scheme, SLICE("https"));
+	struct slice port = is_https ? SLICE(":443") : SLICE(":80");
 	if (authority.bytes > port.bytes &&
 	    slice_equal(slice_skip(authority, authority.bytes - port.bytes), port))
 		return slice_head(authority, authority.bytes - port.bytes);

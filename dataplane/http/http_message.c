@@ -14,7 +14,9 @@ static const struct slice method_texts[HTTP_METHOD_COUNT] = {
 
 enum http_method http_method_of(struct slice text)
 {
-	for (enum http_method method = 0; method < HTTP_OTHER; method++)
+	if (slice_equal(text, SLICE("GET"))) // without a call
+		return HTTP_GET;
+	for (enum http_method method = HTTP_GET + 1; method < HTTP_OTHER; method++)
 		if (slice_equal(text, method_texts[method]))
 			return method;
 	return HTTP_OTHER;

@@ -35,8 +35,21 @@ void tcp_table_free(struct tcp *tcp)
 	rte_hash_free(tcp->table);
 }
 
+// hash_of an IPv4 connection is that of 12 bytes, not of the two prefixes that all of them share.
 static hash_sig_t hash_of(const struct tcp *tcp, const struct tcp_tuple *tuple)
 {
+	struct {
+		uint32_t local, remote;
+		uint16_t ports[2];
+	} v4;
+	static_assert(sizeof(v4) == 12, "no padding is hashed");
+	if (addr_is_v4(&tuple->local) && addr_is_v4(&tuple->remote)) {
+		memcpy(&v4.local, addr_v4_bytes(&tuple->local), sizeof(v4.local));
+		memcpy(&v4.remote, addr_v4_bytes(&tuple->remote), sizeof(v4.remote));
+		v4.ports[0] = tuple->local_port;
+		v4.ports[1] = tuple->remote_port;
+		return (hash_sig_t)siphash13(&tcp->table_key, &v4, sizeof(v4));
+	}
 	return (hash_sig_t)siphash13(&tcp->table_key, tuple, sizeof(*tuple));
 }
 
