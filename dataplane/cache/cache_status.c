@@ -3,6 +3,7 @@
 #include "cache_status.h"
 
 #include "check.h"
+#include "decimal.h"
 
 #include <assert.h>
 
@@ -24,16 +25,9 @@ static inline __attribute__((always_inline)) char *put(char *to, struct slice pa
 
 static char *put_number(char *to, int64_t number)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
-	uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
-	do {
-		digits[--at] = (char)('0' + rest % 10);
-		rest /= 10;
-	} while (rest);
 	if (number < 0)
 		*to++ = '-';
-	return put(to, slice_of(digits + at, sizeof(digits) - at));
+	return decimal_write(to, number < 0 ? -(uint64_t)number : (uint64_t)number);
 }
 
 // 1 for what a token may go on with, of what names of nodes have.

@@ -3,6 +3,7 @@
 #include "h1_write.h"
 
 #include "check.h"
+#include "decimal.h"
 #include "http_field.h"
 
 #include <errno.h>
@@ -128,13 +129,7 @@ static inline __attribute__((always_inline)) uint8_t *put(uint8_t *to, struct sl
 
 static uint8_t *put_number(uint8_t *to, uint64_t number)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
-	do {
-		digits[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	return put(to, slice_of(digits + at, sizeof(digits) - at));
+	return (uint8_t *)decimal_write((char *)to, number);
 }
 
 static uint8_t *put_field(uint8_t *to, struct slice name, struct slice value)

@@ -6,6 +6,7 @@
 #include "proxy_priv.h"
 
 #include "check.h"
+#include "decimal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,13 +33,8 @@ static struct slice glue(struct arena *arena, const struct slice *parts, size_t 
 
 static struct slice number(struct arena *arena, uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	return arena_copy(arena, slice_of(digits + at, sizeof(digits) - at));
+	char *at = arena_alloc(arena, DECIMAL_BYTES_MAX);
+	return slice_of(at, at ? (size_t)(decimal_write(at, value) - at) : 0);
 }
 
 // join returns "before, value", or value alone when before is empty.
@@ -346,7 +342,8 @@ size_t forward_cache_status(const struct exchange *exchange, char *out, size_t r
 	return cache_status_format(&status, out, room);
 }
 
-// add_cache_status says what the cache did (edge only; other nodes have none).
+// add_cache_status says what the cache did (edge only; other nodes have none), behind what from
+// (NULL: nothing) has of it.
 static int add_cache_status(struct exchange *exchange, const struct http_message *from,
 			    struct http_message *out)
 {
@@ -358,7 +355,7 @@ static int add_cache_status(struct exchange *exchange, const struct http_message
 		return ENOMEM;
 	struct slice own = slice_of(text, forward_cache_status(exchange, text, CACHE_STATUS_BYTES));
 	return add(out, SLICE("cache-status"),
-		   join_all(&proxy->scratch, from, SLICE("cache-status"), own));
+		   from ? join_all(&proxy->scratch, from, SLICE("cache-status"), own) : own);
 }
 
 // add_server_timing tells how long this node took until now (Server Timing, W3C), behind what the
@@ -528,7 +525,6 @@ static int add_received(struct exchange *exchange, struct http_message *out)
 int forward_object(struct exchange *exchange, const struct http_message *stored,
 		   struct http_message *out)
 {
-	static const struct http_message nobody;
 	struct cache_answer *answer = &exchange->answer;
 	bool has_body = answer->verdict == CACHE_HIT || answer->verdict == CACHE_PARTIAL;
 	unsigned all = 1u << STORED_DATE;
@@ -543,7 +539,7 @@ int forward_object(struct exchange *exchange, const struct http_message *stored,
 		return ENOMEM;
 	if (add(out, SLICE("age"), number(&exchange->proxy->scratch, answer->age_s)) != 0 ||
 	    add_server_timing(exchange, out) != 0 ||
-	    add_cache_status(exchange, all & 1u << STORED_STATUS ? stored : &nobody, out) != 0)
+	    add_cache_status(exchange, all & 1u << STORED_STATUS ? stored : NULL, out) != 0)
 		return ENOMEM;
 	exchange_policy_response(exchange, out);
 	return 0;
