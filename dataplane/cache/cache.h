@@ -107,9 +107,10 @@ uint64_t cache_row_bytes(uint32_t object_count);
 // cache_set_time tells the time; wall_s is Unix time.
 void cache_set_time(struct cache *cache, uint64_t now_us, uint64_t wall_s);
 
-// What the asker knows of a request beyond itself.
+// What the asker knows of a request beyond itself. Only who stores must know: it is asked for then.
 struct cache_scope {
-	struct slice service; // name of the service that is asked
+	struct slice (*service)(void *user); // name of the service that is asked
+	void *user;
 };
 
 // cache_ask looks up a request, which is borrowed for the call as scope is (NULL: nothing is

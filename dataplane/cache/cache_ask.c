@@ -44,9 +44,9 @@ void cache_ask_fini(struct cache *cache)
 
 uint64_t cache_question_service(const struct cache *cache, const struct cache_question *question)
 {
-	return question->service_name.at
-		       ? cache_label(cache, CACHE_PURGE_SERVICE, question->service_name)
-		       : question->service;
+	const struct cache_scope *scope = question->scope;
+	return scope ? cache_label(cache, CACHE_PURGE_SERVICE, scope->service(scope->user))
+		     : question->service;
 }
 
 // Errands.
@@ -227,7 +227,7 @@ static void set_times(const struct cache *cache, const struct cache_object *obje
 		      const struct cache_request_policy *policy, struct cache_answer *answer)
 {
 	answer->age_s = cache_age_s(&object->freshness, cache->wall_s);
-	answer->ttl_s = cache_ttl_s(&object->freshness, cache->wall_s);
+	answer->ttl_s = (int64_t)object->freshness.lifetime_s - (int64_t)answer->age_s;
 	answer->survives_error = cache_policy_may_survive(&object->terms, policy, answer->ttl_s,
 							  CACHE_FAILURE_ERROR);
 	answer->survives_loss =
@@ -470,12 +470,18 @@ void cache_ask_decide(struct cache *cache, struct cache_question *question)
 		go(cache, question, &stored, &answer);
 }
 
+static struct slice no_name(void *)
+{
+	return SLICE("");
+}
+
 void cache_ask(struct cache *cache, const struct http_message *request,
 	       const struct cache_scope *scope, struct pool_id asker)
 {
+	static const struct cache_scope nowhere = {no_name, NULL};
 	struct cache_question question = {
 		.request = request,
-		.service_name = scope ? scope->service : SLICE(""),
+		.scope = scope ? scope : &nowhere,
 		.from_worker = cache->limits.worker_index,
 		.asker = asker,
 	};

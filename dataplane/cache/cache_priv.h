@@ -196,8 +196,8 @@ struct cache_question {
 	const struct http_message *request;
 	struct cache_request_policy policy;
 	struct cache_key key;
-	struct slice service_name; // of the asker; at NULL: known by its label only
-	uint64_t service;          // that label, of an errand
+	const struct cache_scope *scope; // of the asker; NULL: known by its label only
+	uint64_t service;                // that label, of an errand
 	uint32_t from_worker;
 	void *errand;         // NULL: a local asker that does not wait yet
 	struct pool_id asker; // when errand is NULL

@@ -445,13 +445,18 @@ static void refresh(struct proxy *proxy, struct slice host)
 		counter_inc(proxy->counters, COUNTER_exchange_lookups);
 }
 
+struct slice exchange_service_name(void *exchange)
+{
+	const struct exchange *of = exchange;
+	return slice_str(route_service_name(of->proxy->routes, of->service_id));
+}
+
 void exchange_ask_cache(struct exchange *exchange)
 {
 	struct proxy *proxy = exchange->proxy;
 	exchange->state = EXCHANGE_CACHE;
 	exchange->is_cache_asked = true;
-	struct cache_scope scope = {
-		.service = slice_str(route_service_name(proxy->routes, exchange->service_id))};
+	const struct cache_scope scope = {exchange_service_name, exchange};
 	cache_ask(proxy->cache, &exchange->request, &scope, exchange->id);
 }
 

@@ -190,6 +190,9 @@ void exchange_validate(struct exchange *exchange);
 // head; NULL when there is no room.
 struct exchange *exchange_new_behind(struct exchange *exchange);
 
+// exchange_service_name is the name of the service that a struct exchange asks (cache_scope).
+struct slice exchange_service_name(void *exchange);
+
 // exchange_ask_cache asks the cache; its answer, maybe at once, goes on.
 void exchange_ask_cache(struct exchange *exchange);
 

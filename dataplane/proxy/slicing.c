@@ -99,8 +99,7 @@ void slicing_ask(struct exchange *exchange)
 	exchange->is_cache_asked = true;
 	exchange->is_cache_answered = false;
 	struct proxy *proxy = exchange->proxy;
-	struct cache_scope scope = {
-		.service = slice_str(route_service_name(proxy->routes, exchange->service_id))};
+	const struct cache_scope scope = {exchange_service_name, exchange};
 	cache_ask(proxy->cache, &question.message, &scope, exchange->id);
 }
 

@@ -101,11 +101,16 @@ static void a_prefix_is_a_directory_of_the_url(void)
 	fixture_free(f);
 }
 
+static struct slice shop(void *)
+{
+	return SLICE("shop");
+}
+
 static void a_service_is_purged_by_name(void)
 {
 	struct fixture *f = start();
 	struct head head;
-	struct cache_scope scope = {.service = SLICE("shop")};
+	struct cache_scope scope = {.service = shop};
 	put(f, "/other", FRESH);
 	cache_ask(f->cache, &request_of(&head, "/a", "")->message, &scope, (struct pool_id){1, 1});
 	respond(f->answers[1].fill, "/a", "", FRESH, "/a");
