@@ -376,11 +376,13 @@ static int add_server_timing(struct exchange *exchange, struct http_message *out
 static int add_date(struct exchange *exchange, const struct http_message *from,
 		    struct http_message *out)
 {
-	char text[30];
+	struct proxy *proxy = exchange->proxy;
 	if (http_field_find(from, SLICE("date")).at)
 		return 0;
-	http_date(exchange->proxy->wall_s, text);
-	return add(out, SLICE("date"), arena_copy(&exchange->proxy->scratch, slice_str(text)));
+	if (proxy->date_s != proxy->wall_s || !proxy->date[0])
+		http_date(proxy->wall_s, proxy->date);
+	proxy->date_s = proxy->wall_s;
+	return add(out, SLICE("date"), slice_of(proxy->date, sizeof(proxy->date) - 1));
 }
 
 int forward_response(struct exchange *exchange, const struct http_message *response,

@@ -86,6 +86,8 @@ struct proxy {
 	struct journal *journal;
 	uint64_t now_us;
 	uint64_t wall_s;
+	uint64_t date_s; // of date, a Date's value (RFC 9110 6.6.1), which is written once a second
+	char date[30];   // "": none yet
 	bool is_draining;
 	bool is_closing;
 	struct lending lending; // of the record in work

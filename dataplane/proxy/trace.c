@@ -26,14 +26,16 @@ static bool read_hex(const char *text, uint8_t *out, size_t bytes)
 	return true;
 }
 
-// write_four writes four bytes as eight digits, all at once: a nibble to each byte of a word, the
-// first one lowest, and 'a' - '0' - 10 more to those above nine.
+// write_four writes four bytes as eight digits, all at once: a byte to every other byte of a word,
+// the first one lowest, then a nibble to each, and 'a' - '0' - 10 more to those above nine.
 static void write_four(char *out, const uint8_t *from)
 {
 	const uint64_t each = 0x0101010101010101u;
-	uint64_t word = 0;
-	for (unsigned i = 0; i < 4; i++)
-		word |= (uint64_t)from[i] << 16 * i;
+	uint32_t four;
+	memcpy(&four, from, sizeof(four));
+	uint64_t word = le32toh(four);
+	word = (word | word << 16) & 0x0000ffff0000ffffu;
+	word = (word | word << 8) & 0x00ff00ff00ff00ffu;
 	word = (word >> 4 | word << 8) & 0x0f * each;
 	uint64_t is_letter = ((word + 6 * each) >> 4) & each;
 	word += '0' * each + is_letter * ('a' - '0' - 10);
