@@ -5,6 +5,7 @@
 #include "check.h"
 #include "decimal.h"
 #include "http_field.h"
+#include "http_priv.h"
 
 #include <errno.h>
 
@@ -79,16 +80,13 @@ static const char *reason_of(uint16_t status)
 	return ""; // RFC 9112 4: may be empty
 }
 
-// begin takes memory as long as most heads, which the last one may have left.
+// begin takes memory as long as most heads, which one before may have left.
 static bool begin(struct h1_out *out)
 {
 	struct http_spare *spare = out->spare;
-	if (spare && spare->out) {
-		out->at = spare->out;
-		spare->out = NULL;
-	} else {
+	out->at = spare ? http_chain_take(&spare->outs) : NULL;
+	if (!out->at)
 		out->at = malloc(OUT_BYTES_FIRST);
-	}
 	out->capacity = out->at ? OUT_BYTES_FIRST : 0;
 	return out->at;
 }
@@ -290,8 +288,8 @@ size_t h1_out_take(struct h1_out *out, uint8_t *to, size_t room)
 void h1_out_clear(struct h1_out *out)
 {
 	struct http_spare *spare = out->spare;
-	if (out->capacity == OUT_BYTES_FIRST && spare && !spare->out)
-		spare->out = out->at;
+	if (out->capacity == OUT_BYTES_FIRST && spare)
+		http_chain_give(&spare->outs, out->at);
 	else
 		free(out->at);
 	*out = (struct h1_out){.spare = spare};

@@ -78,13 +78,20 @@ struct http_window_budget {
 	bool is_low; // memory is short: nobody grows, who has grown gives back
 };
 
-// What connections without a request lend each other: memory for one head that arrives, and for one
-// that HTTP/1.1 writes. Empty at first; its owner free()s both.
-struct http_spare {
-	void *head;
-	size_t head_bytes;
-	void *out;
+// Pieces of memory of one size; the first bytes of each are the address of the next one.
+struct http_chain {
+	void *first;
+	unsigned count;
 };
+
+// What connections without a request lend each other: memory for heads that arrive, and for those
+// that HTTP/1.1 writes, HTTP_SPARE_MAX of each. Empty at first; http_spare_fini frees both.
+#define HTTP_SPARE_MAX 16u
+struct http_spare {
+	struct http_chain heads, outs;
+	size_t head_bytes; // of those in heads
+};
+void http_spare_fini(struct http_spare *spare);
 
 // Where HTTP/2 servers write a frame before it is sent, one at a time: of a worker, and not each
 // connection's, since nothing is in it between two calls. Its owner free()s bytes.

@@ -19,25 +19,51 @@ struct http_conn *http_conn_new(enum http_version version, bool is_server,
 	return conn;
 }
 
+void *http_chain_take(struct http_chain *chain)
+{
+	void *piece = chain->first;
+	if (!piece)
+		return NULL;
+	memcpy(&chain->first, piece, sizeof(chain->first));
+	chain->count--;
+	return piece;
+}
+
+void http_chain_give(struct http_chain *chain, void *piece)
+{
+	if (chain->count == HTTP_SPARE_MAX) {
+		free(piece);
+		return;
+	}
+	memcpy(piece, &chain->first, sizeof(chain->first));
+	chain->first = piece;
+	chain->count++;
+}
+
+void http_spare_fini(struct http_spare *spare)
+{
+	while (spare->heads.first)
+		free(http_chain_take(&spare->heads));
+	while (spare->outs.first)
+		free(http_chain_take(&spare->outs));
+}
+
 void *http_head_take(const struct http_limits *limits, size_t bytes)
 {
 	struct http_spare *spare = limits->spare;
-	if (!spare || !spare->head || spare->head_bytes != bytes)
-		return malloc(bytes);
-	void *memory = spare->head;
-	spare->head = NULL;
-	return memory;
+	bool has_one = spare && spare->heads.first && spare->head_bytes == bytes;
+	return has_one ? http_chain_take(&spare->heads) : malloc(bytes);
 }
 
 void http_head_give(const struct http_limits *limits, void *memory, size_t bytes)
 {
 	struct http_spare *spare = limits->spare;
-	if (!memory || !spare || spare->head) {
+	if (!memory || !spare || (spare->heads.first && spare->head_bytes != bytes)) {
 		free(memory);
 		return;
 	}
-	spare->head = memory;
 	spare->head_bytes = bytes;
+	http_chain_give(&spare->heads, memory);
 }
 
 void http_conn_free(struct http_conn *conn)

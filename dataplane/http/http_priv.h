@@ -73,6 +73,11 @@ static inline void http_put_run(struct http_conn *conn, uint8_t *to, struct slic
 void *http_head_take(const struct http_limits *limits, size_t bytes);
 void http_head_give(const struct http_limits *limits, void *memory, size_t bytes);
 
+// http_chain_take takes a piece off a chain; NULL: it is empty. http_chain_give puts one of at
+// least a pointer's size there, or frees it where there are HTTP_SPARE_MAX.
+void *http_chain_take(struct http_chain *chain);
+void http_chain_give(struct http_chain *chain, void *piece);
+
 // h1_conn_new and h2_conn_new make a connection of their version; NULL when memory is short.
 struct http_conn *h1_conn_new(const struct http_limits *limits);
 struct http_conn *h2_conn_new(bool is_server, const struct http_limits *limits);

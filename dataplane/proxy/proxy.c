@@ -188,8 +188,7 @@ void proxy_free(struct proxy *proxy)
 	pool_fini(&proxy->exchanges);
 	compressor_fini(&proxy->compressor);
 	policy_table_free(proxy->policies);
-	free(proxy->http_spare.head);
-	free(proxy->http_spare.out);
+	http_spare_fini(&proxy->http_spare);
 	free(proxy->frame_room.bytes);
 	slab_fini(&proxy->h2_slab);
 	free(proxy);

@@ -312,28 +312,55 @@ static void an_idle_connection_lends_its_heads_memory(void)
 	struct side *a = side_new(HTTP_VERSION_1, true, &limits);
 	struct side *b = side_new(HTTP_VERSION_1, true, &limits);
 	side_feed(a, SLICE("GET / HTTP/1.1\r\nhost: a\r\n\r\n"), SIZE_MAX);
-	CU_ASSERT_PTR_NULL(spare.head); // it has not been answered
+	CU_ASSERT_PTR_NULL(spare.heads.first); // it has not been answered
 	side_respond(a, &a->calls[0], 200, 5, true);
 	side_drain(a, 4096);
-	void *memory = spare.head, *out = spare.out;
+	void *memory = spare.heads.first, *out = spare.outs.first;
 	CU_ASSERT_PTR_NOT_NULL(memory);
 	CU_ASSERT_PTR_NOT_NULL(out); // in which the answer's head was written
 	side_feed(b, SLICE("GET / HT"), SIZE_MAX);
-	CU_ASSERT_PTR_NULL(spare.head); // b reads with it
+	CU_ASSERT_PTR_NULL(spare.heads.first); // b reads with it
 	side_feed(b, SLICE("TP/1.1\r\nhost: b\r\n\r\n"), 1);
 	CU_ASSERT_STRING_EQUAL(b->calls[0].authority, "b");
 	side_respond(b, &b->calls[0], 200, 5, true);
-	CU_ASSERT_PTR_NULL(spare.out);
+	CU_ASSERT_PTR_NULL(spare.outs.first);
 	side_drain(b, 4096);
-	CU_ASSERT_PTR_EQUAL(spare.head, memory);
-	CU_ASSERT_PTR_EQUAL(spare.out, out);
+	CU_ASSERT_PTR_EQUAL(spare.heads.first, memory);
+	CU_ASSERT_PTR_EQUAL(spare.outs.first, out);
 	spare.head_bytes++; // of other limits: not to be used
 	side_feed(a, SLICE("GET / HT"), SIZE_MAX);
-	CU_ASSERT_PTR_EQUAL(spare.head, memory);
+	CU_ASSERT_PTR_EQUAL(spare.heads.first, memory);
 	side_free(a);
 	side_free(b);
-	free(spare.head);
-	free(spare.out);
+	http_spare_fini(&spare);
+}
+
+// As many as come at once, but not more than the bound.
+static void connections_leave_heads_for_as_many_as_come_at_once(void)
+{
+	enum { SIDES = HTTP_SPARE_MAX + 3 };
+	struct http_spare spare = {0};
+	struct http_limits limits = side_limits;
+	struct side *sides[SIDES];
+	limits.spare = &spare;
+	for (unsigned i = 0; i < SIDES; i++)
+		sides[i] = side_new(HTTP_VERSION_1, true, &limits);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < SIDES; i++)
+			side_feed(sides[i], SLICE("GET / HTTP/1.1\r\nhost: a\r\n\r\n"), SIZE_MAX);
+		CU_ASSERT_EQUAL(spare.heads.count, 0);
+		for (unsigned i = 0; i < SIDES; i++)
+			side_respond(sides[i], &sides[i]->calls[round], 200, 5, true);
+		CU_ASSERT_EQUAL(spare.outs.count, 0);
+		for (unsigned i = 0; i < SIDES; i++)
+			side_drain(sides[i], 4096);
+		CU_ASSERT_EQUAL(spare.heads.count, HTTP_SPARE_MAX);
+		CU_ASSERT_EQUAL(spare.outs.count, HTTP_SPARE_MAX);
+	}
+	for (unsigned i = 0; i < SIDES; i++)
+		side_free(sides[i]);
+	http_spare_fini(&spare);
+	CU_ASSERT_PTR_NULL(spare.heads.first);
 }
 
 UNIT_MAIN("h1_conn", {"a response is framed for its reader", a_response_is_framed_for_its_reader},
@@ -354,4 +381,6 @@ UNIT_MAIN("h1_conn", {"a response is framed for its reader", a_response_is_frame
 	   a_connection_that_drains_says_so_with_its_next_answer},
 	  {"a half closed client still gets its answer",
 	   a_half_closed_client_still_gets_its_answer},
-	  {"an idle connection lends its head's memory", an_idle_connection_lends_its_heads_memory})
+	  {"an idle connection lends its head's memory", an_idle_connection_lends_its_heads_memory},
+	  {"connections leave heads for as many as come at once",
+	   connections_leave_heads_for_as_many_as_come_at_once})

@@ -137,7 +137,7 @@ static void pool_test_end(struct pool_test *test)
 	pair_free(test->pair);
 	CU_ASSERT_EQUAL(pieces_used(&test->slab), 0);
 	slab_fini(&test->slab);
-	free(test->spare.head);
+	http_spare_fini(&test->spare);
 }
 
 // A server alone: a client beside it would have its head's block at the same time.
@@ -155,18 +155,18 @@ static void a_request_after_rest_takes_none_either(void)
 		malloc_count = 0;
 		side_feed(side, slice_of(request + i * 15, 15), SIZE_MAX);
 		side_drain(side, 16384);
-		CU_ASSERT_PTR_NOT_NULL(spare.head); // at rest, as soon as the answer is written
+		CU_ASSERT_PTR_NOT_NULL(spare.heads.first); // at rest, once the answer is written
 		side_feed(side, SLICE("\0\0\0\4\1\0\0\0\0"), SIZE_MAX);
 		CU_ASSERT_EQUAL(malloc_count, i == 0);
 		CU_ASSERT_EQUAL(side->call_count, i + 1);
-		CU_ASSERT_PTR_NOT_NULL(spare.head);
+		CU_ASSERT_PTR_NOT_NULL(spare.heads.first);
 	}
 	struct side *other = side_new(HTTP_VERSION_1, true, &limits);
 	side_feed(other, SLICE("GET / HT"), SIZE_MAX);
-	CU_ASSERT_PTR_NULL(spare.head); // the same block serves HTTP/1.1
+	CU_ASSERT_PTR_NULL(spare.heads.first); // the same block serves HTTP/1.1
 	side_free(other);
 	side_free(side);
-	free(spare.head);
+	http_spare_fini(&spare);
 }
 
 static void streams_take_none_of_the_systems_memory(void)
