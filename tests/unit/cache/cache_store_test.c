@@ -104,8 +104,8 @@ static void a_head_is_written_ahead_where_clients_get_all_of_it(void)
 		"cache-control: max-age=9",
 		"cache-control: max-age=9\ndate: Sun, 06 Nov 1994 08:49:37 GMT\nsurrogate-key: a",
 		"cache-control: max-age=9\ndate: Sun, 06 Nov 1994 08:49:37 GMT\ncache-tag: a",
-		"surrogate-control: max-age=9\ncache-control: max-age=9\n"
-		"date: Sun, 06 Nov 1994 08:49:37 GMT",
+		// Whatever of a date: it is there.
+		"cache-control: max-age=9\ndate: now\nsurrogate-control: max-age=9",
 	};
 	struct cache_limits limits = fixture_limits();
 	struct fixture *f = fixture_new(&limits);

@@ -110,7 +110,7 @@ static void answer_twice(struct side *side, struct call *call)
 static void a_head_written_ahead_says_what_it_would(void)
 {
 	for (int version = HTTP_VERSION_1; version <= HTTP_VERSION_2; version++) {
-		struct pair *pair = pair_new(version, NULL);
+		struct pair *pair = pair_new((enum http_version)version, NULL);
 		pair->server->answer = answer_twice;
 		for (unsigned i = 0; i < 12; i++) {
 			enum http_method method = i / 6 ? HTTP_HEAD : HTTP_GET;
