@@ -35,6 +35,8 @@ void tcp_reass_trim_back(struct rte_mbuf *mbuf, uint32_t bytes)
 {
 	struct rte_mbuf *segment = mbuf;
 	uint16_t segments = 1;
+	if (mbuf->pkt_len == bytes)
+		return;
 	mbuf->pkt_len = bytes;
 	while (bytes > segment->data_len && segment->next) {
 		bytes -= segment->data_len;
@@ -376,7 +378,8 @@ enum tcp_reass_result tcp_reass_add(struct tcp_reass *reass, struct tcp_seq *nex
 		rte_pktmbuf_free(mbuf);
 		return TCP_REASS_FULL;
 	}
-	mbuf = tcp_reass_trim_front(mbuf, seq_distance(seq, place.start));
+	if (!seq_equal(seq, place.start))
+		mbuf = tcp_reass_trim_front(mbuf, seq_distance(seq, place.start));
 	tcp_reass_trim_back(mbuf, seq_distance(place.start, place.end));
 	if (place.is_next) {
 		struct rte_mbuf *last;
