@@ -55,7 +55,11 @@ static bool parse_option(uint8_t kind, const uint8_t *at, size_t bytes, struct t
 
 static bool parse_options(const uint8_t *at, size_t bytes, struct tcp_segment *segment)
 {
+	// All that nearly every segment has (RFC 7323 appendix A).
+	static const uint8_t usual[] = {OPTION_NOP, OPTION_NOP, OPTION_TIMESTAMPS, 10};
 	struct bytes_reader options = bytes_read_from(at, bytes);
+	if (bytes == 12 && memcmp(at, usual, sizeof(usual)) == 0)
+		return parse_option(OPTION_TIMESTAMPS, at + sizeof(usual), 8, segment);
 	while (options.left > 0) {
 		uint8_t kind = bytes_u8(&options);
 		if (kind == OPTION_END)

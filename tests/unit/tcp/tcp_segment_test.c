@@ -54,6 +54,23 @@ static void sack_blocks_read_back_beside_timestamps(void)
 	CU_ASSERT(seq_equal(back.sack[2].end, seq_of(60)));
 }
 
+static void timestamps_are_read_wherever_they_stand(void)
+{
+	static const uint8_t places[][12] = {
+		{1, 1, 8, 10, 0, 0, 1, 2, 0, 0, 3, 4},
+		{8, 10, 0, 0, 1, 2, 0, 0, 3, 4, 1, 1},
+		{1, 8, 10, 0, 0, 1, 2, 0, 0, 3, 4, 0},
+	};
+	uint8_t bytes[TCP_HEADER_MAX_BYTES];
+	struct tcp_segment back;
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		size_t count = with_options(bytes, places[i], sizeof(places[i]));
+		CU_ASSERT_FATAL(tcp_segment_parse(bytes, count, &back));
+		CU_ASSERT(back.has_timestamps && back.ts_value == 0x102 && back.ts_echo == 0x304);
+		CU_ASSERT_EQUAL(back.header_bytes, 32);
+	}
+}
+
 static void options_that_lie_about_their_length_are_refused(void)
 {
 	static const struct {
@@ -118,6 +135,7 @@ static void syn_and_fin_take_one_number_each(void)
 
 UNIT_MAIN("tcp_segment", {"a syn reads back as it was written", a_syn_reads_back_as_it_was_written},
 	  {"sack blocks read back beside timestamps", sack_blocks_read_back_beside_timestamps},
+	  {"timestamps are read wherever they stand", timestamps_are_read_wherever_they_stand},
 	  {"options that lie about their length are refused",
 	   options_that_lie_about_their_length_are_refused},
 	  {"unknown options and what follows the end are skipped",
