@@ -54,7 +54,7 @@ static void every_state_is_told_by_its_name(void)
 static void a_filter_takes_either_end(void)
 {
 	struct tcp_world *world = tcp_world_connected(sim_limits());
-	struct tcp_info info;
+	struct tcp_info info = {0};
 	struct tcp_filter filter = {.port = TCP_WORLD_PORT};
 	CU_ASSERT_EQUAL(count_flows(world, 0, &filter, &info), 1);
 	CU_ASSERT_EQUAL(count_flows(world, 1, &filter, &info), 1);
@@ -78,7 +78,7 @@ static void a_flow_tells_where_its_bytes_wait(void)
 	struct tcp_limits limits = sim_limits();
 	limits.receive_buffer_bytes = 16384;
 	struct tcp_world *world = tcp_world_connected(limits);
-	struct tcp_info client, server;
+	struct tcp_info client = {0}, server = {0};
 	struct tcp_filter all = {0};
 	world->server.is_reading = false;
 	size_t sent = tcp_world_send(&world->client, 50000);
