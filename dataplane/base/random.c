@@ -9,8 +9,7 @@ void random_init(struct random_source *random, struct siphash_key seed)
 
 uint64_t random_u64(struct random_source *random)
 {
-	uint64_t count = random->count++;
-	return siphash(&random->seed, &count, sizeof(count));
+	return siphash_word(&random->seed, random->count++);
 }
 
 uint32_t random_below(struct random_source *random, uint32_t bound)

@@ -70,6 +70,11 @@ uint64_t siphash(const struct siphash_key *key, const void *at, size_t bytes)
 	return hash(key, at, bytes, 2);
 }
 
+uint64_t siphash_word(const struct siphash_key *key, uint64_t word)
+{
+	return hash(key, &word, sizeof(word), 2);
+}
+
 uint64_t siphash13(const struct siphash_key *key, const void *at, size_t bytes)
 {
 	return hash(key, at, bytes, 1);

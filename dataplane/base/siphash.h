@@ -13,5 +13,8 @@ struct siphash_key {
 // sees (cookies, sequence numbers, random numbers).
 uint64_t siphash(const struct siphash_key *key, const void *at, size_t bytes);
 
+// siphash_word is siphash of a word's eight bytes, as they lie in memory.
+uint64_t siphash_word(const struct siphash_key *key, uint64_t word);
+
 // siphash13 is SipHash-1-3, with about half the rounds: for tables, whose hashes nobody sees.
 uint64_t siphash13(const struct siphash_key *key, const void *at, size_t bytes);

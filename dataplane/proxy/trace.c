@@ -103,13 +103,25 @@ void trace_begin(struct trace *trace, const struct http_message *request)
 	trace->is_taken = count == 1 && trace_parse(trace, value);
 }
 
+// span_of_id makes the first span of a trace out of its id, which is as random and as unique.
+static void span_of_id(struct trace *trace)
+{
+	uint64_t half[2], span;
+	memcpy(half, trace->id, sizeof(half));
+	span = (half[0] * 0x9e3779b97f4a7c15u ^ half[1]) | 1;
+	memcpy(trace->span, &span, sizeof(span));
+}
+
 void trace_draw(struct trace *trace, struct random_source *random)
 {
 	if (!is_zero(trace->span, sizeof(trace->span)))
 		return;
-	if (!trace->is_taken)
-		draw(random, trace->id, sizeof(trace->id));
-	draw(random, trace->span, sizeof(trace->span));
+	if (trace->is_taken) {
+		draw(random, trace->span, sizeof(trace->span));
+		return;
+	}
+	draw(random, trace->id, sizeof(trace->id));
+	span_of_id(trace);
 }
 
 void trace_format(const struct trace *trace, char out[TRACE_PARENT_BYTES])

@@ -4,6 +4,8 @@
 #include "siphash.h"
 #include "unit.h"
 
+#include <string.h>
+
 static const struct siphash_key key = {{0x0706050403020100u, 0x0f0e0d0c0b0a0908u}};
 
 static void two_four_is_the_papers(void)
@@ -13,6 +15,9 @@ static void two_four_is_the_papers(void)
 		text[i] = (uint8_t)i;
 	CU_ASSERT_EQUAL(siphash(&key, text, 15), 0xa129ca6149be45e5u);
 	CU_ASSERT_EQUAL(siphash(&key, text, 0), 0x726fdb47dd0e0e31u);
+	uint64_t word;
+	memcpy(&word, text, sizeof(word));
+	CU_ASSERT_EQUAL(siphash_word(&key, word), siphash(&key, text, sizeof(word)));
 }
 
 static void one_three_is_as_others_have_it(void)

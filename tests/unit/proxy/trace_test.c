@@ -93,6 +93,8 @@ static void traces_that_begin_here_differ(void)
 	struct trace one = begin(NULL, 0), other = begin(NULL, 0);
 	CU_ASSERT_NOT_EQUAL(memcmp(one.id, other.id, sizeof(one.id)), 0);
 	CU_ASSERT_NOT_EQUAL(memcmp(one.span, other.span, sizeof(one.span)), 0);
+	CU_ASSERT_NOT_EQUAL(memcmp(one.span, one.id, sizeof(one.span)), 0);
+	CU_ASSERT_NOT_EQUAL(memcmp(one.span, one.id + 8, sizeof(one.span)), 0);
 }
 
 static void sample_is_the_same_on_every_hop_and_of_the_right_size(void)
