@@ -150,6 +150,13 @@ static void give_way(struct worker_thread *thread, uint64_t now_us)
 	sched_yield();
 }
 
+// yields_at_looks: who has looked in vain for a while lets those threads run before it looks again.
+static bool yields_at_looks(const struct worker_thread *thread, uint64_t now_us)
+{
+	return now_us - thread->idle.since_us >= IDLE_SPIN_US &&
+	       atomic_load_explicit(&thread->gives_way, memory_order_relaxed);
+}
+
 static void turn(struct worker_thread *thread, uint64_t *cycles)
 {
 	struct worker *worker = thread->worker;
@@ -165,6 +172,9 @@ static void turn(struct worker_thread *thread, uint64_t *cycles)
 	} else if (idle_should_sleep(&thread->idle, now_us)) {
 		sleep_on(thread);
 		thread->rested_us = now_us;
+		*cycles = rte_rdtsc();
+	} else if (yields_at_looks(thread, now_us)) {
+		sched_yield();
 		*cycles = rte_rdtsc();
 	}
 }
