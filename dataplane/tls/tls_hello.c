@@ -25,6 +25,7 @@ enum extension { // RFC 8446 4.2 and IANA's registry
 	EXT_STATUS_REQUEST = 5,
 	EXT_SUPPORTED_GROUPS = 10,
 	EXT_SIGNATURE_ALGORITHMS = 13,
+	EXT_USE_SRTP = 14, // DTLS's (RFC 5764): OpenSSL refuses it in TLS
 	EXT_ALPN = 16,
 	EXT_PRE_SHARED_KEY = 41,
 	EXT_EARLY_DATA = 42,
@@ -232,6 +233,7 @@ static bool read_extension(struct parts *parts, uint16_t type, struct slice body
 	case EXT_SIGNATURE_ALGORITHMS_CERT: return take_u16_list(body, &ignored);
 	case EXT_MAX_FRAGMENT_LENGTH: // RFC 6066 4: a wish that need not be granted
 		return body.bytes == 1 && body.at[0] >= 1 && body.at[0] <= 4;
+	case EXT_USE_SRTP:
 	case EXT_EARLY_DATA:
 	case EXT_COOKIE:
 	case EXT_CERTIFICATE_AUTHORITIES:

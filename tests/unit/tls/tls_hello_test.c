@@ -134,6 +134,7 @@ static const struct {
 	 TLS_HELLO_OPENSSL},
 	{"0033", "0005" GREASE, TLS_HELLO_OPENSSL},
 	{"0033", "002a" P384_SHARE X25519_SHARE, TLS_HELLO_OPENSSL}, // not in groups
+	{"000e", "", TLS_HELLO_OPENSSL},
 	{"fde8", "", TLS_HELLO_OPENSSL},
 	{"ffce", "000102", TLS_HELLO_OURS},
 };
