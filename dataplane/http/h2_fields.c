@@ -80,6 +80,12 @@ static uint8_t *put(const struct h2_conn *c, uint8_t *at, struct slice name, str
 	return (c->writer ? put_as_is : hpack_write)(at, name, value);
 }
 
+// fields_behind is where the fields of a message go on behind the first ones; it may have none.
+static const struct http_field *fields_behind(const struct http_message *m, uint32_t first)
+{
+	return first ? m->fields + first : m->fields;
+}
+
 // put_fields lets a message's fields wait; written is what of them is there already as literals.
 static uint8_t *put_fields(const struct h2_conn *c, uint8_t *at, const struct http_message *m,
 			   bool has_length, const struct http_written *written)
@@ -89,7 +95,7 @@ static uint8_t *put_fields(const struct h2_conn *c, uint8_t *at, const struct ht
 	if (written)
 		at = mempcpy(at, written->literals.at, written->literals.bytes);
 	if (!c->writer) {
-		at = h2_write_literals(at, m->fields + first, m->field_count - first);
+		at = h2_write_literals(at, fields_behind(m, first), m->field_count - first);
 		return has_length && !written ? h2_write_length(at, m->content_length) : at;
 	}
 	for (uint32_t i = 0; i < m->field_count; i++)
@@ -142,7 +148,7 @@ bool h2_fields_wait(struct h2_conn *c, const struct http_message *m, bool has_le
 	uint32_t first = written ? written->field_count : 0;
 	size_t room = sizeof(struct waiting) + H2_STATUS_BYTES +
 		      (written ? written->literals.bytes : 0) +
-		      h2_literals_max(m->fields + first, m->field_count - first);
+		      h2_literals_max(fields_behind(m, first), m->field_count - first);
 	struct waiting *head = take(c, room);
 	if (!head)
 		return false;
