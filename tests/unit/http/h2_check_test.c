@@ -204,19 +204,40 @@ static void submit(nghttp2_session *client, struct request *request)
 			       request->has_body ? &body : NULL, NULL);
 }
 
+// pass gives all that one end has to say to the other.
+static void pass(nghttp2_session *from, nghttp2_session *to)
+{
+	const uint8_t *bytes;
+	ssize_t count;
+	while ((count = nghttp2_session_mem_send(from, &bytes)) > 0)
+		nghttp2_session_mem_recv(to, bytes, (size_t)count);
+}
+
+static void pass_to_us(nghttp2_session *from, struct side *side)
+{
+	const uint8_t *bytes;
+	ssize_t count;
+	while ((count = nghttp2_session_mem_send(from, &bytes)) > 0)
+		side_feed(side, slice_of(bytes, (size_t)count), SIZE_MAX);
+}
+
+static void pass_from_us(struct side *side, nghttp2_session *to)
+{
+	uint8_t out[4096];
+	size_t produced;
+	while ((produced = http_produce(side->conn, out, sizeof(out))) > 0)
+		nghttp2_session_mem_recv(to, out, produced);
+}
+
 // is_reset_by_nghttp2 asks a server of nghttp2's.
 static bool is_reset_by_nghttp2(struct request request)
 {
 	struct seen seen = {0}, served = {0};
-	const uint8_t *bytes;
-	ssize_t count;
 	nghttp2_session *client = session_of(false, &seen), *server = session_of(true, &served);
 	submit(client, &request);
 	for (unsigned i = 0; i < 8; i++) {
-		while ((count = nghttp2_session_mem_send(client, &bytes)) > 0)
-			nghttp2_session_mem_recv(server, bytes, (size_t)count);
-		while ((count = nghttp2_session_mem_send(server, &bytes)) > 0)
-			nghttp2_session_mem_recv(client, bytes, (size_t)count);
+		pass(client, server);
+		pass(server, client);
 	}
 	nghttp2_session_del(client);
 	nghttp2_session_del(server);
@@ -227,18 +248,12 @@ static bool is_reset_by_nghttp2(struct request request)
 static bool is_reset_by_us(struct request request)
 {
 	struct seen seen = {0};
-	const uint8_t *bytes;
-	uint8_t out[4096];
-	ssize_t count;
-	size_t produced;
 	struct side *side = side_new(HTTP_VERSION_2, true, NULL);
 	nghttp2_session *client = session_of(false, &seen);
 	submit(client, &request);
 	for (unsigned i = 0; i < 8; i++) {
-		while ((count = nghttp2_session_mem_send(client, &bytes)) > 0)
-			side_feed(side, slice_of(bytes, (size_t)count), SIZE_MAX);
-		while ((produced = http_produce(side->conn, out, sizeof(out))) > 0)
-			nghttp2_session_mem_recv(client, out, produced);
+		pass_to_us(client, side);
+		pass_from_us(side, client);
 	}
 	CU_ASSERT_EQUAL(side->closed_count, 0);
 	nghttp2_session_del(client);
@@ -373,8 +388,6 @@ static void say(nghttp2_session *server, struct answer *answer)
 static bool is_answer_reset_by_nghttp2(struct answer answer)
 {
 	struct seen seen = {0}, served = {0};
-	const uint8_t *bytes;
-	ssize_t count;
 	nghttp2_session *client = checking_session_of(false, &seen, true);
 	nghttp2_session *server = checking_session_of(true, &served, false);
 	nghttp2_nv fields[] = {field_of(0, 0), field_of(1, 0), field_of(3, 0), field_of(2, 0),
@@ -383,12 +396,10 @@ static bool is_answer_reset_by_nghttp2(struct answer answer)
 	fields[0].valuelen = strlen(answer.method);
 	nghttp2_submit_request(client, NULL, fields, answer.method[0] == 'C' ? 5 : 4, NULL, NULL);
 	for (unsigned i = 0; i < 8; i++) {
-		while ((count = nghttp2_session_mem_send(client, &bytes)) > 0)
-			nghttp2_session_mem_recv(server, bytes, (size_t)count);
+		pass(client, server);
 		if (i == 0)
 			say(server, &answer);
-		while ((count = nghttp2_session_mem_send(server, &bytes)) > 0)
-			nghttp2_session_mem_recv(client, bytes, (size_t)count);
+		pass(server, client);
 	}
 	nghttp2_session_del(client);
 	nghttp2_session_del(server);
@@ -399,10 +410,6 @@ static bool is_answer_reset_by_nghttp2(struct answer answer)
 static bool is_answer_reset_by_us(struct answer answer)
 {
 	struct seen served = {0};
-	const uint8_t *bytes;
-	uint8_t out[4096];
-	ssize_t count;
-	size_t produced;
 	struct side *side = side_new(HTTP_VERSION_2, false, NULL);
 	nghttp2_session *server = checking_session_of(true, &served, false);
 	bool is_tunnel = answer.method[0] == 'C', is_head = answer.method[0] == 'H';
@@ -420,12 +427,10 @@ static bool is_answer_reset_by_us(struct answer answer)
 	uint32_t stream;
 	CHECK(http_request(side->conn, &m, false, NULL, &stream) == 0);
 	for (unsigned i = 0; i < 8; i++) {
-		while ((produced = http_produce(side->conn, out, sizeof(out))) > 0)
-			nghttp2_session_mem_recv(server, out, produced);
+		pass_from_us(side, server);
 		if (i == 0)
 			say(server, &answer);
-		while ((count = nghttp2_session_mem_send(server, &bytes)) > 0)
-			side_feed(side, slice_of(bytes, (size_t)count), SIZE_MAX);
+		pass_to_us(server, side);
 	}
 	CU_ASSERT_EQUAL(side->closed_count, 0);
 	CU_ASSERT_EQUAL(side->call_count, 1);
