@@ -21,7 +21,6 @@
 
 #include <assert.h>
 
-#define LENGTH_DIGITS 20u
 #define WAITING_EXTRA 7u  // of a field that waits as it is: lengths, and room for what is written
 #define PSEUDO_FIELDS 4u  // of a request, beside its method
 #define PSEUDO_BYTES  64u // their names, and what we add: "https", "expect: 100-continue"
@@ -46,7 +45,7 @@ bool h2_field_is_said(const struct http_field *field)
 
 size_t h2_literals_max(const struct http_field *fields, uint32_t count)
 {
-	size_t bytes = sizeof("content-length") + LENGTH_DIGITS + HPACK_FIELD_EXTRA;
+	size_t bytes = sizeof("content-length") + DECIMAL_BYTES_MAX + HPACK_FIELD_EXTRA;
 	for (uint32_t i = 0; i < count; i++)
 		bytes += fields[i].name.bytes + fields[i].value.bytes + HPACK_FIELD_EXTRA;
 	return bytes;
@@ -62,7 +61,7 @@ uint8_t *h2_write_literals(uint8_t *to, const struct http_field *fields, uint32_
 
 uint8_t *h2_write_length(uint8_t *to, uint64_t content_length)
 {
-	char digits[LENGTH_DIGITS];
+	char digits[DECIMAL_BYTES_MAX];
 	return hpack_write(to, SLICE("content-length"), h2_length_text(content_length, digits));
 }
 
@@ -90,7 +89,7 @@ static const struct http_field *fields_behind(const struct http_message *m, uint
 static uint8_t *put_fields(const struct h2_conn *c, uint8_t *at, const struct http_message *m,
 			   bool has_length, const struct http_written *written)
 {
-	char digits[LENGTH_DIGITS];
+	char digits[DECIMAL_BYTES_MAX];
 	uint32_t first = written ? written->field_count : 0;
 	if (written)
 		at = mempcpy(at, written->literals.at, written->literals.bytes);

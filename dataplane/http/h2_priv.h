@@ -7,6 +7,7 @@
 #pragma once
 
 #include "arena.h"
+#include "decimal.h"
 #include "h2_check.h"
 #include "hpack_index.h"
 #include "hpack_read.h"
@@ -374,7 +375,7 @@ uint8_t *h2_write_length(uint8_t *to, uint64_t content_length);
 // h2_status_text and h2_length_text (h2_send.c) write numbers as fields' values.
 #define H2_STATUS_BYTES 3u
 void h2_status_text(uint16_t status, uint8_t text[H2_STATUS_BYTES]);
-struct slice h2_length_text(uint64_t length, char digits[20]);
+struct slice h2_length_text(uint64_t length, char digits[DECIMAL_BYTES_MAX]);
 
 // h2_set_read_callbacks (h2_read.c) and h2_set_send_callbacks (h2_send.c) tell nghttp2 of ours.
 void h2_set_read_callbacks(nghttp2_session_callbacks *callbacks);

@@ -16,7 +16,7 @@ struct head_out {
 	struct h2_conn *conn;
 	size_t count;
 	uint8_t status_text[H2_STATUS_BYTES];
-	char length_text[20];
+	char length_text[DECIMAL_BYTES_MAX];
 	bool is_full; // something did not fit
 	nghttp2_nv fields[HEAD_FIELDS_MAX];
 };
@@ -64,14 +64,9 @@ static void add_fields(struct head_out *head, const struct http_field *fields, u
 			add(head, fields[i].name, fields[i].value);
 }
 
-struct slice h2_length_text(uint64_t length, char digits[20])
+struct slice h2_length_text(uint64_t length, char digits[DECIMAL_BYTES_MAX])
 {
-	size_t at = 20;
-	do {
-		digits[--at] = (char)('0' + length % 10);
-		length /= 10;
-	} while (length);
-	return slice_of(digits + at, 20 - at);
+	return slice_of(digits, (size_t)(decimal_write(digits, length) - digits));
 }
 
 static void add_length(struct head_out *head, uint64_t length)

@@ -76,10 +76,10 @@ void h2_note_unwanted(struct h2_conn *c, uint32_t window_bytes)
 void h2_refuse(struct h2_conn *c, int32_t id, int counter)
 {
 	struct http_fault fault = http_fault_of(counter, false);
-	char status[] = {(char)('0' + fault.status / 100), (char)('0' + fault.status / 10 % 10),
-			 (char)('0' + fault.status % 10)};
+	uint8_t status[H2_STATUS_BYTES];
+	h2_status_text(fault.status, status);
 	nghttp2_nv fields[] = {
-		{(uint8_t *)":status", (uint8_t *)status, 7, 3, NGHTTP2_NV_FLAG_NO_INDEX},
+		{(uint8_t *)":status", status, 7, sizeof(status), NGHTTP2_NV_FLAG_NO_INDEX},
 		{(uint8_t *)"content-length", (uint8_t *)"0", 14, 1, NGHTTP2_NV_FLAG_NO_INDEX},
 	};
 	nghttp2_submit_response(c->session, id, fields, ARRAY_LEN(fields), NULL);

@@ -14,6 +14,7 @@
 #include "relay.h"
 
 #include "check.h"
+#include "decimal.h"
 
 const char *exchange_state_text(enum exchange_state state)
 {
@@ -373,12 +374,8 @@ static bool spend_forward(struct http_message *request)
 		return true;
 	if (left-- == 0)
 		return false;
-	size_t at = value->bytes;
-	do {
-		((char *)(uintptr_t)value->at)[--at] = (char)('0' + left % 10);
-		left /= 10;
-	} while (left);
-	*value = slice_skip(*value, at);
+	char *digits = (char *)(uintptr_t)value->at;
+	*value = slice_of(digits, (size_t)(decimal_write(digits, left) - digits));
 	return true;
 }
 

@@ -229,18 +229,35 @@ static void pass_from_us(struct side *side, nghttp2_session *to)
 		nghttp2_session_mem_recv(to, out, produced);
 }
 
-// is_reset_by_nghttp2 asks a server of nghttp2's.
-static bool is_reset_by_nghttp2(struct request request)
+// talk lets two ends say what they have, and ends them.
+static void talk(nghttp2_session *client, nghttp2_session *server)
 {
-	struct seen seen = {0}, served = {0};
-	nghttp2_session *client = session_of(false, &seen), *server = session_of(true, &served);
-	submit(client, &request);
 	for (unsigned i = 0; i < 8; i++) {
 		pass(client, server);
 		pass(server, client);
 	}
 	nghttp2_session_del(client);
 	nghttp2_session_del(server);
+}
+
+// talk_to_us does so with ours, which lives on.
+static void talk_to_us(nghttp2_session *session, struct side *side)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		pass_to_us(session, side);
+		pass_from_us(side, session);
+	}
+	nghttp2_session_del(session);
+	CU_ASSERT_EQUAL(side->closed_count, 0);
+}
+
+// is_reset_by_nghttp2 asks a server of nghttp2's.
+static bool is_reset_by_nghttp2(struct request request)
+{
+	struct seen seen = {0}, served = {0};
+	nghttp2_session *client = session_of(false, &seen), *server = session_of(true, &served);
+	submit(client, &request);
+	talk(client, server);
 	return seen.resets > 0;
 }
 
@@ -251,12 +268,7 @@ static bool is_reset_by_us(struct request request)
 	struct side *side = side_new(HTTP_VERSION_2, true, NULL);
 	nghttp2_session *client = session_of(false, &seen);
 	submit(client, &request);
-	for (unsigned i = 0; i < 8; i++) {
-		pass_to_us(client, side);
-		pass_from_us(side, client);
-	}
-	CU_ASSERT_EQUAL(side->closed_count, 0);
-	nghttp2_session_del(client);
+	talk_to_us(client, side);
 	side_free(side);
 	// A refusal that is an answer (400, 417 ...) stops the rest of the request without blame.
 	return seen.resets > 0 && seen.heads == 0;
@@ -395,14 +407,9 @@ static bool is_answer_reset_by_nghttp2(struct answer answer)
 	fields[0].value = (uint8_t *)(uintptr_t)answer.method;
 	fields[0].valuelen = strlen(answer.method);
 	nghttp2_submit_request(client, NULL, fields, answer.method[0] == 'C' ? 5 : 4, NULL, NULL);
-	for (unsigned i = 0; i < 8; i++) {
-		pass(client, server);
-		if (i == 0)
-			say(server, &answer);
-		pass(server, client);
-	}
-	nghttp2_session_del(client);
-	nghttp2_session_del(server);
+	pass(client, server);
+	say(server, &answer);
+	talk(client, server);
 	return served.resets > 0;
 }
 
@@ -426,17 +433,12 @@ static bool is_answer_reset_by_us(struct answer answer)
 	};
 	uint32_t stream;
 	CHECK(http_request(side->conn, &m, false, NULL, &stream) == 0);
-	for (unsigned i = 0; i < 8; i++) {
-		pass_from_us(side, server);
-		if (i == 0)
-			say(server, &answer);
-		pass_to_us(server, side);
-	}
-	CU_ASSERT_EQUAL(side->closed_count, 0);
+	pass_from_us(side, server);
+	say(server, &answer);
+	talk_to_us(server, side);
 	CU_ASSERT_EQUAL(side->call_count, 1);
 	bool is_reset = side->calls[0].is_reset;
 	CU_ASSERT_NOT_EQUAL(is_reset, side->calls[0].has_ended || side->calls[0].is_head_end);
-	nghttp2_session_del(server);
 	side_free(side);
 	return is_reset;
 }
